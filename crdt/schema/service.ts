@@ -1,0 +1,131 @@
+// A service as operators define it: one TypeBox schema that is the static type, the API's validation and the guard of
+// the document's fields. Durations are milliseconds, sizes bytes, CPU thousandths; the cell file's units are parsed
+// before. Defaults live here and nowhere else. Deliberately absent: anything that says where an instance runs.
+
+import { Type, type Static } from 'typebox'
+import { NAME_PATTERN } from '../../lib/ids.ts'
+import { LIMITS } from '../../lib/limits.ts'
+
+const strict = { additionalProperties: false } as const
+const DURATION_MAX_MS = 7 * 86_400_000
+
+export const Name = Type.String({ pattern: NAME_PATTERN })
+export const ServiceRef = Type.String({ pattern: '^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$' })
+const DurationMs = Type.Integer({ minimum: 0, maximum: DURATION_MAX_MS })
+const Text = Type.String({ maxLength: LIMITS.valueBytesMax })
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()])
+const Choice = <const V extends readonly string[]>(...values: V) => Type.Enum([...values] as unknown as V)
+
+/** Readiness probe. `http` is a path asked on the first named port, `tcp` connects to it, `command` must exit with 0. */
+export const Healthcheck = Type.Object(
+  {
+    kind: Choice('http', 'tcp', 'command'),
+    /** HTTP only: path and query, `/healthz`. A status of 200 to 399 is healthy. */
+    path: Type.Optional(Type.String({ pattern: '^/', maxLength: 1024 })),
+    /** HTTP and TCP: the named port; the service's first one where it is left out. */
+    port: Type.Optional(Name),
+    /** Command only: exec form. */
+    command: Type.Optional(Type.Array(Text, { minItems: 1, maxItems: 256 })),
+    intervalMs: Type.Integer({ minimum: 100, maximum: DURATION_MAX_MS }),
+    timeoutMs: Type.Integer({ minimum: 10, maximum: DURATION_MAX_MS }),
+    /** Consecutive failures that make a ready instance failing. */
+    retries: Type.Integer({ minimum: 1, maximum: 100 }),
+    /** Failures in this time after a start do not count. */
+    startPeriodMs: DurationMs,
+  },
+  strict,
+)
+export type Healthcheck = Static<typeof Healthcheck>
+
+export const ServiceSpec = Type.Object(
+  {
+    name: Name,
+    /** Exec form; the first word is looked up on the peer's PATH or, with a slash, in `workingDir`. */
+    command: Type.Array(Text, { minItems: 1, maxItems: 1024 }),
+    /** Absolute directory on the peer that runs the instance; null: a fresh directory of the instance's own. */
+    workingDir: Nullable(Text),
+    environment: Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' }), Text),
+    /** Named ports: 0 is allocated by the peer, any other number is fixed. */
+    ports: Type.Record(Type.String({ pattern: NAME_PATTERN }), Type.Integer({ minimum: 0, maximum: 65_535 })),
+    healthcheck: Nullable(Healthcheck),
+    /** By service of the same cell. */
+    dependsOn: Type.Record(Type.String({ pattern: NAME_PATTERN }), Choice('started', 'healthy')),
+    /** Services that it calls; each gives it an address in its environment. */
+    uses: Type.Array(ServiceRef, { maxItems: 64 }),
+    stopSignal: Choice('SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'),
+    stopGraceMs: DurationMs,
+    onPartition: Choice('run', 'stay'),
+    mode: Choice('replicated', 'global'),
+    /** Null: the file does not say, so what `tutti scale` set stays; 1 when nothing did. */
+    replicas: Nullable(Type.Integer({ minimum: 0, maximum: LIMITS.replicasMax })),
+    reservedCpusMilli: Type.Integer({ minimum: 0, maximum: 1_024_000 }),
+    reservedMemoryBytes: Type.Integer({ minimum: 0, maximum: 2 ** 50 }),
+    memoryMaxBytes: Nullable(Type.Integer({ minimum: 1, maximum: 2 ** 50 })),
+    cpusMaxMilli: Nullable(Type.Integer({ minimum: 1, maximum: 1_024_000 })),
+    /** `node.labels.KEY == VALUE`, `node.name != a`; all must hold. */
+    constraints: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
+    /** `node.labels.KEY`: spread evenly over that label's values before over members. */
+    spread: Nullable(Type.String({ pattern: '^node\\.labels\\.[A-Za-z0-9_.-]{1,128}$' })),
+    replicasPerNodeMax: Nullable(Type.Integer({ minimum: 1, maximum: LIMITS.replicasMax })),
+    update: Type.Object(
+      {
+        order: Choice('start-first', 'stop-first'),
+        /** Slots that may be between releases at once. 0: all of them. */
+        parallelism: Type.Integer({ minimum: 0, maximum: LIMITS.replicasMax }),
+      },
+      strict,
+    ),
+    restart: Type.Object(
+      {
+        condition: Choice('any', 'on-failure', 'none'),
+        delayMs: DurationMs,
+        delayMaxMs: DurationMs,
+      },
+      strict,
+    ),
+    /** How long a dead member keeps its slots before they are placed elsewhere. */
+    rescheduleAfterMs: DurationMs,
+  },
+  strict,
+)
+export type ServiceSpec = Static<typeof ServiceSpec>
+
+export const CellSpec = Type.Object(
+  { name: Name, services: Type.Array(ServiceSpec, { maxItems: LIMITS.servicesPerCellMax }) },
+  strict,
+)
+export type CellSpec = Static<typeof CellSpec>
+
+/** Compose's healthcheck defaults, but for the interval: 30 s is an eternity when a deploy waits for it. */
+export const HEALTHCHECK_DEFAULTS = {
+  intervalMs: 5000,
+  timeoutMs: 2000,
+  retries: 3,
+  startPeriodMs: 0,
+} as const
+
+/** What a service is where its file is silent; `name` and `command` have no default. */
+export const SERVICE_DEFAULTS = {
+  workingDir: null,
+  environment: {},
+  ports: {},
+  healthcheck: null,
+  dependsOn: {},
+  uses: [],
+  stopSignal: 'SIGTERM',
+  stopGraceMs: 10_000,
+  onPartition: 'run',
+  mode: 'replicated',
+  replicas: null,
+  reservedCpusMilli: 0,
+  reservedMemoryBytes: 0,
+  memoryMaxBytes: null,
+  cpusMaxMilli: null,
+  constraints: [],
+  spread: null,
+  replicasPerNodeMax: null,
+  update: { order: 'start-first', parallelism: 1 },
+  restart: { condition: 'any', delayMs: 500, delayMaxMs: 30_000 },
+  rescheduleAfterMs: 5000,
+} as const satisfies Omit<ServiceSpec, 'name' | 'command'>

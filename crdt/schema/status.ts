@@ -1,0 +1,96 @@
+// Status: what each peer says of itself, as keyed entries of a single-writer last-value map. A null entry deletes.
+// Never in here: heartbeats, metric series, logs.
+
+import { Type, type Static } from 'typebox'
+import { LIMITS } from '../../lib/limits.ts'
+
+const strict = { additionalProperties: false } as const
+const Count = Type.Integer({ minimum: 0 })
+const ShortText = Type.String({ maxLength: 1024 })
+
+/** Key `peer`: changes at a start, and rarely else. */
+export const PeerFacts = Type.Object(
+  {
+    version: ShortText,
+    /** Lowest and highest placement version it speaks; the cluster acts on the lowest maximum. */
+    placementVersionMax: Type.Integer({ minimum: 1 }),
+    labels: Type.Record(Type.String({ maxLength: 128 }), ShortText),
+    cpusMilli: Count,
+    memoryBytes: Count,
+    /** Multiaddrs with peer id, most reachable first. */
+    addresses: Type.Array(ShortText, { maxItems: 32 }),
+    /** IP address or host name on which its instances' ports are reached. */
+    host: ShortText,
+    /** Wall time, for display. */
+    startedAt: Count,
+    /** False while the peer is leaving gracefully for good, with its instances stopped. */
+    running: Type.Boolean(),
+  },
+  strict,
+)
+export type PeerFacts = Static<typeof PeerFacts>
+
+/** Key `report`: how far this peer is. */
+export const PeerReport = Type.Object(
+  {
+    digest: Type.String({ maxLength: 64 }),
+    /** Nothing left to do here for that digest. */
+    settled: Type.Boolean(),
+    /** Why not, when not: the first few reasons. */
+    waiting: Type.Array(ShortText, { maxItems: 8 }),
+  },
+  strict,
+)
+export type PeerReport = Static<typeof PeerReport>
+
+export const INSTANCE_STATES = [
+  'pending',
+  'fetching',
+  'starting',
+  'ready',
+  'failing',
+  'draining',
+  'stopped',
+  'crashed',
+  'unfulfilled',
+] as const
+export type InstanceState = (typeof INSTANCE_STATES)[number]
+
+/** Key `instance/<slot>@<release>`. */
+export const InstanceStatus = Type.Object(
+  {
+    slot: ShortText,
+    release: ShortText,
+    state: Type.Enum([...INSTANCE_STATES] as unknown as typeof INSTANCE_STATES),
+    pid: Type.Union([Count, Type.Null()]),
+    ports: Type.Record(Type.String({ maxLength: 64 }), Count),
+    /** Wall time of the last change of state, for display. */
+    since: Count,
+    restarts: Count,
+    reason: Type.String({ maxLength: 2048 }),
+    /** Reservation it holds on its member. */
+    cpusMilli: Count,
+    memoryBytes: Count,
+  },
+  strict,
+)
+export type InstanceStatus = Static<typeof InstanceStatus>
+
+/** Key `alert/<member id>`: this member, an observer, has lost the other at that incarnation. */
+export const Alert = Type.Object({ incarnation: Count, silent: Type.Boolean() }, strict)
+export type Alert = Static<typeof Alert>
+
+export const STATUS_KEYS_MAX = 4096
+export const STATUS_KEY_BYTES_MAX = 300
+export const STATUS_VALUE_BYTES_MAX = LIMITS.valueBytesMax
+
+/** One member's status, decoded and checked; entries that a newer version wrote and this one cannot read are left out. */
+export interface MemberStatus {
+  readonly incarnation: number
+  readonly facts: PeerFacts | null
+  readonly report: PeerReport | null
+  /** By instance id. */
+  readonly instances: ReadonlyMap<string, InstanceStatus>
+  /** By accused member id. */
+  readonly alerts: ReadonlyMap<string, Alert>
+}

@@ -1,0 +1,82 @@
+// The view: the whole intent as one sorted, frozen, canonical value. Everything but the replica reads this and nothing
+// else. Two peers with the same changes have byte-equal views (S1), whatever order delivered them.
+
+import type { ChangeHash, ClusterId, Digest, MemberId, ReleaseId, ServiceId } from '../../lib/ids.ts'
+import type { ServiceSpec } from './service.ts'
+
+export type Role = 'operator' | 'runner'
+
+export interface MemberView {
+  readonly id: MemberId
+  /** Unique in the view: of two members that took one name concurrently, the later id carries a suffix. */
+  readonly name: string
+  readonly role: Role
+  /** Multiaddrs it was admitted with; its status knows the present ones. */
+  readonly addresses: readonly string[]
+  readonly cordoned: boolean
+  readonly draining: boolean
+}
+
+/** One value that lost to another written concurrently to the same field. */
+export interface ConflictView {
+  /** As people read it: `shop/web replicas`. */
+  readonly path: string
+  readonly value: string
+  readonly winner: string
+  readonly author: MemberId
+  readonly change: ChangeHash
+  /** Wall time of the losing change, by its author's clock. */
+  readonly at: number
+}
+
+/** Everything that defines how an instance runs; its canonical JSON's hash is the release. */
+export type ReleaseDefinition = Pick<
+  ServiceSpec,
+  | 'command'
+  | 'workingDir'
+  | 'environment'
+  | 'ports'
+  | 'healthcheck'
+  | 'uses'
+  | 'stopSignal'
+  | 'stopGraceMs'
+  | 'memoryMaxBytes'
+  | 'cpusMaxMilli'
+> & {
+  /** Changes at every `tutti restart`, so that a restart is a rollout like any other. */
+  readonly restartToken: string
+}
+
+export interface ServiceView extends Omit<ServiceSpec, 'replicas'> {
+  readonly id: ServiceId
+  readonly cell: string
+  readonly generation: number
+  readonly replicas: number
+  /** `tutti stop`: keeps the definition, runs nothing. */
+  readonly stopped: boolean
+  readonly release: ReleaseId
+  readonly definition: ReleaseDefinition
+  readonly conflicts: readonly ConflictView[]
+}
+
+export interface InviteView {
+  /** The member id that the ticket's secret key is; nobody is ever admitted under it. */
+  readonly id: MemberId
+  /** Wall time, by the inviting peer's clock. */
+  readonly expiresAt: number
+  readonly uses: number
+  readonly role: Role
+  /** Members admitted with it. */
+  readonly used: number
+}
+
+export interface View {
+  readonly cluster: ClusterId
+  /** Sorted by id; removed members are in `removed`. */
+  readonly members: readonly MemberView[]
+  readonly removed: readonly MemberId[]
+  readonly invites: readonly InviteView[]
+  /** Sorted by id. */
+  readonly services: readonly ServiceView[]
+  readonly digest: Digest
+}

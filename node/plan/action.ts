@@ -1,0 +1,49 @@
+// Actions: what a plan tells the hands to do. Each is idempotent, names one instance and carries its reason; the plan
+// leaves no choice to whoever executes it.
+
+import type { InstanceId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
+import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
+
+export interface StartAction {
+  readonly kind: 'start'
+  readonly instance: InstanceId
+  readonly slot: SlotId
+  readonly service: ServiceId
+  readonly release: ReleaseId
+  readonly definition: ReleaseDefinition
+  readonly cpusMilli: number
+  readonly memoryBytes: number
+  readonly reason: string
+}
+
+/** Spawns an exited instance again, in the same place, with the next run number. */
+export interface RestartAction {
+  readonly kind: 'restart'
+  readonly instance: InstanceId
+  readonly reason: string
+}
+
+/** Takes an instance out of routing; it runs on until the stop. */
+export interface DrainAction {
+  readonly kind: 'drain'
+  readonly instance: InstanceId
+  readonly reason: string
+}
+
+/** Stop signal to the group, grace, SIGKILL. */
+export interface StopAction {
+  readonly kind: 'stop'
+  readonly instance: InstanceId
+  readonly signal: ReleaseDefinition['stopSignal']
+  readonly graceMs: number
+  readonly reason: string
+}
+
+/** Drops the record of an instance whose processes are confirmed gone and that nobody wants. */
+export interface ForgetAction {
+  readonly kind: 'forget'
+  readonly instance: InstanceId
+  readonly reason: string
+}
+
+export type Action = StartAction | RestartAction | DrainAction | StopAction | ForgetAction

@@ -1,0 +1,52 @@
+// What this peer's hands know of its own instances: facts as observed, no judgement. health.ts and restart.ts judge.
+
+import type { InstanceId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
+import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
+
+/**
+ * preparing: record written, spawn under way. running: the process group lives. stopping: a stop is under way.
+ * exited: the process is confirmed gone. broken: it could not be spawned at all (`error` says why).
+ */
+export type ProcessPhase = 'preparing' | 'running' | 'stopping' | 'exited' | 'broken'
+
+export interface ProcessExit {
+  /** Null when a signal ended it, or when the status is unknown (it ended while nobody watched). */
+  readonly code: number | null
+  readonly signal: string | null
+  /** Monotonic milliseconds. */
+  readonly atMs: number
+}
+
+/** The prober's tally since the process started. Null fields: no probe has ended yet. */
+export interface ProbeTally {
+  readonly okInARow: number
+  readonly failedInARow: number
+  readonly everOk: boolean
+  /** One line: `GET /healthz: 503`, `connect ECONNREFUSED`. Empty after a success. */
+  readonly lastFailure: string
+}
+
+export interface LocalInstance {
+  readonly id: InstanceId
+  readonly slot: SlotId
+  readonly service: ServiceId
+  readonly release: ReleaseId
+  readonly definition: ReleaseDefinition
+  readonly cpusMilli: number
+  readonly memoryBytes: number
+  readonly phase: ProcessPhase
+  readonly draining: boolean
+  /** Monotonic milliseconds since when it drains; null: it does not. */
+  readonly drainingSinceMs: number | null
+  readonly pid: number | null
+  readonly ports: Readonly<Record<string, number>>
+  /** Monotonic milliseconds of the last spawn. */
+  readonly startedAtMs: number
+  /** Spawns so far. */
+  readonly runs: number
+  /** Failed runs in a row; a run longer than the stable time starts over. Kept by the hands, judged by restart.ts. */
+  readonly failuresInARow: number
+  readonly exit: ProcessExit | null
+  readonly error: string | null
+  readonly probe: ProbeTally
+}

@@ -1,0 +1,55 @@
+// The plan: one pass's output as a plain value. It is logged, shown by `tutti plan`, compared in transcripts, replayed in
+// simulations. Types only; make-plan.ts computes it.
+
+import type { InstanceId, MemberId, ServiceId, SlotId } from '../../lib/ids.ts'
+import type { MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
+import type { View } from '../../crdt/schema/view.ts'
+import type { Membership } from '../../net/membership.ts'
+import type { Action } from './action.ts'
+import type { LocalInstance } from './local.ts'
+
+/** Everything a plan depends on; same inputs, same plan. */
+export interface PlanInput {
+  readonly self: MemberId
+  readonly view: View
+  readonly statuses: ReadonlyMap<MemberId, MemberStatus>
+  readonly membership: Membership
+  readonly local: readonly LocalInstance[]
+  /** Monotonic milliseconds of this peer. */
+  readonly nowMs: number
+}
+
+/** Where one slot is placed, and why not elsewhere. */
+export interface SlotPlacement {
+  readonly slot: SlotId
+  readonly service: ServiceId
+  /** Null: nobody can hold it; `reason` says why. */
+  readonly member: MemberId | null
+  readonly reason: string
+}
+
+/** What this peer will say of one of its instances. `since` (wall time) is added by the agent when the state changes. */
+export interface InstanceReport {
+  readonly instance: InstanceId
+  readonly slot: SlotId
+  readonly state: InstanceState
+  readonly restarts: number
+  readonly reason: string
+}
+
+/** Desired differs from actual beyond the deadline. */
+export interface Unfulfilled {
+  readonly slot: SlotId
+  readonly reason: string
+}
+
+export interface Plan {
+  readonly actions: readonly Action[]
+  readonly reports: readonly InstanceReport[]
+  /** Slots this peer answers for that are not as desired: own slots, and unplaceable ones of services it is steward of. */
+  readonly unfulfilled: readonly Unfulfilled[]
+  /** Why this peer is not settled; empty: nothing left to do here for this view. */
+  readonly waiting: readonly string[]
+  /** When a pass is due although nothing happens (a backoff ends, a hold ends). Monotonic milliseconds; null: never. */
+  readonly wakeAtMs: number | null
+}

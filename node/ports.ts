@@ -1,0 +1,212 @@
+// Ports of a peer: what agent.ts, the face and the hands know of each other. Interfaces only.
+
+import type { ChangeHash, Digest, InstanceId, MemberId, ReleaseId, ServiceId, SlotId } from '../lib/ids.ts'
+import type { Edit, EditMeta } from '../crdt/edit.ts'
+import type { MemberStatus } from '../crdt/schema/status.ts'
+import type { ReleaseDefinition, Role, View } from '../crdt/schema/view.ts'
+import type { Membership } from '../net/membership.ts'
+import type { Action } from './plan/action.ts'
+import type { LocalInstance } from './plan/local.ts'
+import type { Plan } from './plan/plan.ts'
+
+// ---------------------------------------------------------------------------------------------- driver: one process
+
+/** Written durably before the spawn, found again after any crash (S10). */
+export interface InstanceRecord {
+  readonly instance: InstanceId
+  readonly slot: SlotId
+  readonly service: ServiceId
+  readonly release: ReleaseId
+  readonly definition: ReleaseDefinition
+  readonly cpusMilli: number
+  readonly memoryBytes: number
+  readonly ports: Readonly<Record<string, number>>
+  /** Fresh for each spawn, in the process's environment as TUTTI_NONCE: with pid and start time it proves identity. */
+  readonly nonce: string
+  readonly runs: number
+  readonly failuresInARow: number
+  readonly draining: boolean
+}
+
+export interface SpawnRequest {
+  readonly record: InstanceRecord
+  /** The whole environment of the process. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export interface Spawned {
+  /** The process group's leader. */
+  readonly pid: number
+}
+
+/** A process found again after this peer's own crash or restart. */
+export interface Adopted {
+  readonly record: InstanceRecord
+  /** Null: it ended while nobody watched; `exit` tells what is known. */
+  readonly pid: number | null
+  readonly exit: { readonly code: number | null; readonly signal: string | null } | null
+}
+
+export interface DriverEvents {
+  /** The process group's leader is gone, and whatever of its group had to be ended with it. At most once a spawn. */
+  exited(
+    instance: InstanceId,
+    nonce: string,
+    exit: { readonly code: number | null; readonly signal: string | null },
+  ): void
+}
+
+/** Runs processes of one kind. Contract suite: test/contracts/driver.ts. */
+export interface Driver {
+  /** Finds what earlier runs of this peer left; ends what cannot be adopted safely. Call once, before anything else. */
+  start(events: DriverEvents): Promise<readonly Adopted[]>
+  /** Durable record first, then the process. @throws TuttiError when it cannot be spawned; then no process exists. */
+  spawn(request: SpawnRequest): Promise<Spawned>
+  /** Rewrites the record of a live instance (it drains, its failures were forgiven). */
+  update(record: InstanceRecord): Promise<void>
+  /** Signal to the whole group, grace, SIGKILL; resolves when no process of the group is left. */
+  stop(instance: InstanceId, signal: string, graceMs: number): Promise<void>
+  /** Drops the record; the output stays for its retention. Only after its exit. */
+  forget(instance: InstanceId): Promise<void>
+  /** Lets go of everything without ending any process. */
+  close(): Promise<void>
+}
+
+// ------------------------------------------------------------------------------------------------ hands: all of them
+
+export interface HandsEvents {
+  /** Something observable changed: run a pass. `urgent`: a readiness may have changed. */
+  changed(urgent: boolean): void
+}
+
+/** The executor with its driver and prober: performs actions, reports facts. The simulator brings its own. */
+export interface Hands {
+  start(events: HandsEvents): Promise<void>
+  /** Current facts of all instances of this peer. */
+  observe(): readonly LocalInstance[]
+  /**
+   * Begins the actions and returns; each instance's actions run one after the other. Outcomes show in `observe()`.
+   * Actions that already run are not begun again.
+   */
+  execute(actions: readonly Action[]): void
+  close(): Promise<void>
+}
+
+// --------------------------------------------------------------------------------------------------- output of instances
+
+export interface LogLine {
+  /** Wall time when the line was read, milliseconds. */
+  readonly at: number
+  readonly peer: string
+  readonly slot: SlotId
+  readonly instance: InstanceId
+  readonly stream: 'stdout' | 'stderr'
+  readonly text: string
+}
+
+export interface LogQuery {
+  readonly service: ServiceId
+  /** One slot only. */
+  readonly slot?: SlotId | undefined
+  /** The last lines; all where it is left out. @default 100 */
+  readonly tail?: number | undefined
+  /** Only lines from then on, wall time. */
+  readonly since?: number | undefined
+  readonly follow?: boolean | undefined
+}
+
+/** Output of this peer's own instances, present and gone. */
+export interface Output {
+  read(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>
+}
+
+// ------------------------------------------------------------------------------------------------------------ events
+
+/** One thing that happened, for people. Kept in a bounded ring on each peer. */
+export interface PeerEvent {
+  readonly seq: number
+  readonly at: number
+  readonly peer: string
+  readonly kind:
+    'member' | 'change' | 'instance' | 'placement' | 'unfulfilled' | 'conflict' | 'quarantine' | 'peer'
+  readonly subject: string
+  readonly message: string
+}
+
+export interface EditResult {
+  readonly change: ChangeHash | null
+  readonly digest: Digest
+}
+
+// --------------------------------------------------------------------------------- the agent, as the face meets it
+
+/** Everything a reader may want to know at one instant. All parts are frozen or copies. */
+export interface AgentSnapshot {
+  readonly self: MemberId
+  readonly view: View
+  readonly statuses: ReadonlyMap<MemberId, MemberStatus>
+  readonly membership: Membership
+  readonly local: readonly LocalInstance[]
+  /** The last pass's plan; null before the first. */
+  readonly plan: Plan | null
+  readonly nowMs: number
+  readonly wall: number
+}
+
+/** Monotonic counts since the start, read when metrics are scraped. */
+export interface AgentCounters {
+  readonly passes: number
+  readonly passMsTotal: number
+  readonly passMsMax: number
+  readonly actions: number
+  readonly gossipIn: number
+  readonly gossipOut: number
+  readonly gossipRejected: number
+  readonly syncRounds: number
+  readonly syncDiffering: number
+  readonly recordsIn: number
+  readonly recordsQuarantined: number
+  readonly statusDeltasOut: number
+  readonly storeAppends: number
+  readonly storeFailures: number
+}
+
+export interface AgentPort {
+  snapshot(): AgentSnapshot
+  /**
+   * One atomic, durable, gossiped change. Resolves when it is on this peer's disk and in its view.
+   * @throws TuttiError `invalid`, `refused`, `too-large` or `storage`; then nothing was changed.
+   */
+  edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult>
+  /** Calls after anything in the snapshot changed, at most once a turn of the event loop. Returns the unsubscriber. */
+  onChange(listener: () => void): () => void
+  events(): readonly PeerEvent[]
+  onEvent(listener: (event: PeerEvent) => void): () => void
+  counters(): AgentCounters
+  /** Asks one living member and streams the parts of its answer. @throws TuttiError `unreachable`, `refused`, `timeout`. */
+  ask(member: MemberId, method: PeerMethod, body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Registers what this peer answers when others ask. Once per method. */
+  answer(
+    method: PeerMethod,
+    handler: (from: MemberId, body: Uint8Array, signal: AbortSignal) => AsyncIterable<Uint8Array>,
+  ): void
+  /** Mints a ticket: writes the invite into the intent and returns the secret. */
+  invite(options: {
+    readonly expiresMs: number
+    readonly uses: number
+    readonly role: Role
+  }): Promise<Invitation>
+}
+
+/** Questions between peers' faces. */
+export type PeerMethod = 'logs' | 'events'
+
+export interface Invitation {
+  /** One line to copy: cluster, addresses, secret. */
+  readonly ticket: string
+  /** The secret and the cluster alone, for `--join MULTIADDR --token T`. */
+  readonly token: string
+  readonly addresses: readonly string[]
+  readonly expiresAt: number
+  readonly uses: number
+}

@@ -1,0 +1,281 @@
+// The API contract: every request and reply as one TypeBox value, which is the static type for the command line and the
+// dashboard, the validation, the serialization and the OpenAPI description. Adding fields is always allowed, removing
+// or renaming is not. Deliberately absent: how any of it is answered.
+
+import { Type, type Static } from 'typebox'
+import { NAME_PATTERN } from '../../../lib/ids.ts'
+import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
+import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
+
+const strict = { additionalProperties: false } as const
+const Text = Type.String()
+const Count = Type.Integer({ minimum: 0 })
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()])
+
+/** How fresh an answer is: which peer gave it, from which view, and whom it could see. */
+export const AsOf = Type.Object({
+  peer: Text,
+  digest: Text,
+  /** Wall time of the answering peer. */
+  at: Count,
+  alive: Count,
+  members: Count,
+})
+export type AsOf = Static<typeof AsOf>
+
+export const ErrorReply = Type.Object({
+  error: Type.Object({ code: Text, message: Text, requestId: Text }),
+})
+export type ErrorReply = Static<typeof ErrorReply>
+
+// -------------------------------------------------------------------------------------------------------------- reads
+
+export const PeerReply = Type.Object({
+  name: Text,
+  id: Text,
+  state: Type.Enum(['alive', 'suspect', 'dead', 'left'] as const),
+  self: Type.Boolean(),
+  role: Text,
+  cordoned: Type.Boolean(),
+  draining: Type.Boolean(),
+  labels: Type.Record(Text, Text),
+  capacity: Type.Object({ cpus: Type.Number(), memory: Count }),
+  addresses: Type.Array(Text),
+  version: Text,
+  instances: Count,
+  digest: Text,
+  settled: Type.Boolean(),
+  /** Milliseconds since it was last heard of; 0 for the answering peer. */
+  ageMs: Count,
+})
+export const PeersReply = Type.Object({
+  asOf: AsOf,
+  cluster: Text,
+  braked: Type.Boolean(),
+  peers: Type.Array(PeerReply),
+})
+export type PeersReply = Static<typeof PeersReply>
+
+export const InstanceReply = Type.Object({
+  slot: Text,
+  cell: Text,
+  service: Text,
+  index: Count,
+  peer: Text,
+  release: Text,
+  state: Type.Enum([...INSTANCE_STATES] as unknown as typeof INSTANCE_STATES),
+  pid: Nullable(Count),
+  ports: Type.Record(Text, Count),
+  host: Text,
+  since: Count,
+  restarts: Count,
+  reason: Text,
+})
+export const InstancesReply = Type.Object({ asOf: AsOf, instances: Type.Array(InstanceReply) })
+export type InstancesReply = Static<typeof InstancesReply>
+
+export const ConflictReply = Type.Object({
+  path: Text,
+  value: Text,
+  winner: Text,
+  author: Text,
+  change: Text,
+  at: Count,
+})
+export const ConflictsReply = Type.Object({ asOf: AsOf, conflicts: Type.Array(ConflictReply) })
+export type ConflictsReply = Static<typeof ConflictsReply>
+
+export const UnfulfilledReply = Type.Object({ slot: Text, reason: Text, since: Count })
+export const ServiceReply = Type.Object({
+  name: Text,
+  mode: Text,
+  desired: Count,
+  ready: Count,
+  release: Text,
+  /** Some slot still runs another release, or none yet. */
+  releasing: Type.Boolean(),
+  stopped: Type.Boolean(),
+  unfulfilled: Type.Array(UnfulfilledReply),
+  conflicts: Type.Array(ConflictReply),
+})
+export const StatusReply = Type.Object({
+  asOf: AsOf,
+  digest: Text,
+  settled: Type.Boolean(),
+  /** Why not, peer by peer. */
+  waiting: Type.Array(Type.Object({ peer: Text, reason: Text })),
+  cells: Type.Array(Type.Object({ name: Text, services: Type.Array(ServiceReply) })),
+})
+export type StatusReply = Static<typeof StatusReply>
+
+export const ServicesReply = Type.Object({
+  asOf: AsOf,
+  services: Type.Array(
+    Type.Object({
+      cell: Text,
+      name: Text,
+      mode: Text,
+      desired: Count,
+      ready: Count,
+      release: Text,
+      stopped: Type.Boolean(),
+      command: Type.Array(Text),
+      ports: Type.Array(Text),
+    }),
+  ),
+})
+export type ServicesReply = Static<typeof ServicesReply>
+
+export const ExplainReply = Type.Object({
+  asOf: AsOf,
+  slots: Type.Array(
+    Type.Object({
+      slot: Text,
+      /** Null: placed nowhere. */
+      peer: Nullable(Text),
+      reason: Text,
+      version: Count,
+      candidates: Type.Array(
+        Type.Object({
+          peer: Text,
+          eligible: Type.Boolean(),
+          /** Why not, or what speaks for it. */
+          reasons: Type.Array(Text),
+          /** 1 is the hash's first choice. */
+          rank: Count,
+        }),
+      ),
+      /** What would change the answer. */
+      changes: Type.Array(Text),
+    }),
+  ),
+})
+export type ExplainReply = Static<typeof ExplainReply>
+
+export const EventReply = Type.Object({
+  at: Count,
+  peer: Text,
+  kind: Text,
+  subject: Text,
+  message: Text,
+})
+export const EventsReply = Type.Object({ asOf: AsOf, events: Type.Array(EventReply) })
+export type EventsReply = Static<typeof EventsReply>
+export type EventReply = Static<typeof EventReply>
+
+/** One line of the NDJSON stream of `/v1/logs`; `notice` lines say what could not be read. */
+export const LogReply = Type.Object({
+  at: Count,
+  peer: Text,
+  slot: Text,
+  instance: Text,
+  stream: Type.Enum(['stdout', 'stderr', 'notice'] as const),
+  text: Text,
+})
+export type LogReply = Static<typeof LogReply>
+
+/** One server-sent event of `/v1/watch`: sent at once, then whenever something in it changed. */
+export const WatchReply = Type.Object({
+  digest: Text,
+  settled: Type.Boolean(),
+  /** Living peers, with the digest that each reports. */
+  peers: Type.Array(Type.Object({ name: Text, state: Text, digest: Text, settled: Type.Boolean() })),
+  slots: Type.Array(
+    Type.Object({
+      slot: Text,
+      peer: Nullable(Text),
+      state: Text,
+      release: Text,
+      desired: Type.Boolean(),
+      reason: Text,
+    }),
+  ),
+})
+export type WatchReply = Static<typeof WatchReply>
+
+// ------------------------------------------------------------------------------------------------------------- writes
+
+export const Operation = Type.Union([
+  /** Makes the cell exactly this: services that are missing are added, others changed or removed. */
+  Type.Object({ kind: Type.Literal('apply'), cell: CellSpec }, strict),
+  Type.Object(
+    {
+      kind: Type.Literal('scale'),
+      service: ServiceRef,
+      replicas: Type.Integer({ minimum: 0, maximum: 2000 }),
+    },
+    strict,
+  ),
+  Type.Object({ kind: Type.Literal('restart'), service: ServiceRef }, strict),
+  Type.Object({ kind: Type.Literal('stop'), service: ServiceRef }, strict),
+  Type.Object({ kind: Type.Literal('start'), service: ServiceRef }, strict),
+  Type.Object({ kind: Type.Literal('remove'), service: ServiceRef }, strict),
+  Type.Object({ kind: Type.Literal('remove-cell'), cell: Name }, strict),
+  Type.Object({ kind: Type.Literal('cordon'), peer: Text }, strict),
+  Type.Object({ kind: Type.Literal('uncordon'), peer: Text }, strict),
+  Type.Object({ kind: Type.Literal('drain'), peer: Text }, strict),
+  Type.Object({ kind: Type.Literal('remove-peer'), peer: Text }, strict),
+])
+export type Operation = Static<typeof Operation>
+
+/** `POST /v1/changes`: all operations in one atomic change. */
+export const ChangeRequest = Type.Object(
+  {
+    operations: Type.Array(Operation, { minItems: 1, maxItems: 64 }),
+    message: Type.Optional(Type.String({ maxLength: 500 })),
+    /** Only say what it would do. @default false */
+    dry: Type.Optional(Type.Boolean()),
+  },
+  strict,
+)
+export type ChangeRequest = Static<typeof ChangeRequest>
+
+export const ChangeReply = Type.Object({
+  asOf: AsOf,
+  /** Null: a dry run, or nothing to change. */
+  change: Nullable(Text),
+  digest: Text,
+  accepted: Type.Enum(['local', 'majority'] as const),
+  /** Field by field, as people read it. */
+  edits: Type.Array(Type.Object({ path: Text, from: Nullable(Text), to: Nullable(Text) })),
+  /** Slot by slot, what would start, stop, move or be replaced. */
+  slots: Type.Array(
+    Type.Object({
+      slot: Text,
+      kind: Type.Enum(['start', 'stop', 'move', 'replace', 'unplaceable'] as const),
+      from: Nullable(Text),
+      to: Nullable(Text),
+      reason: Text,
+    }),
+  ),
+  /** What is allowed but probably not meant: a constraint nobody meets, a replica count no one can hold. */
+  warnings: Type.Array(Text),
+})
+export type ChangeReply = Static<typeof ChangeReply>
+
+export const InviteRequest = Type.Object(
+  {
+    expiresMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 30 * 86_400_000 })),
+    uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    role: Type.Optional(Type.Enum(['operator', 'runner'] as const)),
+  },
+  strict,
+)
+export type InviteRequest = Static<typeof InviteRequest>
+export const InviteReply = Type.Object({
+  ticket: Text,
+  token: Text,
+  addresses: Type.Array(Text),
+  expiresAt: Count,
+  uses: Count,
+})
+export type InviteReply = Static<typeof InviteReply>
+
+export const JoinRequest = Type.Object(
+  { ticket: Type.String({ maxLength: 8192 }), name: Type.Optional(Type.String({ pattern: NAME_PATTERN })) },
+  strict,
+)
+export type JoinRequest = Static<typeof JoinRequest>
+export const JoinReply = Type.Object({ cluster: Text, id: Text, name: Text, members: Count })
+export type JoinReply = Static<typeof JoinReply>
