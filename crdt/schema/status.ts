@@ -61,7 +61,7 @@ export const InstanceStatus = Type.Object(
   {
     slot: ShortText,
     release: ShortText,
-    state: Type.Enum([...INSTANCE_STATES] as unknown as typeof INSTANCE_STATES),
+    state: Type.Enum(INSTANCE_STATES),
     pid: Type.Union([Count, Type.Null()]),
     ports: Type.Record(Type.String({ maxLength: 64 }), Count),
     /** Wall time of the last change of state, for display. */

@@ -64,7 +64,7 @@ export const InstanceReply = Type.Object({
   index: Count,
   peer: Text,
   release: Text,
-  state: Type.Enum([...INSTANCE_STATES] as unknown as typeof INSTANCE_STATES),
+  state: Type.Enum(INSTANCE_STATES),
   pid: Nullable(Count),
   ports: Type.Record(Text, Count),
   host: Text,
