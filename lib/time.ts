@@ -6,7 +6,7 @@ import { TuttiError } from './errors.ts'
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary start; never goes back. May have a fraction. */
   now(): number
-  /** Milliseconds since the Unix epoch, as the machine believes. For display only. */
+  /** Whole milliseconds since the Unix epoch, as the machine believes. For display only. */
   wall(): number
   /** Runs `fire` once after `delayMs`; the returned function cancels it. */
   after(delayMs: number, fire: () => void): () => void

@@ -1,0 +1,314 @@
+// The failure detector: who is alive, as this peer sees it. Each member is watched by a few observers, appointed by
+// rings (rings.ts), to which it sends a beat twice a second. An observer that loses it publishes an alert in its own
+// replicated status; enough alerts of living observers make the member dead for everybody (conviction.ts), since all
+// read the same statuses. Pieces: watch.ts (one observed member), self-doubt.ts and mass-doubt.ts (is it us?), refutation.ts
+// (alerts on ourselves), brake.ts (S16). It sends and dials nothing itself and knows no clock but its arguments.
+//
+//   alive --[a valid alert]--> suspect --[enough of them]--> dead
+//   suspect, dead --[alerts retracted or voided by a higher incarnation]--> alive
+//   any --[its status says that it stopped]--> left --[a status says that it runs]--> alive
+//
+// Invariants: this peer is always alive to itself. A member is dead only by alerts on its present or a newer incarnation.
+// Whoever this peer hears as its observer, it does not accuse. After a late tick it accuses nobody for a silence window.
+//
+// The caller's duties: setMembers before anything else, and before the transport may connect a new one, since whatever
+// concerns an unknown member is ignored; report connections, beats and every change of a member's
+// replicated status; call `tick` at `nextTickMs`, which any input may bring nearer; carry out the effects at once.
+
+import { defined } from '../lib/assert.ts'
+import type { MemberId } from '../lib/ids.ts'
+import { compareStrings, sortedEntries } from '../lib/order.ts'
+import { decodeBeat, encodeBeat } from './beat.ts'
+import { accusersNeeded } from './conviction.ts'
+import { DETECTOR_DEFAULTS } from './detector-options.ts'
+import type { DetectorEffect, DetectorOptions, ReportedStatus } from './detector-options.ts'
+import { MassDoubt } from './mass-doubt.ts'
+import type { Membership } from './membership.ts'
+import { Refutation } from './refutation.ts'
+import { ringsOf, type Rings } from './rings.ts'
+import { Roster, sameReport } from './roster.ts'
+import { SelfDoubt } from './self-doubt.ts'
+import { Watch } from './watch.ts'
+
+export class FailureDetector {
+  readonly #self: MemberId
+  readonly #options: DetectorOptions
+  readonly #watches = new Map<MemberId, Watch>()
+  readonly #doubt: SelfDoubt
+  readonly #massDoubt: MassDoubt
+  readonly #roster: Roster
+  readonly #refutation = new Refutation()
+  /** Who is owed a beat at the next tick. */
+  readonly #owed = new Set<MemberId>()
+  /** Alerts in our own status that nobody stands by any more. */
+  readonly #stale = new Set<MemberId>()
+  /** Connections given up although we do not watch the member, by when they came up: each once. */
+  readonly #givenUp = new Map<MemberId, number>()
+  #rings: Rings = ringsOf([])
+  /** Over all members, however lost: a member that another one believes lost still sends that one its beats. */
+  #fullRings: Rings = ringsOf([])
+  #ringKey = ''
+  #nextBeatMs = Number.NEGATIVE_INFINITY
+  #sparedUntilMs: number | null = null
+  #dueMs = Number.POSITIVE_INFINITY
+  #changed = false
+
+  constructor(self: MemberId, options: Partial<DetectorOptions> = {}) {
+    this.#self = self
+    this.#options = { ...DETECTOR_DEFAULTS, ...options }
+    this.#doubt = new SelfDoubt(this.#options)
+    this.#massDoubt = new MassDoubt(this.#options)
+    this.#roster = new Roster(self, this.#options, (member) => this.#watches.get(member)?.alert ?? null)
+  }
+
+  /** When `tick` is due, monotonic milliseconds. Read it after every call of another method. */
+  get nextTickMs(): number {
+    return this.#dueMs
+  }
+
+  /** The admitted members; self is added where it is missing. */
+  setMembers(ids: Iterable<MemberId>, nowMs: number): void {
+    this.#roster.admit(ids, nowMs)
+    for (const id of this.#givenUp.keys()) {
+      if (this.#roster.get(id) === undefined) this.#givenUp.delete(id)
+    }
+    this.#drawRings(nowMs)
+    this.#wake(nowMs)
+  }
+
+  /** The first connection to a member came up. */
+  connected(id: MemberId, nowMs: number): void {
+    const member = this.#roster.get(id)
+    if (member === undefined || member.connectedSinceMs !== null) return
+    member.connectedSinceMs = nowMs
+    this.#watches.get(id)?.connected(nowMs)
+    // At once, whoever it is: its observer need not wait for the interval to see that the connection carries beats.
+    this.#owed.add(id)
+    this.#wake(nowMs)
+  }
+
+  /** The last connection to a member went; `silent` when no end of it arrived. */
+  disconnected(id: MemberId, silent: boolean, nowMs: number): void {
+    const member = this.#roster.get(id)
+    if (member === undefined || member.connectedSinceMs === null) return
+    member.connectedSinceMs = null
+    this.#watches.get(id)?.disconnected(silent, nowMs)
+    this.#wake(nowMs)
+  }
+
+  /** Bytes on the `beat` channel. */
+  beat(from: MemberId, bytes: Uint8Array, nowMs: number): void {
+    if (this.#roster.get(from) === undefined) return
+    if (decodeBeat(bytes) === 'probe') {
+      this.#owed.add(from)
+      this.#wake(nowMs)
+    }
+    if (this.#watches.get(from)?.heard(nowMs) === true) {
+      this.#stale.add(from)
+      this.#wake(nowMs)
+    }
+  }
+
+  /** What is replicated of a member's status, own status included. Statuses of unknown members are ignored. */
+  setStatus(id: MemberId, status: ReportedStatus, nowMs: number): void {
+    const member = this.#roster.get(id)
+    if (member === undefined) return
+    const before = member.status
+    member.status = status
+    if (before !== null && sameReport(before, status)) return
+    if (id === this.#self) {
+      for (const accused of status.alerts.keys()) {
+        const other = accused as MemberId
+        if ((this.#watches.get(other)?.alert ?? null) === null) this.#stale.add(other)
+      }
+    } else if (before !== null && status.incarnation > before.incarnation) {
+      this.#answerRefutation(id, status.incarnation, nowMs)
+    } else if (before?.running === false && status.running) {
+      this.#watches.get(id)?.postpone(nowMs)
+    }
+    this.#wake(nowMs)
+  }
+
+  /** Whom this peer watches and who watches it, sorted: connections to these are never surplus. */
+  neighbours(): readonly MemberId[] {
+    const ids = new Set([...this.#watches.keys(), ...this.#ownObservers()])
+    return [...ids].sort(compareStrings)
+  }
+
+  /** Every admitted member with its state, as of `nowMs`. */
+  membership(nowMs: number): Membership {
+    this.#judge(nowMs)
+    return this.#roster.membership(nowMs)
+  }
+
+  /** Does what is due. */
+  tick(nowMs: number): readonly DetectorEffect[] {
+    const late = this.#doubt.ticked(this.#dueMs, nowMs)
+    if (late) for (const watch of this.#watches.values()) watch.postpone(nowMs)
+    this.#judge(nowMs)
+    this.#drawRings(nowMs)
+    const effects: DetectorEffect[] = []
+    this.#sendBeats(nowMs, effects)
+    this.#retract(nowMs, effects)
+    this.#accuse(nowMs, effects)
+    this.#giveUpConnections(nowMs, effects)
+    this.#judge(nowMs)
+    // A tick that came late may have found alerts on us that were true; we answer them with the next one.
+    if (!late) this.#refute(nowMs, effects)
+    this.#dueMs = this.#nextDueMs(nowMs)
+    return effects
+  }
+
+  #wake(nowMs: number): void {
+    this.#changed = true
+    this.#dueMs = Math.min(this.#dueMs, nowMs)
+  }
+
+  // ------------------------------------------------------------------------------------------------ who watches whom
+
+  #drawRings(nowMs: number): void {
+    const present: MemberId[] = []
+    const all: MemberId[] = []
+    for (const member of this.#roster.entries()) {
+      if (member.state === 'left') continue
+      all.push(member.id)
+      const lostMs = member.lostSinceMs === null ? 0 : nowMs - member.lostSinceMs
+      if (lostMs < this.#options.settleMs) present.push(member.id)
+    }
+    const key = `${present.sort(compareStrings).join()};${all.sort(compareStrings).join()}`
+    if (key === this.#ringKey) return
+    this.#ringKey = key
+    this.#rings = ringsOf(present)
+    this.#fullRings = ringsOf(all)
+    this.#changed = true
+    const watched = all.filter((id) => id !== this.#self && this.#rings.observersOf(id).includes(this.#self))
+    for (const id of watched) {
+      if (!this.#watches.has(id)) this.#watches.set(id, this.#newWatch(id, nowMs))
+    }
+    for (const [id, watch] of this.#watches) {
+      // An alert outlives the appointment: new observers take the case over before it is closed (see #retract).
+      if (!watched.includes(id) && watch.alert === null) this.#watches.delete(id)
+    }
+  }
+
+  #newWatch(id: MemberId, nowMs: number): Watch {
+    const { silenceMs, startGraceMs, joinGraceMs } = this.#options
+    const member = defined(this.#roster.get(id), 'watched member')
+    const isConnected = member.connectedSinceMs !== null
+    let deadlineMs = nowMs + silenceMs
+    if (!isConnected) {
+      if (member.state === 'dead') deadlineMs = nowMs
+      else if (member.original) deadlineMs = Math.max(deadlineMs, member.admittedMs + startGraceMs)
+      else if (member.status === null) deadlineMs = Math.max(deadlineMs, member.admittedMs + joinGraceMs)
+    }
+    return new Watch(this.#options, isConnected, deadlineMs, nowMs)
+  }
+
+  /** Who expects our beats, by the rings as drawn now and by the rings of a peer that still believes in everybody. */
+  #ownObservers(): ReadonlySet<MemberId> {
+    return new Set([...this.#rings.observersOf(this.#self), ...this.#fullRings.observersOf(this.#self)])
+  }
+
+  // ----------------------------------------------------------------------------------------------------- what is due
+
+  #sendBeats(nowMs: number, effects: DetectorEffect[]): void {
+    if (nowMs >= this.#nextBeatMs) {
+      this.#nextBeatMs = nowMs + this.#options.beatIntervalMs
+      for (const id of this.#ownObservers()) this.#owed.add(id)
+    }
+    for (const id of [...this.#owed].sort(compareStrings)) {
+      if (this.#roster.isConnected(id)) effects.push({ kind: 'beat', to: id, bytes: encodeBeat('beat') })
+    }
+    this.#owed.clear()
+    for (const [id, watch] of sortedEntries(this.#watches)) {
+      if (watch.probe(nowMs)) effects.push({ kind: 'beat', to: id, bytes: encodeBeat('probe') })
+    }
+  }
+
+  #retract(nowMs: number, effects: DetectorEffect[]): void {
+    for (const [id, watch] of sortedEntries(this.#watches)) {
+      const member = this.#roster.get(id)
+      const gone = member === undefined || member.state === 'left'
+      if (!gone && watch.alert !== null && this.#roster.incarnationOf(id) > watch.alert.incarnation) {
+        this.#stale.add(id)
+        watch.refuted(nowMs)
+      }
+      const appointed = !gone && this.#rings.observersOf(id).includes(this.#self)
+      const over = gone || (!appointed && (this.#roster.isConnected(id) || member.state !== 'dead'))
+      if (!over) continue
+      if (watch.alert !== null) this.#stale.add(id)
+      this.#watches.delete(id)
+    }
+    for (const id of [...this.#stale].sort(compareStrings)) {
+      const stands = (this.#watches.get(id)?.alert ?? null) !== null
+      if (!stands) effects.push({ kind: 'retract', member: id })
+      this.#changed = true
+    }
+    this.#stale.clear()
+  }
+
+  #accuse(nowMs: number, effects: DetectorEffect[]): void {
+    if (nowMs < this.#doubt.doubtUntilMs) return
+    this.#sparedUntilMs = this.#massDoubt.untilMs(this.#watches.values(), this.#doubt.patienceMs, nowMs)
+    for (const [id, watch] of sortedEntries(this.#watches)) {
+      if (watch.alert !== null || nowMs < watch.overdueAtMs(this.#doubt.patienceMs)) continue
+      if (this.#sparedUntilMs !== null && watch.nearlySilent(nowMs)) continue
+      const { incarnation, silent } = watch.accuse(this.#roster.incarnationOf(id))
+      effects.push({ kind: 'alert', member: id, incarnation, silent })
+      this.#changed = true
+    }
+  }
+
+  #giveUpConnections(nowMs: number, effects: DetectorEffect[]): void {
+    const unansweredMs = this.#options.cutAfterMs - this.#options.silenceMs
+    for (const { id, connectedSinceMs, state, sinceMs, silent } of this.#roster.entries()) {
+      if (connectedSinceMs === null) continue
+      const watch = this.#watches.get(id)
+      if (watch?.cut(nowMs) === true) effects.push({ kind: 'reconnect', member: id })
+      // A connection to a member that others watch and found silent is as dead as theirs; nothing else would notice.
+      const older = state === 'dead' && silent && connectedSinceMs < sinceMs
+      if (watch !== undefined || !older || nowMs - sinceMs < unansweredMs) continue
+      if (this.#givenUp.get(id) === connectedSinceMs) continue
+      this.#givenUp.set(id, connectedSinceMs)
+      effects.push({ kind: 'reconnect', member: id })
+    }
+  }
+
+  #refute(nowMs: number, effects: DetectorEffect[]): void {
+    const own = this.#roster.get(this.#self)?.status ?? null
+    if (own === null) return
+    const accusers = this.#roster.accusersOf(this.#self)
+    const convicted = accusers.length >= accusersNeeded(this.#rings.observersOf(this.#self).length)
+    if (!this.#refutation.due(accusers.length > 0, convicted, nowMs)) return
+    let above = own.incarnation
+    for (const accuser of accusers) {
+      above = Math.max(above, this.#roster.alertOf(accuser, this.#self)?.incarnation ?? 0)
+    }
+    effects.push({ kind: 'refute', above })
+  }
+
+  #nextDueMs(nowMs: number): number {
+    let dueMs = Math.min(this.#nextBeatMs, nowMs + this.#options.beatIntervalMs)
+    const sparedMs = this.#sparedUntilMs ?? nowMs
+    for (const watch of this.#watches.values()) {
+      if (watch.alert !== null) continue
+      const overdueMs = Math.max(watch.overdueAtMs(this.#doubt.patienceMs), this.#doubt.doubtUntilMs)
+      // Overdue and not accused a moment ago: it is held back with the rest.
+      dueMs = Math.min(dueMs, overdueMs <= nowMs ? sparedMs : overdueMs)
+    }
+    return Math.max(dueMs, nowMs)
+  }
+
+  #answerRefutation(id: MemberId, incarnation: number, nowMs: number): void {
+    const watch = this.#watches.get(id)
+    if (watch === undefined || watch.alert === null || watch.alert.incarnation >= incarnation) return
+    watch.refuted(nowMs)
+    this.#stale.add(id)
+  }
+
+  #judge(nowMs: number): void {
+    if (!this.#changed) return
+    this.#changed = false
+    this.#roster.judge(this.#rings, nowMs)
+  }
+}

@@ -1,0 +1,175 @@
+// The roster: every admitted member with what this peer knows of it, and the judgement over all of them. It turns
+// replicated alerts into states (conviction.ts) and feeds the brake; it raises no alert and has no deadline of its own.
+//
+// Invariants: self is alive; a member's state follows from statuses, own alerts and the rings alone; a member that is
+// dead keeps the observers that it had when it died, so that drawing new rings never reopens its case.
+
+import type { MemberId } from '../lib/ids.ts'
+import { compareStrings } from '../lib/order.ts'
+import { Brake } from './brake.ts'
+import { convict } from './conviction.ts'
+import type { DetectorOptions, ReportedAlert, ReportedStatus } from './detector-options.ts'
+import type { Membership, MemberState } from './membership.ts'
+import type { Rings } from './rings.ts'
+
+export interface RosterEntry {
+  readonly id: MemberId
+  readonly admittedMs: number
+  /** A member when this peer started, so perhaps starting as well. */
+  readonly original: boolean
+  connectedSinceMs: number | null
+  status: ReportedStatus | null
+  state: MemberState
+  sinceMs: number
+  silent: boolean
+  /** Since when it is suspect or dead; null: neither. */
+  lostSinceMs: number | null
+  observersAtDeath: readonly MemberId[]
+  accusers: ReadonlySet<MemberId>
+}
+
+/** Our own alert on a member, raised a moment ago perhaps and not yet in our replicated status. */
+export type OwnAlertOf = (member: MemberId) => ReportedAlert | null
+
+export class Roster {
+  readonly #self: MemberId
+  readonly #ownAlertOf: OwnAlertOf
+  readonly #brake: Brake
+  readonly #entries = new Map<MemberId, RosterEntry>()
+  #sorted: readonly RosterEntry[] | null = null
+  #started = false
+
+  constructor(self: MemberId, options: DetectorOptions, ownAlertOf: OwnAlertOf) {
+    this.#self = self
+    this.#ownAlertOf = ownAlertOf
+    this.#brake = new Brake(self, options)
+  }
+
+  /** Makes the roster exactly these members, and self. */
+  admit(ids: Iterable<MemberId>, nowMs: number): void {
+    const admitted = new Set([...ids, this.#self])
+    for (const id of this.#entries.keys()) if (!admitted.has(id)) this.#entries.delete(id)
+    for (const id of [...admitted].sort(compareStrings)) {
+      if (!this.#entries.has(id)) this.#entries.set(id, newEntry(id, !this.#started, nowMs))
+    }
+    this.#started = true
+    this.#sorted = null
+  }
+
+  get(id: MemberId): RosterEntry | undefined {
+    return this.#entries.get(id)
+  }
+
+  /** All entries, sorted by id. */
+  entries(): readonly RosterEntry[] {
+    this.#sorted ??= [...this.#entries.values()].sort((a, b) => compareStrings(a.id, b.id))
+    return this.#sorted
+  }
+
+  isConnected(id: MemberId): boolean {
+    return (this.#entries.get(id)?.connectedSinceMs ?? null) !== null
+  }
+
+  /** 0 while nothing was heard of it. */
+  incarnationOf(id: MemberId): number {
+    return this.#entries.get(id)?.status?.incarnation ?? 0
+  }
+
+  /** The alert of one member on another, void or not. */
+  alertOf(accuser: RosterEntry, accused: MemberId): ReportedAlert | null {
+    if (accuser.id === this.#self) return this.#ownAlertOf(accused)
+    return accuser.status?.alerts.get(accused) ?? null
+  }
+
+  /** Members that have not left and whose alert on `id` is not void, sorted. */
+  accusersOf(id: MemberId): readonly RosterEntry[] {
+    const incarnation = this.incarnationOf(id)
+    return this.entries().filter((other) => {
+      // Hardly anybody accuses anyone: this line keeps the judgement of two hundred members cheap.
+      if (other.id !== this.#self && (other.status?.alerts.size ?? 0) === 0) return false
+      if (other.id === id || hasLeft(other)) return false
+      const alert = this.alertOf(other, id)
+      return alert !== null && alert.incarnation >= incarnation
+    })
+  }
+
+  /** Brings every state, and the brake, up to what is known. */
+  judge(rings: Rings, nowMs: number): void {
+    const entries = this.entries()
+    const population = new Set<MemberId>([this.#self])
+    const accusers = new Map<MemberId, ReadonlySet<MemberId>>()
+    const dead = new Set<MemberId>()
+    for (const entry of entries) {
+      if (!hasLeft(entry)) population.add(entry.id)
+      if (entry.state === 'dead') dead.add(entry.id)
+      const found = this.accusersOf(entry.id)
+      if (found.length > 0) accusers.set(entry.id, new Set(found.map((accuser) => accuser.id)))
+    }
+    const observersOf = (id: MemberId): readonly MemberId[] => {
+      const entry = this.#entries.get(id)
+      return entry?.state === 'dead' ? entry.observersAtDeath : rings.observersOf(id)
+    }
+    const convicted = convict({ self: this.#self, population, accusers, observersOf, dead })
+    for (const entry of entries) {
+      entry.accusers = accusers.get(entry.id) ?? new Set()
+      if (entry.id === this.#self) continue
+      let state: MemberState = entry.accusers.size > 0 ? 'suspect' : 'alive'
+      if (convicted.has(entry.id)) state = 'dead'
+      if (!population.has(entry.id)) state = 'left'
+      if (state === 'dead' && entry.state !== 'dead') entry.observersAtDeath = rings.observersOf(entry.id)
+      this.#enter(entry, state, nowMs)
+    }
+    const others = entries.filter((entry) => entry.id !== this.#self && entry.state !== 'left')
+    this.#brake.update(
+      others.map((entry) => ({ ...entry, dead: entry.state === 'dead' })),
+      nowMs,
+    )
+  }
+
+  /** The states as last judged. */
+  membership(nowMs: number): Membership {
+    const members = this.entries().map(({ id, state, sinceMs, silent }) => ({ id, state, sinceMs, silent }))
+    return { members, brakedUntilMs: this.#brake.untilMs(nowMs) }
+  }
+
+  #enter(entry: RosterEntry, state: MemberState, nowMs: number): void {
+    const lost = state === 'suspect' || state === 'dead'
+    // One close proves that the machine was in sight; silence is the word of all its accusers or it is none.
+    entry.silent = lost && this.accusersOf(entry.id).every((accuser) => this.#saysSilent(accuser, entry.id))
+    entry.lostSinceMs = lost ? (entry.lostSinceMs ?? nowMs) : null
+    if (entry.state === state) return
+    entry.state = state
+    entry.sinceMs = nowMs
+  }
+
+  #saysSilent(accuser: RosterEntry, accused: MemberId): boolean {
+    return this.alertOf(accuser, accused)?.silent ?? true
+  }
+}
+
+const hasLeft = (entry: RosterEntry): boolean => entry.status?.running === false
+
+const newEntry = (id: MemberId, original: boolean, nowMs: number): RosterEntry => ({
+  id,
+  admittedMs: nowMs,
+  original,
+  connectedSinceMs: null,
+  status: null,
+  state: 'alive',
+  sinceMs: nowMs,
+  silent: false,
+  lostSinceMs: null,
+  observersAtDeath: [],
+  accusers: new Set(),
+})
+
+/** Whether two statuses say the same to the detector: they change with every instance, which it need not know. */
+export const sameReport = (a: ReportedStatus, b: ReportedStatus): boolean => {
+  if (a.incarnation !== b.incarnation || a.running !== b.running || a.alerts.size !== b.alerts.size)
+    return false
+  for (const [accused, alert] of a.alerts) {
+    const other = b.alerts.get(accused)
+    if (other?.incarnation !== alert.incarnation || other.silent !== alert.silent) return false
+  }
+  return true
+}

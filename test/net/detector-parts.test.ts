@@ -1,0 +1,167 @@
+// The detector's smaller parts: beats, self-doubt, refutation, brake.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { MemberId } from '../../lib/ids.ts'
+import { decodeBeat, encodeBeat } from '../../net/beat.ts'
+import { Brake, type BrakeSubject } from '../../net/brake.ts'
+import { DETECTOR_DEFAULTS } from '../../net/detector-options.ts'
+import { Refutation } from '../../net/refutation.ts'
+import { SelfDoubt } from '../../net/self-doubt.ts'
+import { Watch } from '../../net/watch.ts'
+
+describe('beat', () => {
+  it('is one byte, and reads unknown words without a throw', () => {
+    assert.equal(encodeBeat('beat').length, 1)
+    assert.equal(decodeBeat(encodeBeat('beat')), 'beat')
+    assert.equal(decodeBeat(encodeBeat('probe')), 'probe')
+    assert.equal(decodeBeat(Uint8Array.of(9, 9)), 'other')
+    assert.equal(decodeBeat(new Uint8Array()), 'other')
+  })
+})
+
+describe('SelfDoubt (Lifeguard §IV.A)', () => {
+  it('doubts for one silence window after a late tick', () => {
+    const doubt = new SelfDoubt(DETECTOR_DEFAULTS)
+    assert.ok(!doubt.ticked(1000, 1400))
+    assert.ok(doubt.ticked(2000, 9000))
+    assert.equal(doubt.doubtUntilMs, 9000 + DETECTOR_DEFAULTS.silenceMs)
+    assert.equal(doubt.patienceMs, 0)
+  })
+
+  it('grows patient while ticks keep coming late, up to a bound, and calms down', () => {
+    const doubt = new SelfDoubt(DETECTOR_DEFAULTS)
+    for (let at = 1; at < 20; at += 1) doubt.ticked(at * 1000, at * 1000 + 600)
+    assert.equal(doubt.patienceMs, 3 * DETECTOR_DEFAULTS.silenceMs)
+    for (let at = 20_000; at < 60_000; at += 250) doubt.ticked(at, at)
+    assert.equal(doubt.patienceMs, 0)
+  })
+})
+
+describe('Watch', () => {
+  const { silenceMs, closeGraceMs, cutAfterMs } = DETECTOR_DEFAULTS
+  const fresh = (): Watch => new Watch(DETECTOR_DEFAULTS, true, silenceMs, 0)
+
+  it('counts from the last beat, and more shortly from a close', () => {
+    const watch = fresh()
+    watch.heard(500)
+    assert.equal(watch.overdueAtMs(0), 500 + silenceMs)
+    assert.equal(watch.overdueAtMs(700), 500 + silenceMs + 700)
+    watch.disconnected(false, 900)
+    assert.equal(watch.overdueAtMs(700), 900 + closeGraceMs)
+  })
+
+  it('gives an uneven member half as much again at most, and forgets', () => {
+    const watch = fresh()
+    watch.heard(1900)
+    assert.equal(watch.overdueAtMs(0), 1900 + 1.5 * silenceMs)
+    let nowMs = 1900
+    for (let beat = 0; beat < 60; beat += 1) watch.heard((nowMs += 500))
+    assert.equal(watch.overdueAtMs(0), nowMs + silenceMs)
+  })
+
+  it('waits twice as long after each refutation by a member it does not hear', () => {
+    const watch = fresh()
+    watch.disconnected(true, 0)
+    const waits = [1, 2, 3, 4, 5, 6, 7, 8].map((incarnation) => {
+      watch.accuse(incarnation)
+      watch.refuted(0)
+      return watch.overdueAtMs(0) / silenceMs
+    })
+    assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 32, 32])
+  })
+
+  it('asks for a beat that is late, and gives a deaf connection up once', () => {
+    const watch = fresh()
+    assert.ok(!watch.probe(700))
+    assert.ok(watch.probe(750))
+    assert.ok(!watch.probe(800))
+    watch.accuse(1)
+    assert.ok(!watch.cut(cutAfterMs - 1))
+    assert.ok(watch.cut(cutAfterMs))
+    assert.ok(!watch.cut(cutAfterMs + 1))
+  })
+})
+
+describe('Refutation (SWIM §4.2)', () => {
+  it('answers a conviction at once and a suspicion after a second', () => {
+    assert.ok(new Refutation().due(true, true, 1000))
+    const patient = new Refutation()
+    assert.ok(!patient.due(true, false, 1000))
+    assert.ok(!patient.due(true, false, 1900))
+    assert.ok(patient.due(true, false, 2000))
+  })
+
+  it('backs off while accusations recur, and forgets after a minute of peace', () => {
+    const refutation = new Refutation()
+    const atMs: number[] = []
+    for (let nowMs = 0; nowMs < 300_000; nowMs += 100) if (refutation.due(true, true, nowMs)) atMs.push(nowMs)
+    assert.deepEqual(atMs, [0, 1000, 3000, 7000, 15_000, 31_000, 63_000, 123_000, 183_000, 243_000])
+    refutation.due(false, false, 300_000)
+    refutation.due(false, false, 360_000)
+    assert.ok(refutation.due(true, true, 361_000))
+    assert.ok(refutation.due(true, true, 362_000))
+  })
+})
+
+describe('Brake (S16)', () => {
+  const me = 'me' as MemberId
+  const well = (id: string): BrakeSubject => ({
+    id: id as MemberId,
+    dead: false,
+    silent: false,
+    lostSinceMs: null,
+    accusers: new Set(),
+  })
+  const gone = (
+    id: string,
+    lostSinceMs: number,
+    silent = true,
+    by: readonly string[] = ['me'],
+  ): BrakeSubject => ({
+    id: id as MemberId,
+    dead: true,
+    silent,
+    lostSinceMs,
+    accusers: new Set(by as readonly MemberId[]),
+  })
+  const brakeOver = (others: readonly BrakeSubject[], nowMs: number): number | null => {
+    const brake = new Brake(me, DETECTOR_DEFAULTS)
+    brake.update(others, nowMs)
+    return brake.untilMs(nowMs)
+  }
+
+  it('takes more than half, lost silently and together', () => {
+    assert.equal(brakeOver([gone('a', 900), gone('b', 1000), well('c')], 1000), 11_000)
+    assert.equal(brakeOver([gone('a', 900), gone('b', 1000), well('c'), well('d')], 1000), null)
+    assert.equal(brakeOver([gone('a', 900, false), gone('b', 1000, false), well('c')], 1000), null)
+    assert.equal(brakeOver([gone('a', 0), gone('b', 50_000), well('c')], 50_000), null)
+  })
+
+  it('is not for one lost member, be it the only one', () => {
+    assert.equal(brakeOver([gone('a', 1000)], 1000), null)
+  })
+
+  it('leaves out of the count who died long ago', () => {
+    const old = ['x', 'y', 'z'].map((id) => gone(id, 0))
+    assert.equal(brakeOver([...old, gone('a', 60_000), gone('b', 60_000), well('c')], 60_000), 70_000)
+  })
+
+  it('does not believe one single other accuser', () => {
+    assert.equal(brakeOver([gone('a', 900, true, ['o']), gone('b', 900, true, ['o']), well('o')], 1000), null)
+    assert.notEqual(
+      brakeOver([gone('a', 900, true, ['o']), gone('b', 900, true, ['p']), well('o')], 1000),
+      null,
+    )
+  })
+
+  it('holds until the view was stable for the hold, and then lets go for good', () => {
+    const brake = new Brake(me, DETECTOR_DEFAULTS)
+    brake.update([gone('a', 1000), gone('b', 1000), well('c')], 1000)
+    brake.update([gone('a', 1000), gone('b', 1000), gone('c', 6000)], 6000)
+    assert.equal(brake.untilMs(15_900), 16_000)
+    assert.equal(brake.untilMs(16_000), null)
+    brake.update([gone('a', 1000), gone('b', 1000), gone('c', 6000)], 17_000)
+    assert.equal(brake.untilMs(17_000), null)
+  })
+})

@@ -1,0 +1,58 @@
+// Fleets of real libp2p transports on loopback, for the contract suite and the tests beside this file.
+
+import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { ClusterId } from '../../../lib/ids.ts'
+import { silentLog, type Log } from '../../../lib/log.ts'
+import type { Clock } from '../../../lib/time.ts'
+import { createLibp2pTransport, requestJoin } from '../../../net/libp2p/transport.ts'
+import type { Transport } from '../../../net/transport.ts'
+import type { Fleet } from '../../contracts/transport.ts'
+
+export const CLUSTER = '0123456789abcdef0123456789abcdef' as ClusterId
+
+export const realClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  after: (delayMs, fire) => {
+    const timer = setTimeout(fire, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
+/** The seed of the `at`-th member. Distinct from the contract's ticket. */
+export const seedOf = (at: number): Uint8Array => new Uint8Array(32).fill(100 + at)
+
+export const makeTransport = (at: number, log: Log = silentLog): Promise<Transport> =>
+  createLibp2pTransport({
+    seed: seedOf(at),
+    cluster: CLUSTER,
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    log,
+    clock: realClock,
+    // Looks more often, so that repairs which take seconds in production take less here.
+    watchIntervalMs: 250,
+  })
+
+/** Waits for a condition; fails when it does not come true. Polling, since some conditions have no event. */
+export const until = async (condition: () => boolean, what: string): Promise<void> => {
+  const end = performance.now() + 10_000
+  while (!condition()) {
+    assert.ok(performance.now() < end, `never came true: ${what}`)
+    await pause(10)
+  }
+}
+
+export const makeLibp2pFleet = async (size: number): Promise<Fleet> => {
+  const transports = await Promise.all(Array.from({ length: size }, (_, at) => makeTransport(at)))
+  return {
+    transports,
+    until,
+    run: (work) => work,
+    join: (ticketSeed, addresses, body) =>
+      requestJoin({ ticketSeed, addresses, body, signal: AbortSignal.timeout(10_000), log: silentLog }),
+    close: async () => {
+      await Promise.all(transports.map((transport) => transport.stop()))
+    },
+  }
+}

@@ -1,0 +1,92 @@
+// The roster: states from statuses, and what a change of the rings may not change.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { MemberId } from '../../lib/ids.ts'
+import { DETECTOR_DEFAULTS, type ReportedAlert } from '../../net/detector-options.ts'
+import type { MemberState } from '../../net/membership.ts'
+import type { Rings } from '../../net/rings.ts'
+import { Roster } from '../../net/roster.ts'
+
+const id = (name: string): MemberId => name as MemberId
+const observedAlwaysBy = (...observers: readonly string[]): Rings => ({
+  observersOf: () => observers.map(id),
+  observedBy: () => [],
+})
+
+class Fixture {
+  readonly roster = new Roster(id('self'), DETECTOR_DEFAULTS, () => null)
+
+  constructor(...members: readonly string[]) {
+    this.roster.admit(members.map(id), 0)
+  }
+
+  status(
+    member: string,
+    incarnation: number,
+    alerts: Readonly<Record<string, ReportedAlert>> = {},
+    running = true,
+  ): void {
+    const entry = this.roster.get(id(member))
+    assert.ok(entry !== undefined)
+    entry.status = { incarnation, alerts: new Map(Object.entries(alerts)), running }
+  }
+
+  state(member: string, rings: Rings): MemberState {
+    this.roster.judge(rings, 1000)
+    return this.roster.get(id(member))?.state ?? 'left'
+  }
+}
+
+const silent = (incarnation: number): ReportedAlert => ({ incarnation, silent: true })
+
+describe('Roster', () => {
+  it('goes alive, suspect, dead with the alerts, and back when they are voided', () => {
+    const one = new Fixture('a', 'b', 'm')
+    const rings = observedAlwaysBy('a', 'b', 'self')
+    one.status('m', 4)
+    assert.equal(one.state('m', rings), 'alive')
+    one.status('a', 1, { m: silent(4) })
+    assert.equal(one.state('m', rings), 'suspect')
+    one.status('b', 1, { m: silent(3) })
+    assert.equal(one.state('m', rings), 'suspect', 'an older incarnation is void')
+    one.status('b', 1, { m: silent(5) })
+    assert.equal(one.state('m', rings), 'dead', 'a newer one is not')
+    one.status('m', 6)
+    assert.equal(one.state('m', rings), 'alive')
+  })
+
+  it('keeps a dead member dead when new rings appoint others', () => {
+    const one = new Fixture('a', 'b', 'c', 'd', 'e', 'm')
+    one.status('a', 1, { m: silent(1) })
+    one.status('b', 1, { m: silent(1) })
+    assert.equal(one.state('m', observedAlwaysBy('a', 'b')), 'dead')
+    assert.equal(one.state('m', observedAlwaysBy('a', 'c', 'd', 'e', 'self')), 'dead')
+    one.status('b', 1)
+    assert.equal(one.state('m', observedAlwaysBy('a', 'c', 'd', 'e', 'self')), 'suspect')
+  })
+
+  it('does not hear the alerts of whoever left, was removed or is unknown', () => {
+    const one = new Fixture('a', 'b', 'm')
+    const rings = observedAlwaysBy('a', 'b', 'self')
+    one.status('a', 1, { m: silent(1) })
+    one.status('b', 1, { m: silent(1) })
+    assert.equal(one.state('m', rings), 'dead')
+    one.status('b', 1, { m: silent(1) }, false)
+    assert.equal(one.state('b', rings), 'left')
+    assert.equal(one.state('m', rings), 'suspect')
+    one.roster.admit([id('b'), id('m')], 2000)
+    assert.equal(one.state('m', rings), 'alive')
+  })
+
+  it('calls a loss silent only while none of its accusers saw a close', () => {
+    const one = new Fixture('a', 'b', 'm')
+    const rings = observedAlwaysBy('a', 'b')
+    one.status('a', 1, { m: silent(1) })
+    assert.equal(one.state('m', rings), 'suspect')
+    assert.equal(one.roster.get(id('m'))?.silent, true)
+    one.status('b', 1, { m: { incarnation: 1, silent: false } })
+    assert.equal(one.state('m', rings), 'dead')
+    assert.equal(one.roster.get(id('m'))?.silent, false)
+  })
+})
