@@ -1,0 +1,389 @@
+// The process driver: instances as plain processes of this machine, each under a shim in a session of its own. A record
+// is on disk before anything is spawned (S10); the shim writes its own identity before it starts the program, so there
+// is no instant at which a crash of the peer leaves a process that the next peer cannot find. Decides nothing: when to
+// start, restart or stop is the plan's. Deliberately absent so far: limits and cgroups.
+
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { assert, defined } from '../../../../lib/assert.ts'
+import { asTuttiError, messageOf, TuttiError } from '../../../../lib/errors.ts'
+import type { InstanceId } from '../../../../lib/ids.ts'
+import type { Log } from '../../../../lib/log.ts'
+import { compareStrings } from '../../../../lib/order.ts'
+import type { Clock } from '../../../../lib/time.ts'
+import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
+import type { Adopted, Driver, DriverEvents, InstanceRecord, Spawned, SpawnRequest } from '../../../ports.ts'
+import { watchAlive, type AliveWatch } from './alive.ts'
+import { checkDirectory, resolveCommand } from './command.ts'
+import { groupEmptied, processesByNonce, signalGroup, sweep, type Traces } from './group.ts'
+import { ageMsOf, currentBoot, isAlive, nonceOf, parseIdentity, type ProcessIdentity } from './identity.ts'
+import { launchScript, RUN_FILES } from './launch.ts'
+import { fileNameOf, Records, type StoredRecord } from './records.ts'
+import { directLauncher, SHELL, type Launcher } from './spawner.ts'
+
+/** Where output goes; output/output.ts is it. */
+export interface OutputSink {
+  /** The files that an instance's output is appended to. */
+  begin(instance: InstanceId): { readonly stdout: string; readonly stderr: string }
+  /** The instance's processes are gone: nothing more comes until it begins again. */
+  end(instance: InstanceId): void
+}
+
+/** What the driver is built from. */
+export interface ProcessDriverOptions {
+  /** Absolute; the driver's own. Records, run directories and working directories are in it. */
+  readonly folder: string
+  /** For messages. */
+  readonly peer: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly output: OutputSink
+  readonly launcher: Launcher
+}
+
+type Exit = { readonly code: number | null; readonly signal: string | null }
+
+interface Run {
+  readonly record: InstanceRecord
+  readonly folder: string
+  readonly shim: ProcessIdentity
+  readonly alive: AliveWatch
+  /** Resolves after the exit was reported. */
+  readonly gone: PromiseWithResolvers<void>
+  /** Until when what is left of the group may still shut down (monotonic); null: no stop is under way. */
+  stopUntilMs: number | null
+  /** The group was killed, so a shim without an exit status was killed with it. */
+  killed: boolean
+}
+
+// From the request to the shim's first line: 4 ms on a quiet machine; a machine this much slower is not working.
+const SPAWN_TIMEOUT_MS = 15_000
+const EXIT_UNKNOWN: Exit = { code: null, signal: null }
+
+const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]))
+
+/** A shell's exit status. Above 128 it is 128 and the signal; a program that exits so by itself cannot be told apart. */
+const parseExit = (text: string): Exit | null => {
+  const match = /^(\d+)\n/.exec(text)
+  if (match === null) return null
+  const status = Number(match[1])
+  const signal = signalNames.get(status - 128)
+  return signal === undefined ? { code: status, signal: null } : { code: null, signal }
+}
+
+const textOf = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Runs instances as processes. Contract: test/contracts/driver.ts. */
+export class ProcessDriver implements Driver {
+  readonly #options: ProcessDriverOptions
+  readonly #records: Records
+  readonly #shim = fileURLToPath(new URL('shim.sh', import.meta.url))
+  readonly #boot = currentBoot()
+  readonly #runs = new Map<InstanceId, Run>()
+  /** Nonce of each instance's last run, whose directory is kept for its exit status. */
+  readonly #last = new Map<InstanceId, string>()
+  #events: DriverEvents = { exited: () => undefined }
+  #closed = false
+
+  constructor(options: ProcessDriverOptions) {
+    assert(resolve(options.folder) === options.folder, 'the folder of a driver is absolute')
+    this.#options = options
+    this.#records = new Records(join(options.folder, 'records'))
+    mkdirSync(join(options.folder, 'runs'), { recursive: true, mode: 0o700 })
+  }
+
+  /** Where an instance runs: its definition's directory, or one of its own. */
+  directoryOf(instance: InstanceId, definition: ReleaseDefinition): string {
+    return definition.workingDir ?? join(this.#options.folder, 'work', fileNameOf(instance))
+  }
+
+  async start(events: DriverEvents): Promise<readonly Adopted[]> {
+    this.#events = events
+    const { records, damaged } = await this.#records.readAll()
+    for (const name of damaged)
+      this.#options.log.log('error', 'a record is damaged; it is set aside and what it names is ended', {
+        name,
+      })
+    const adopted: Adopted[] = []
+    const found: Run[] = []
+    for (const stored of records) {
+      const run = this.#find(stored)
+      this.#last.set(stored.record.instance, stored.record.nonce)
+      if (run !== null) found.push(run)
+      else {
+        adopted.push({
+          record: stored.record,
+          pid: null,
+          exit: parseExit(textOf(this.#runFile(stored.record, 'exit'))) ?? EXIT_UNKNOWN,
+        })
+      }
+    }
+    await this.#endLeftovers(new Set(found.map((run) => run.record.nonce)))
+    for (const run of found) {
+      this.#options.output.begin(run.record.instance)
+      this.#watch(run)
+      adopted.push({
+        record: run.record,
+        pid: run.shim.pid,
+        exit: null,
+        ageMs: ageMsOf(run.shim),
+      })
+    }
+    return adopted.toSorted((a, b) => compareStrings(a.record.instance, b.record.instance))
+  }
+
+  async spawn({ record, environment }: SpawnRequest): Promise<Spawned> {
+    const { instance, definition } = record
+    assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
+    const { peer, output } = this.#options
+    const workingDirectory = this.directoryOf(instance, definition)
+    if (definition.workingDir === null) mkdirSync(workingDirectory, { recursive: true, mode: 0o700 })
+    checkDirectory(workingDirectory, peer)
+    const [word = '', ...words] = definition.command
+    const path = environment['PATH'] ?? ''
+    const program = resolveCommand(word, { directory: workingDirectory, path, peer })
+
+    await this.#dropLastRun(instance)
+    await this.#records.write({ boot: this.#boot, record })
+    this.#last.set(instance, record.nonce)
+    const folder = this.#runFolder(record.nonce)
+    const script = launchScript({
+      shell: SHELL,
+      shim: this.#shim,
+      runDirectory: folder,
+      workingDirectory,
+      ...output.begin(instance),
+      environment,
+      command: [program, ...words],
+    })
+    try {
+      const run = await this.#launchSafely(record, folder, script)
+      this.#watch(run)
+      return { pid: run.shim.pid }
+    } catch (error) {
+      output.end(instance)
+      throw error
+    }
+  }
+
+  async update(record: InstanceRecord): Promise<void> {
+    const run = this.#runs.get(record.instance)
+    if (run === undefined) return
+    assert(run.record.nonce === record.nonce, `an update of ${record.instance} is of its present run`)
+    await this.#records.write({ boot: this.#boot, record })
+  }
+
+  async stop(instance: InstanceId, signal: string, graceMs: number): Promise<void> {
+    const run = this.#runs.get(instance)
+    if (run === undefined) return
+    if (run.stopUntilMs !== null) {
+      await run.gone.promise
+      return
+    }
+    const { clock } = this.#options
+    run.stopUntilMs = clock.now() + graceMs
+    const kill = (): void => {
+      run.killed = true
+      signalGroup(run.shim, 'SIGKILL')
+    }
+    if (signal === 'SIGKILL') kill()
+    else {
+      const known = [...signalNames.values()].find((name) => name === signal)
+      assert(known !== undefined, `${signal} is a signal`)
+      signalGroup(run.shim, known as NodeJS.Signals)
+    }
+    const cancel = clock.after(graceMs, kill)
+    await run.gone.promise
+    cancel()
+  }
+
+  async forget(instance: InstanceId): Promise<void> {
+    assert(!this.#runs.has(instance), `${instance} is forgotten after its exit`)
+    await this.#records.remove(instance)
+    await this.#dropLastRun(instance)
+    await rm(join(this.#options.folder, 'work', fileNameOf(instance)), { recursive: true, force: true })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const run of this.#runs.values()) run.alive.close()
+    this.#runs.clear()
+    this.#options.launcher.close()
+  }
+
+  /** The living run of a record; null: it is over, or it cannot be proven to be this one. */
+  #find({ boot, record }: StoredRecord): Run | null {
+    const folder = this.#runFolder(record.nonce)
+    if (boot !== this.#boot) return null
+    let alive: AliveWatch
+    try {
+      // Watched before it is looked at: an end after the look is then an event.
+      alive = watchAlive(join(folder, RUN_FILES.alive))
+    } catch {
+      return null
+    }
+    const shim = parseIdentity(textOf(join(folder, RUN_FILES.pid)))
+    if (shim === null || !isAlive(shim) || nonceOf(shim.pid) !== record.nonce) {
+      alive.close()
+      return null
+    }
+    return this.#newRun(record, folder, shim, alive)
+  }
+
+  #newRun(record: InstanceRecord, folder: string, shim: ProcessIdentity, alive: AliveWatch): Run {
+    const gone = Promise.withResolvers<void>()
+    return { record, folder, shim, alive, gone, stopUntilMs: null, killed: false }
+  }
+
+  /**
+   * Ends every process of a run directory that was not adopted, and drops the directories that no record names. A run
+   * without a known pid is fenced first: its shim cannot start the program once its directory has another name.
+   */
+  async #endLeftovers(adopted: ReadonlySet<string>): Promise<void> {
+    const kept = new Set(this.#last.values())
+    const over: Traces[] = []
+    for (const name of readdirSync(join(this.#options.folder, 'runs')).toSorted()) {
+      const nonce = name.replace(/\..*$/, '')
+      if (adopted.has(nonce)) continue
+      const folder = join(this.#options.folder, 'runs', name)
+      if (textOf(join(folder, RUN_FILES.pid)) === '' && name === nonce) this.#fence(nonce)
+      over.push({ nonce, shim: this.#identityOf(nonce), watched: false })
+      if (!kept.has(nonce) || name !== nonce) rmSync(folder, { recursive: true, force: true })
+    }
+    if (over.length === 0) return
+    // One look at the machine for all; a sweep of its own only for runs that have something to end.
+    const marked = processesByNonce()
+    for (const traces of over) {
+      if (!marked.has(traces.nonce)) continue
+      this.#options.log.log('warn', 'processes of a run that cannot be adopted are ended', {
+        nonce: traces.nonce,
+      })
+      await sweep(traces, this.#options.clock)
+    }
+  }
+
+  #identityOf(nonce: string): ProcessIdentity | null {
+    const folder = this.#runFolder(nonce)
+    return (
+      parseIdentity(textOf(join(folder, RUN_FILES.pid))) ??
+      parseIdentity(textOf(join(`${folder}.fenced`, RUN_FILES.pid)))
+    )
+  }
+
+  #fence(nonce: string): void {
+    const folder = this.#runFolder(nonce)
+    rmSync(`${folder}.fenced`, { recursive: true, force: true })
+    try {
+      renameSync(folder, `${folder}.fenced`)
+    } catch (error) {
+      this.#options.log.log('debug', 'nothing to fence', { nonce, error: messageOf(error) })
+    }
+  }
+
+  /** One try with the launcher, one by a direct fork: a launcher that failed may or may not have launched. */
+  async #launchSafely(record: InstanceRecord, folder: string, script: string): Promise<Run> {
+    const { launcher, log } = this.#options
+    try {
+      return await this.#launch(launcher, record, folder, script)
+    } catch (error) {
+      await this.#giveUp(record.nonce)
+      if (error instanceof TuttiError && error.code !== 'internal') throw error
+      log.log('warn', 'a launch failed; it is tried once more by a fork of the peer itself', { error })
+    }
+    try {
+      return await this.#launch(directLauncher, record, folder, script)
+    } catch (error) {
+      await this.#giveUp(record.nonce)
+      throw asTuttiError(error)
+    }
+  }
+
+  async #launch(launcher: Launcher, record: InstanceRecord, folder: string, script: string): Promise<Run> {
+    mkdirSync(folder, { mode: 0o700 })
+    writeFileSync(join(folder, RUN_FILES.launch), script, { mode: 0o600 })
+    await launcher.prepare(folder)
+    const alive = watchAlive(join(folder, RUN_FILES.alive))
+    const late = Promise.withResolvers<never>()
+    const cancel = this.#options.clock.after(SPAWN_TIMEOUT_MS, () => {
+      late.reject(new TuttiError('internal', `${record.instance} was not spawned in time`))
+    })
+    try {
+      const started = launcher.launch(folder).then(async () => await alive.told)
+      const told = await Promise.race([started, late.promise])
+      const shim = parseIdentity(told ?? '')
+      if (shim === null) {
+        throw new TuttiError(
+          'refused',
+          `${record.instance} could not be started; the last lines of its output say why`,
+        )
+      }
+      return this.#newRun(record, folder, shim, alive)
+    } catch (error) {
+      alive.close()
+      throw error
+    } finally {
+      cancel()
+    }
+  }
+
+  /** After it no process of the run exists, and none will. */
+  async #giveUp(nonce: string): Promise<void> {
+    this.#fence(nonce)
+    await sweep({ nonce, shim: this.#identityOf(nonce), watched: false }, this.#options.clock)
+    await rm(`${this.#runFolder(nonce)}.fenced`, { recursive: true, force: true })
+  }
+
+  #watch(run: Run): void {
+    this.#runs.set(run.record.instance, run)
+    void run.alive.ended.then(async () => {
+      await this.#finish(run)
+    })
+  }
+
+  async #finish(run: Run): Promise<void> {
+    const { clock, log, output } = this.#options
+    const { instance, nonce } = run.record
+    const traces: Traces = { nonce, shim: run.shim, watched: true }
+    try {
+      if (run.stopUntilMs !== null && !run.killed) await groupEmptied(run.shim, clock, run.stopUntilMs)
+      await sweep(traces, clock)
+    } catch (error) {
+      log.log('error', 'what an instance left could not be ended', { instance, error })
+    }
+    if (this.#closed) return
+    const told = parseExit(textOf(join(run.folder, RUN_FILES.exit)))
+    this.#runs.delete(instance)
+    output.end(instance)
+    this.#events.exited(
+      instance,
+      nonce,
+      told ?? (run.killed ? { code: null, signal: 'SIGKILL' } : EXIT_UNKNOWN),
+    )
+    run.gone.resolve()
+  }
+
+  async #dropLastRun(instance: InstanceId): Promise<void> {
+    const nonce = this.#last.get(instance)
+    if (nonce === undefined) return
+    this.#last.delete(instance)
+    const folder = this.#runFolder(nonce)
+    for (const path of [folder, `${folder}.fenced`]) await rm(path, { recursive: true, force: true })
+  }
+
+  #runFolder(nonce: string): string {
+    return join(this.#options.folder, 'runs', defined(/^[A-Za-z0-9_-]+$/.exec(nonce)?.[0], 'a plain nonce'))
+  }
+
+  #runFile(record: InstanceRecord, file: keyof typeof RUN_FILES): string {
+    return join(this.#runFolder(record.nonce), RUN_FILES[file])
+  }
+}

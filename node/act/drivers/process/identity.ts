@@ -1,0 +1,91 @@
+// Who a process is: pid and start time within one boot, and the nonce in its environment. Pids are reused, so a pid
+// alone proves nothing and no function here answers by pid alone. Linux only (/proc). Sends no signals.
+
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** A process for good: no two processes of one boot share both. */
+export interface ProcessIdentity {
+  readonly pid: number
+  /** Clock ticks since boot, as `/proc/<pid>/stat` writes them. */
+  readonly startTime: string
+}
+
+/** The part of `/proc/<pid>/stat` that is needed here. */
+export interface ProcessStat extends ProcessIdentity {
+  /** `Z` and `X` are dead, whatever else is said of them. */
+  readonly state: string
+  readonly group: number
+  readonly cpuTicks: number
+  readonly residentPages: number
+}
+
+/** The variable that marks every process of an instance. */
+export const NONCE_VARIABLE = 'TUTTI_NONCE'
+
+const textOf = (path: string): string | null => {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return null
+  }
+}
+
+/** This boot of the machine; pids and start times of another one mean nothing. */
+export const currentBoot = (): string => textOf('/proc/sys/kernel/random/boot_id')?.trim() ?? 'unknown'
+
+/** Null: there is no such process (any more). */
+export const statOf = (pid: number): ProcessStat | null => {
+  const text = textOf(`/proc/${pid}/stat`)
+  if (text === null) return null
+  // The command's name is in parentheses and may hold any character, spaces and parentheses included.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  // Field numbers of proc(5), less the three before the cut.
+  const at = (field: number): string => fields[field - 3] ?? ''
+  return {
+    pid,
+    state: at(3),
+    group: Number(at(5)),
+    startTime: at(22),
+    cpuTicks: Number(at(14)) + Number(at(15)),
+    residentPages: Number(at(24)),
+  }
+}
+
+const isDead = (stat: ProcessStat): boolean => stat.state === 'Z' || stat.state === 'X'
+
+/** Whether exactly this process exists and is not a zombie. */
+export const isAlive = (identity: ProcessIdentity): boolean => {
+  const stat = statOf(identity.pid)
+  return stat !== null && stat.startTime === identity.startTime && !isDead(stat)
+}
+
+/** The nonce in a process's environment; null: none, or not ours to read. */
+export const nonceOf = (pid: number): string | null => {
+  const text = textOf(`/proc/${pid}/environ`)
+  if (text === null) return null
+  for (const entry of text.split('\0')) {
+    if (entry.startsWith(`${NONCE_VARIABLE}=`)) return entry.slice(NONCE_VARIABLE.length + 1)
+  }
+  return null
+}
+
+/** Milliseconds since a process started. */
+export const ageMsOf = (identity: ProcessIdentity): number => {
+  const uptimeS = Number((textOf('/proc/uptime') ?? '0').split(' ')[0])
+  // USER_HZ is 100 on every Linux architecture that Node.js runs on.
+  return Math.max(0, uptimeS * 1000 - Number(identity.startTime) * 10)
+}
+
+/** All pids of the machine, ascending. */
+export const allPids = (): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .toSorted((a, b) => a - b)
+
+/** What `pid` in a run directory says: `<pid> <start time>`. Null: not written (whole) yet. */
+export const parseIdentity = (text: string): ProcessIdentity | null => {
+  const match = /^(\d+) (\d+)\n/.exec(text)
+  const pid = Number(match?.[1])
+  return match === null || pid <= 1 ? null : { pid, startTime: match[2] ?? '' }
+}

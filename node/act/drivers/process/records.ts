@@ -1,0 +1,133 @@
+// Records on disk: one small file for each instance, replaced as a whole and synced before anything is spawned (S10).
+// Also the names of an instance's other places, all derived from its id. Knows nothing of processes.
+
+import { mkdirSync } from 'node:fs'
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { TuttiError } from '../../../../lib/errors.ts'
+import type { InstanceId } from '../../../../lib/ids.ts'
+import { sortedBy } from '../../../../lib/order.ts'
+import type { InstanceRecord } from '../../../ports.ts'
+
+/** What the driver adds to a record. */
+export interface StoredRecord {
+  /** The boot in which it was spawned; in another one all its processes are gone. */
+  readonly boot: string
+  readonly record: InstanceRecord
+}
+
+const FORMAT = 1
+const SUFFIX = '.json'
+
+/** An instance id as a file name: its parts are DNS labels and hex, so `~` is free. @throws TuttiError `invalid`. */
+export const fileNameOf = (instance: InstanceId): string => {
+  if (!/^[a-z0-9-]+\/[a-z0-9-]+\/[a-z0-9-]+@[a-z0-9]+$/.test(instance))
+    throw new TuttiError('invalid', `'${instance}' is not the id of an instance`)
+  return instance.replaceAll('/', '~')
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string'
+const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Null when the text is not a record that this version can act upon. */
+export const parseRecord = (text: string): StoredRecord | null => {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return null
+  }
+  if (!isTable(value) || value['format'] !== FORMAT || !isText(value['boot'])) return null
+  const record = value['record']
+  if (!isTable(record)) return null
+  const texts = ['instance', 'slot', 'service', 'release', 'nonce']
+  const counts = ['cpusMilli', 'memoryBytes', 'runs', 'failuresInARow']
+  const definition = record['definition']
+  const sound =
+    texts.every((name) => isText(record[name])) &&
+    counts.every((name) => typeof record[name] === 'number') &&
+    typeof record['draining'] === 'boolean' &&
+    /^[A-Za-z0-9_-]{8,128}$/.test(String(record['nonce'])) &&
+    isTable(record['ports']) &&
+    isTable(definition) &&
+    Array.isArray(definition['command']) &&
+    isTable(definition['ports']) &&
+    Array.isArray(definition['uses'])
+  // Written by this program and checked above as far as anything here relies on it.
+  return sound ? { boot: value['boot'], record: record as unknown as InstanceRecord } : null
+}
+
+/** The directory of records. */
+export class Records {
+  readonly #folder: string
+  #temporary = 0
+
+  constructor(folder: string) {
+    this.#folder = folder
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  }
+
+  /** Replaces a record; on disk when it resolves. @throws TuttiError `storage`. */
+  async write(stored: StoredRecord): Promise<void> {
+    const path = this.#pathOf(stored.record.instance)
+    this.#temporary += 1
+    const temporary = `${path}.${this.#temporary}.tmp`
+    try {
+      const file = await open(temporary, 'w', 0o600)
+      try {
+        await file.writeFile(JSON.stringify({ format: FORMAT, ...stored }))
+        await file.datasync()
+      } finally {
+        await file.close()
+      }
+      await rename(temporary, path)
+      await this.#syncFolder()
+    } catch (cause) {
+      throw new TuttiError('storage', `the record of ${stored.record.instance} could not be written`, {
+        cause,
+      })
+    }
+  }
+
+  /** Drops a record; gone from disk when it resolves. Dropping what is not there is fine. */
+  async remove(instance: InstanceId): Promise<void> {
+    await rm(this.#pathOf(instance), { force: true })
+    await this.#syncFolder()
+  }
+
+  /** All records, sorted by instance, and the names of files that could not be read as one (set aside, kept for a person). */
+  async readAll(): Promise<{
+    readonly records: readonly StoredRecord[]
+    readonly damaged: readonly string[]
+  }> {
+    const records: StoredRecord[] = []
+    const damaged: string[] = []
+    for (const name of (await readdir(this.#folder)).toSorted()) {
+      const path = join(this.#folder, name)
+      // Half-written ones of a crash: the record that they were to replace is still there.
+      if (name.endsWith('.tmp')) await rm(path, { force: true })
+      if (!name.endsWith(SUFFIX)) continue
+      const stored = parseRecord(await readFile(path, 'utf8'))
+      if (stored !== null && `${fileNameOf(stored.record.instance)}${SUFFIX}` === name) records.push(stored)
+      else {
+        damaged.push(name)
+        await rename(path, `${path}.damaged`)
+      }
+    }
+    return { records: sortedBy(records, (stored) => stored.record.instance), damaged }
+  }
+
+  #pathOf(instance: InstanceId): string {
+    return join(this.#folder, `${fileNameOf(instance)}${SUFFIX}`)
+  }
+
+  async #syncFolder(): Promise<void> {
+    const folder = await open(this.#folder, 'r')
+    try {
+      await folder.sync()
+    } finally {
+      await folder.close()
+    }
+  }
+}

@@ -1,0 +1,79 @@
+// Builds the production hands of a peer: executor, process driver, prober, ports and output put together. The one place
+// that knows all of them; the parts know each other by interfaces only.
+
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Log } from '../../lib/log.ts'
+import type { Random } from '../../lib/random.ts'
+import type { Clock } from '../../lib/time.ts'
+import { ProcessDriver } from './drivers/process/driver.ts'
+import { SafeLauncher } from './drivers/process/spawner.ts'
+import { Executor } from './executor.ts'
+import { OutputStore } from './output/output.ts'
+import { createPorts } from './ports.ts'
+import { createProber } from './prober.ts'
+import { realProbe } from './probes.ts'
+
+/** What a peer's hands are built from. */
+export interface HandsOptions {
+  /** The peer's data directory; `instances/` and `output/` in it are the hands'. */
+  readonly folder: string
+  /** The peer's name (for messages and TUTTI_PEER) and id, and its environment (`process.env`). */
+  readonly peer: {
+    readonly id: string
+    readonly name: string
+    readonly environment: Readonly<Record<string, string | undefined>>
+  }
+  readonly clock: Clock
+  readonly log: Log
+  readonly random: Random
+  /** Opens links to the services used; returns `TUTTI_USES_<SERVICE>` for each. */
+  readonly linkEnvironment: (uses: readonly string[]) => Promise<Readonly<Record<string, string>>>
+}
+
+/** The hands and the output that they leave. */
+export interface BuiltHands {
+  readonly hands: Executor
+  readonly output: OutputStore
+  /** Lets go of everything; instances run on. */
+  close(): Promise<void>
+}
+
+// 128 bits: with it a stranger's environment cannot look like ours by chance.
+const NONCE_BYTES = 16
+
+/** Builds, and starts nothing: call `hands.start`. */
+export const createHands = (options: HandsOptions): BuiltHands => {
+  const { clock, log, peer } = options
+  const folder = resolve(options.folder)
+  mkdirSync(folder, { recursive: true })
+  const output = new OutputStore({ folder: join(folder, 'output'), peer: peer.name, clock })
+  const driver = new ProcessDriver({
+    folder: join(folder, 'instances'),
+    peer: peer.name,
+    clock,
+    log,
+    output,
+    launcher: new SafeLauncher(log),
+  })
+  const hands = new Executor({
+    driver,
+    prober: createProber({ clock, random: options.random.fork('probes'), probe: realProbe(clock) }),
+    ports: createPorts(peer.id),
+    clock,
+    log,
+    peer,
+    mintNonce: () => randomBytes(NONCE_BYTES).toString('hex'),
+    directoryOf: (instance, definition) => driver.directoryOf(instance, definition),
+    linkEnvironment: options.linkEnvironment,
+  })
+  return {
+    hands,
+    output,
+    close: async () => {
+      await hands.close()
+      await output.close()
+    },
+  }
+}

@@ -1,0 +1,112 @@
+// The prober: probes one instance again and again and keeps the tally. Quick at first, since somebody waits for a
+// program to become ready, and slow as the healthcheck says once it is. Probes of one instance never overlap.
+// What a tally means (ready, failing) is judged by the plan.
+
+import type { Random } from '../../lib/random.ts'
+import type { Clock } from '../../lib/time.ts'
+import type { ProbeTally } from '../plan/local.ts'
+import type { Probe, ProbePlace } from './probes.ts'
+import type { ProbeSpec } from './probe-spec.ts'
+
+/** What to probe. */
+export interface ProbeTarget {
+  readonly spec: ProbeSpec
+  readonly place: ProbePlace
+  /** How long the process has been running already; an adopted one has. */
+  readonly ageMs: number
+}
+
+/** A probing under way. */
+export interface Probing {
+  /** Resolves after the first probe, or when it was stopped. */
+  readonly first: Promise<void>
+  stop(): void
+}
+
+/** Probes targets; the simulator brings its own. */
+export interface Prober {
+  /** `report` gets the new tally after each probe, and whether anything about it matters to a reader. */
+  watch(target: ProbeTarget, report: (tally: ProbeTally, changed: boolean) => void): Probing
+}
+
+/** Before the first probe. */
+export const TALLY_EMPTY: ProbeTally = { okInARow: 0, failedInARow: 0, everOk: false, lastFailure: '' }
+
+// Until the first success a probe follows the last one after a tenth of the time waited so far: readiness is seen at
+// most 10 % late, and a start of a minute costs some sixty probes.
+const EAGERNESS = 0.1
+// A connection to loopback costs some 50 µs, so 50 a second in the first fifth of a second are no load.
+const DELAY_MIN_MS = 20
+// A process costs a millisecond and more, and blocks the loop of a large peer for longer.
+const COMMAND_DELAY_MIN_MS = 100
+// Spreads the probes of instances that started together. Of the interval, to either side.
+const JITTER = 0.1
+// Successes after which one more says nothing new.
+const OK_TELLS = 3
+
+/** The tally after one more outcome; a failure that does not count is told all the same. */
+export const tallied = (tally: ProbeTally, failure: string | null, counts: boolean): ProbeTally => {
+  if (failure === null)
+    return { okInARow: tally.okInARow + 1, failedInARow: 0, everOk: true, lastFailure: '' }
+  const failedInARow = tally.failedInARow + (counts ? 1 : 0)
+  return { okInARow: 0, failedInARow, everOk: tally.everOk, lastFailure: failure }
+}
+
+const matters = (before: ProbeTally, after: ProbeTally): boolean =>
+  after.okInARow > 0
+    ? after.okInARow <= OK_TELLS
+    : after.failedInARow !== before.failedInARow || after.lastFailure !== before.lastFailure
+
+/** Probes in real time with the given probe. */
+export const createProber = (options: {
+  readonly clock: Clock
+  readonly random: Random
+  readonly probe: Probe
+}): Prober => {
+  const { clock, random, probe } = options
+  const delayAfter = (spec: ProbeSpec, tally: ProbeTally, waitedMs: number): number => {
+    if (tally.everOk) return spec.intervalMs * (1 + JITTER * (2 * random.next() - 1))
+    const least = spec.kind === 'command' ? COMMAND_DELAY_MIN_MS : DELAY_MIN_MS
+    return Math.min(spec.intervalMs, Math.max(least, waitedMs * EAGERNESS))
+  }
+  return {
+    watch: ({ spec, place, ageMs }, report) => {
+      const stopped = new AbortController()
+      const first = Promise.withResolvers<void>()
+      const beganMs = clock.now()
+      let tally = TALLY_EMPTY
+      let countedMs = beganMs
+      let cancel: () => void = () => undefined
+      const turn = async (): Promise<void> => {
+        const failure = await probe(spec, place, stopped.signal)
+        if (stopped.signal.aborted) return
+        const nowMs = clock.now()
+        const waitedMs = nowMs - beganMs
+        const before = tally
+        // Until the first success: nothing in the start period counts (as with Docker), and after it one failure an
+        // interval, as many as there would be if probes were not in a hurry.
+        const counts =
+          tally.everOk || (waitedMs + ageMs >= spec.startPeriodMs && nowMs - countedMs >= spec.countEveryMs)
+        if (counts) countedMs = nowMs
+        tally = tallied(tally, failure, counts)
+        report(tally, matters(before, tally))
+        first.resolve()
+        if (spec.once && tally.everOk) return
+        cancel = clock.after(delayAfter(spec, tally, waitedMs), begin)
+      }
+      const begin = (): void => {
+        void turn()
+      }
+      // An adopted instance is asked at once; a fresh one has not opened anything yet.
+      cancel = clock.after(ageMs > 0 ? 0 : DELAY_MIN_MS, begin)
+      return {
+        first: first.promise,
+        stop: () => {
+          stopped.abort()
+          cancel()
+          first.resolve()
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,109 @@
+// One file of the simulated disk: what a process reads (the page cache) and what the medium holds, with the pages that
+// differ and are known to. It decides nothing; disk.ts says when it syncs, fails or loses power.
+
+import type { Random } from '../lib/random.ts'
+
+/** What a cache writes back as a whole. */
+const PAGE_BYTES = 4096
+/** What a drive writes atomically. */
+const SECTOR_BYTES = 512
+
+export class SimulatedFile {
+  #cache: Uint8Array
+  #length: number
+  #medium: Uint8Array
+  readonly #dirty = new Set<number>()
+
+  private constructor(bytes: Uint8Array) {
+    this.#cache = bytes.slice()
+    this.#length = bytes.length
+    this.#medium = bytes.slice()
+  }
+
+  static of(bytes: Uint8Array): SimulatedFile {
+    return new SimulatedFile(bytes)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  read(): Uint8Array {
+    return this.#cache.slice(0, this.#length)
+  }
+
+  write(bytes: Uint8Array, at: number): void {
+    this.#reserve(at + bytes.length)
+    this.#cache.set(bytes, at)
+    const before = this.#length
+    this.#length = Math.max(this.#length, at + bytes.length)
+    this.#soil(Math.min(at, before), at + bytes.length)
+  }
+
+  truncate(length: number): void {
+    this.#reserve(length)
+    const shorter = Math.min(length, this.#length)
+    this.#cache.fill(0, shorter)
+    // The page astride the new end is zeroed behind it, and so has to be written again.
+    this.#soil(shorter, Math.max(length, shorter + 1))
+    this.#length = length
+  }
+
+  sync(): void {
+    const medium = new Uint8Array(this.#length)
+    medium.set(this.#medium.subarray(0, this.#length))
+    for (const page of this.#dirty) {
+      const from = page * PAGE_BYTES
+      medium.set(
+        this.#cache.subarray(from, Math.min(from + PAGE_BYTES, this.#length)),
+        Math.min(from, this.#length),
+      )
+    }
+    this.#medium = medium
+    this.#dirty.clear()
+  }
+
+  /** Some pages reach the medium, all count as clean: the next sync will not write the lost ones. */
+  failSync(random: Random): void {
+    if (this.#dirty.size === 0) return
+    this.#writeBack(random, this.#length, PAGE_BYTES)
+    this.#dirty.clear()
+  }
+
+  /** Power loss: unsynced sectors reach the medium or not, each on its own; then the cache is what the medium holds. */
+  loseUnsynced(random: Random): void {
+    const lengths = [this.#medium.length, this.#length]
+    if (this.#length > this.#medium.length)
+      lengths.push(this.#medium.length + random.below(this.#length - this.#medium.length))
+    this.#writeBack(random, lengths[random.below(lengths.length)] ?? 0, SECTOR_BYTES)
+    this.#dirty.clear()
+    this.#cache = this.#medium.slice()
+    this.#length = this.#medium.length
+  }
+
+  #writeBack(random: Random, length: number, unitBytes: number): void {
+    const medium = new Uint8Array(length)
+    medium.set(this.#medium.subarray(0, length))
+    // Losing everything and losing nothing are as likely as losing parts, since both are what mostly happens.
+    const chance = [0, 0.5, 1][random.below(3)] ?? 0
+    for (const page of [...this.#dirty].sort((a, b) => a - b)) {
+      for (let from = page * PAGE_BYTES; from < (page + 1) * PAGE_BYTES; from += unitBytes) {
+        const to = Math.min(from + unitBytes, length, this.#length)
+        if (random.next() < chance && from < to) medium.set(this.#cache.subarray(from, to), from)
+      }
+    }
+    this.#medium = medium
+  }
+
+  #soil(from: number, to: number): void {
+    for (let page = Math.floor(from / PAGE_BYTES); page * PAGE_BYTES < to; page += 1) this.#dirty.add(page)
+  }
+
+  /** Doubles the cache as it grows: a file of n appends is copied n log n times, not n². */
+  #reserve(length: number): void {
+    if (length <= this.#cache.length) return
+    const grown = new Uint8Array(Math.max(length, this.#cache.length * 2, PAGE_BYTES))
+    grown.set(this.#cache.subarray(0, this.#length))
+    this.#cache = grown
+  }
+}

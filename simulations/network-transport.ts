@@ -1,0 +1,352 @@
+// A member's end of the simulated network: a Transport whose connections, streams and gossip are messages on the lanes of
+// network.ts. It keeps the production transport's promises and no better ones: a connection is known to each end on its
+// own, what is under way when it ends is lost, gossip floods and forwards only what was accepted.
+
+import { messageOf, TuttiError } from '../lib/errors.ts'
+import { sha256Hex } from '../lib/hash.ts'
+import type { MemberId } from '../lib/ids.ts'
+import { LIMITS } from '../lib/limits.ts'
+import { compareStrings } from '../lib/order.ts'
+import type { Clock } from '../lib/time.ts'
+import type { Channel, Transport, TransportEvents } from '../net/transport.ts'
+
+/** What an end needs of the network between the ends. */
+export interface Lanes {
+  readonly clock: Clock
+  /** The process at an address: its transport, null when its machine answers without it, undefined when none answers. */
+  processAt(
+    address: string,
+  ): { readonly member: MemberId; readonly transport: SimulatedTransport | null } | undefined
+  /** Where a member's machine is. */
+  addressOf(member: MemberId): string
+  /** Delivers in order after the lane's delay; never while it is cut or the receiver is frozen, nor to a dark machine. */
+  carry(from: MemberId, to: MemberId, deliver: () => void): void
+  /** How often a message that may be lost (or, as gossip, repeated) is to be carried: 0, 1 or 2 times. */
+  copies(from: MemberId, to: MemberId, repeatable: boolean): number
+  /** A member's transport stopped by itself. */
+  stopped(transport: SimulatedTransport): void
+}
+
+/** As the production transport's dial. */
+const DIAL_TIMEOUT_MS = 3000
+/** Undelivered bytes of one channel of one connection; as the production transport's queue. */
+const UNDELIVERED_BYTES_MAX: Readonly<Record<Channel, number>> = {
+  beat: 64 * 1024,
+  sync: 2 * LIMITS.messageBytesMax,
+}
+const MESSAGE_BYTES_MAX: Readonly<Record<Channel, number>> = { beat: 4096, sync: LIMITS.messageBytesMax }
+/** Hashes of gossip heard, to drop repetitions; the oldest go first. */
+const SEEN_MAX = 10_000
+
+/** One connection; each end holds it until it knows of its end. */
+interface Wire {
+  readonly ends: readonly [MemberId, MemberId]
+}
+
+interface Asked {
+  readonly wire: Wire
+  readonly parts: Uint8Array[]
+  failure: TuttiError | null
+  done: boolean
+  wake: () => void
+}
+
+export class SimulatedTransport implements Transport {
+  readonly self: MemberId
+  readonly #network: Lanes
+  readonly #address: string
+  readonly #wires = new Map<MemberId, Wire[]>()
+  readonly #undelivered = new Map<string, number>()
+  readonly #seen = new Set<string>()
+  readonly #asked = new Set<Asked>()
+  readonly #answering = new Map<Asked, AbortController>()
+  #members: ReadonlySet<MemberId> = new Set()
+  #invites: ReadonlySet<MemberId> = new Set()
+  #events: TransportEvents | null = null
+
+  constructor(network: Lanes, self: MemberId, address: string) {
+    this.#network = network
+    this.self = self
+    this.#address = address
+  }
+
+  async start(events: TransportEvents): Promise<void> {
+    this.#events = events
+  }
+
+  async stop(): Promise<void> {
+    this.#network.stopped(this)
+    this.die(true)
+  }
+
+  addresses(): readonly string[] {
+    return [`${this.#address}/p2p/${this.self}`]
+  }
+
+  setMembers(members: ReadonlySet<MemberId>): void {
+    this.#members = new Set(members)
+    for (const member of this.#peers()) if (!members.has(member)) this.disconnect(member)
+  }
+
+  setInvites(invites: ReadonlySet<MemberId>): void {
+    this.#invites = new Set(invites)
+  }
+
+  dial(member: MemberId, addresses: readonly string[]): Promise<boolean> {
+    if (this.#events === null || member === this.self || !this.#members.has(member))
+      return Promise.resolve(false)
+    if (this.#wires.has(member)) return Promise.resolve(true)
+    const fitting = addresses.find(
+      (address) => !address.includes('/p2p/') || address.endsWith(`/p2p/${member}`),
+    )
+    if (fitting === undefined) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      let late = false
+      const cancel = this.#network.clock.after(DIAL_TIMEOUT_MS, () => {
+        late = true
+        resolve(this.#wires.has(member))
+      })
+      const there = this.#network.processAt(fitting)?.member
+      if (there === undefined) return
+      const reply = (wire: Wire | null): void =>
+        this.#network.carry(there, this.self, () => {
+          cancel()
+          if (wire !== null && (late || !this.#accept(member, wire))) this.#sayClosed(member, wire)
+          if (!late) resolve(this.#wires.has(member))
+        })
+      this.#network.carry(this.self, there, () => {
+        const other = this.#network.processAt(fitting)?.transport
+        const wire: Wire = { ends: [this.self, member] }
+        // The answer leaves before anything that the other end sends on its new connection.
+        const accepted = other?.self === member && other.#accept(this.self, wire, () => reply(wire))
+        if (!accepted) reply(null)
+      })
+    })
+  }
+
+  disconnect(member: MemberId): void {
+    for (const wire of this.#wiresOf(member)) {
+      this.#sayClosed(member, wire)
+      this.#drop(member, wire, true)
+    }
+  }
+
+  connections(): ReadonlySet<MemberId> {
+    return new Set(this.#wires.keys())
+  }
+
+  send(to: MemberId, channel: Channel, bytes: Uint8Array): boolean {
+    const wire = this.#wires.get(to)?.at(-1)
+    if (wire === undefined || bytes.length > MESSAGE_BYTES_MAX[channel]) return false
+    const key = `${to}/${channel}`
+    const waiting = this.#undelivered.get(key) ?? 0
+    if (waiting > 0 && waiting + bytes.length > UNDELIVERED_BYTES_MAX[channel]) return false
+    if (this.#network.copies(this.self, to, false) === 0) return true
+    this.#undelivered.set(key, waiting + bytes.length)
+    this.#carry(to, wire, (other) => {
+      this.#undelivered.set(key, Math.max(0, (this.#undelivered.get(key) ?? 0) - bytes.length))
+      other.#events?.message(this.self, channel, bytes)
+    })
+    return true
+  }
+
+  publish(bytes: Uint8Array): void {
+    if (this.#events === null || bytes.length > LIMITS.gossipBytesMax) return
+    if (this.#isNew(bytes)) this.#spread(bytes, null)
+  }
+
+  async *request(
+    to: MemberId,
+    method: string,
+    body: Uint8Array,
+    options: { readonly signal: AbortSignal; readonly addresses?: readonly string[] },
+  ): AsyncGenerator<Uint8Array, void, void> {
+    if (!this.#wires.has(to)) await this.dial(to, options.addresses ?? [])
+    const wire = this.#wires.get(to)?.at(-1)
+    if (options.signal.aborted) throw tooLate(method)
+    if (wire === undefined) throw new TuttiError('unreachable', `there is no connection to ${to}`)
+    const asked: Asked = { wire, parts: [], failure: null, done: false, wake: () => undefined }
+    const leave = (): void => {
+      asked.failure = tooLate(method)
+      asked.wake()
+    }
+    options.signal.addEventListener('abort', leave, { once: true })
+    this.#asked.add(asked)
+    this.#carry(to, wire, (other) => void other.#answer(this.self, asked, method, body))
+    try {
+      for (;;) {
+        const part = asked.parts.shift()
+        if (part !== undefined && !options.signal.aborted) yield part
+        else if (asked.failure !== null) throw asked.failure
+        else if (asked.done) return
+        else await new Promise<void>((resolve) => (asked.wake = resolve))
+      }
+    } finally {
+      options.signal.removeEventListener('abort', leave)
+      this.#asked.delete(asked)
+      if (!asked.done) this.#carry(to, wire, (other) => other.#answering.get(asked)?.abort())
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------- called by the network
+
+  /** Ends this end: `told` when its machine closes the connections. Nothing is reported here any more. */
+  die(told: boolean): void {
+    this.#events = null
+    for (const [member, wires] of this.#wires) {
+      if (told) for (const wire of wires) this.#sayClosed(member, wire)
+    }
+    this.#wires.clear()
+    for (const leaving of this.#answering.values()) leaving.abort()
+    for (const asked of this.#asked) fail(asked, broke(asked))
+  }
+
+  /** The connections to a member timed out. */
+  lose(member: MemberId): void {
+    for (const wire of this.#wiresOf(member)) this.#drop(member, wire, true)
+  }
+
+  async admitNewcomer(invite: MemberId, body: Uint8Array): Promise<Uint8Array> {
+    if (this.#events === null || !this.#invites.has(invite) || this.#members.has(invite)) {
+      throw new TuttiError(
+        'refused',
+        `the peer at ${this.#address} does not know this ticket: it is forged, was made for another cluster, or has been used up long ago; ask a member for a new one with \`tutti invite\``,
+      )
+    }
+    try {
+      return await this.#events.join(invite, body)
+    } catch (thrown) {
+      throw new TuttiError('refused', messageOf(thrown))
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------ connections
+
+  #peers(): readonly MemberId[] {
+    return [...this.#wires.keys()].sort(compareStrings)
+  }
+
+  /** Runs at the other end, if it still holds the connection by then; else its machine answers with a reset. */
+  #carry(to: MemberId, wire: Wire, run: (other: SimulatedTransport) => void): void {
+    this.#network.carry(this.self, to, () => {
+      const other = this.#network.processAt(this.#network.addressOf(to))?.transport
+      if (other && other.#holds(this.self, wire)) run(other)
+      else if (this.#holds(to, wire)) this.#network.carry(to, this.self, () => this.#drop(to, wire, false))
+    })
+  }
+
+  /** A copy: ending one takes it out of the list. */
+  #wiresOf(member: MemberId): readonly Wire[] {
+    return (this.#wires.get(member) ?? []).slice()
+  }
+
+  #holds(member: MemberId, wire: Wire): boolean {
+    return this.#wires.get(member)?.includes(wire) === true
+  }
+
+  #accept(member: MemberId, wire: Wire, answer: () => void = () => undefined): boolean {
+    if (this.#events === null || !this.#members.has(member)) return false
+    answer()
+    const others = this.#wires.get(member)
+    if (others !== undefined) {
+      // As the production transport probes: an older connection may be one that its other end does not know any more.
+      for (const older of others) this.#carry(member, older, () => undefined)
+      others.push(wire)
+    } else {
+      this.#wires.set(member, [wire])
+      this.#events.connected(member)
+    }
+    return true
+  }
+
+  #sayClosed(member: MemberId, wire: Wire): void {
+    this.#carry(member, wire, (other) => other.#drop(this.self, wire, false))
+  }
+
+  #drop(member: MemberId, wire: Wire, silent: boolean): void {
+    const wires = this.#wires.get(member)
+    const at = wires?.indexOf(wire) ?? -1
+    if (wires === undefined || at < 0) return
+    wires.splice(at, 1)
+    for (const asked of this.#asked) if (asked.wire === wire) fail(asked, broke(asked))
+    for (const [asked, leaving] of this.#answering) if (asked.wire === wire) leaving.abort()
+    if (wires.length > 0) return
+    this.#wires.delete(member)
+    for (const channel of ['beat', 'sync'] as const) this.#undelivered.delete(`${member}/${channel}`)
+    this.#events?.disconnected(member, silent)
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- gossip
+
+  #isNew(bytes: Uint8Array): boolean {
+    const hash = sha256Hex(bytes)
+    if (this.#seen.has(hash)) return false
+    this.#seen.add(hash)
+    const [oldest] = this.#seen
+    if (this.#seen.size > SEEN_MAX && oldest !== undefined) this.#seen.delete(oldest)
+    return true
+  }
+
+  #spread(bytes: Uint8Array, source: MemberId | null): void {
+    for (const member of this.#peers()) {
+      const wire = this.#wires.get(member)?.at(-1)
+      if (member === source || wire === undefined) continue
+      for (let left = this.#network.copies(this.self, member, true); left > 0; left -= 1)
+        this.#carry(member, wire, (other) => void other.#hear(this.self, bytes))
+    }
+  }
+
+  async #hear(from: MemberId, bytes: Uint8Array): Promise<void> {
+    const events = this.#events
+    if (events === null || !this.#isNew(bytes)) return
+    const verdict = await events.gossip(from, bytes)
+    if (verdict === 'accept' && this.#events === events) this.#spread(bytes, from)
+  }
+
+  // -------------------------------------------------------------------------------------------------------- questions
+
+  /** Answers part by part: the next one is asked for when the one before has arrived. Never rejects. */
+  async #answer(from: MemberId, asked: Asked, method: string, body: Uint8Array): Promise<void> {
+    const events = this.#events
+    if (events === null) return
+    const leaving = new AbortController()
+    const { signal } = leaving
+    this.#answering.set(asked, leaving)
+    const arrived = (effect: () => void): Promise<void> =>
+      new Promise((resolve) => {
+        if (signal.aborted) resolve()
+        signal.addEventListener('abort', () => resolve(), { once: true })
+        this.#carry(from, asked.wire, () => {
+          effect()
+          asked.wake()
+          resolve()
+        })
+      })
+    try {
+      for await (const part of events.request(from, method, body, signal)) {
+        await arrived(() => asked.parts.push(part))
+        if (signal.aborted) return
+      }
+      await arrived(() => (asked.done = true))
+    } catch (thrown) {
+      await arrived(() => {
+        asked.done = true
+        asked.failure = new TuttiError('refused', messageOf(thrown))
+      })
+    } finally {
+      this.#answering.delete(asked)
+    }
+  }
+}
+
+const tooLate = (method: string): TuttiError =>
+  new TuttiError('timeout', `the peer did not answer '${method}' in time`)
+
+const broke = (asked: Asked): TuttiError =>
+  new TuttiError('unreachable', `the connection to ${asked.wire.ends.join(' or ')} broke while it was asked`)
+
+const fail = (asked: Asked, failure: TuttiError): void => {
+  asked.failure ??= failure
+  asked.done = true
+  asked.wake()
+}

@@ -1,0 +1,312 @@
+// A network in memory over a Clock and a Random: what the simulator gives agents instead of libp2p. It models what the
+// Transport port allows to happen: delay with jitter, loss, cut links (one way or both), processes that die with or
+// without a word, machines that freeze. Deterministic: one ordered lane per direction, each with its own fork of the
+// randomness. network-transport.ts is a member's end of it. Deliberately absent: bandwidth, and any real socket.
+
+import { assert } from '../lib/assert.ts'
+import { TuttiError } from '../lib/errors.ts'
+import type { MemberId } from '../lib/ids.ts'
+import type { Random } from '../lib/random.ts'
+import { signerFromSeed } from '../lib/signature.ts'
+import type { Clock } from '../lib/time.ts'
+import type { Transport } from '../net/transport.ts'
+import { type Lanes, SimulatedTransport } from './network-transport.ts'
+
+/** How one direction of a link behaves. */
+export interface LinkConditions {
+  readonly delayMinMs: number
+  readonly delayMaxMs: number
+  /** Chance that a channel message or a gossiped one is lost. Connections and answers are never lost in part. @default 0 */
+  readonly lossRate: number
+  /** Chance that a gossiped message arrives twice. Channels are ordered streams and repeat nothing. @default 0 */
+  readonly duplicateRate: number
+}
+
+export interface NetworkOptions {
+  readonly clock: Clock
+  readonly random: Random
+  /** @default 1 to 5 ms, nothing lost */
+  readonly link?: Partial<LinkConditions>
+  /** How long a cut link's connections survive before both ends lose them silently, as TCP does. @default 150000 */
+  readonly connectionTimeoutMs?: number
+}
+
+const DEFAULT_LINK: LinkConditions = { delayMinMs: 1, delayMaxMs: 5, lossRate: 0, duplicateRate: 0 }
+/** What TCP took on a machine whose cable was pulled: 145 to 160 s. */
+const CONNECTION_TIMEOUT_MS = 150_000
+/** As the production transport's stay of a newcomer. */
+const JOIN_TIMEOUT_MS = 10_000
+
+/** on: the process runs. down: it is gone, its machine answers for it. dark: nothing answers. frozen: it will, later. */
+type HostState = 'on' | 'down' | 'dark' | 'frozen'
+
+interface Host {
+  readonly address: string
+  state: HostState
+  transport: SimulatedTransport | null
+}
+
+interface Parcel {
+  readonly dueMs: number
+  readonly deliver: () => void
+}
+
+interface Lane {
+  readonly parcels: Parcel[]
+  readonly random: Random
+  conditions: LinkConditions
+  cutSinceMs: number | null
+  cancel: (() => void) | null
+}
+
+export class SimulatedNetwork implements Lanes {
+  readonly clock: Clock
+  readonly #random: Random
+  readonly #link: LinkConditions
+  readonly #connectionTimeoutMs: number
+  readonly #hosts = new Map<MemberId, Host>()
+  readonly #lanes = new Map<string, Lane>()
+
+  constructor(options: NetworkOptions) {
+    this.clock = options.clock
+    this.#random = options.random.fork('network')
+    this.#link = { ...DEFAULT_LINK, ...options.link }
+    this.#connectionTimeoutMs = options.connectionTimeoutMs ?? CONNECTION_TIMEOUT_MS
+  }
+
+  /** A member's transport, not started. Again for the same member after a crash: a fresh one at the same address. */
+  transport(member: MemberId): Transport {
+    const known = this.#hosts.get(member)
+    assert(known?.transport === null || known === undefined, `${member} has a transport already`)
+    const at = this.#hosts.size + 1
+    const address = known?.address ?? `/ip4/10.0.${at >> 8}.${at & 0xff}/tcp/4100`
+    const transport = new SimulatedTransport(this, member, address)
+    this.#hosts.set(member, { address, state: 'on', transport })
+    return transport
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ faults
+
+  /** Changes one direction's conditions; what is left out stays. */
+  setLink(from: MemberId, to: MemberId, conditions: Partial<LinkConditions>): void {
+    const lane = this.#lane(from, to)
+    lane.conditions = { ...lane.conditions, ...conditions }
+  }
+
+  /** Nothing passes from one to the other any more; it waits, as TCP would send it again. */
+  cutOneWay(from: MemberId, to: MemberId): void {
+    const lane = this.#lane(from, to)
+    if (lane.cutSinceMs !== null) return
+    const since = this.clock.now()
+    lane.cutSinceMs = since
+    this.clock.after(this.#connectionTimeoutMs, () => {
+      if (lane.cutSinceMs !== since) return
+      lane.parcels.length = 0
+      this.#hosts.get(from)?.transport?.lose(to)
+      this.#hosts.get(to)?.transport?.lose(from)
+    })
+  }
+
+  cut(a: MemberId, b: MemberId): void {
+    this.cutOneWay(a, b)
+    this.cutOneWay(b, a)
+  }
+
+  /** Cuts every link between members of different groups; links within a group heal. */
+  partition(groups: readonly (readonly MemberId[])[]): void {
+    for (const [at, group] of groups.entries()) {
+      for (const [otherAt, other] of groups.entries()) {
+        for (const from of group) {
+          for (const to of other) {
+            if (from === to) continue
+            if (at === otherAt) this.#mend(from, to)
+            else this.cutOneWay(from, to)
+          }
+        }
+      }
+    }
+  }
+
+  /** Mends both directions between two members. */
+  mend(a: MemberId, b: MemberId): void {
+    this.#mend(a, b)
+    this.#mend(b, a)
+  }
+
+  /** Mends every link. */
+  heal(): void {
+    for (const lane of this.#lanes.values()) {
+      lane.cutSinceMs = null
+      this.#schedule(lane)
+    }
+  }
+
+  /** Ends a member's process without its doing; its machine closes the connections. */
+  kill(member: MemberId): void {
+    const host = this.#host(member)
+    host.transport?.die(true)
+    host.transport = null
+    host.state = 'down'
+  }
+
+  /** Takes a member's power: nobody is told anything. */
+  powerOff(member: MemberId): void {
+    const host = this.#host(member)
+    host.transport?.die(false)
+    host.transport = null
+    host.state = 'dark'
+  }
+
+  /** Suspends a member's process: nothing reaches it until `thaw`. Stopping its timers is the simulator's part. */
+  freeze(member: MemberId): void {
+    const host = this.#host(member)
+    if (host.state === 'on') host.state = 'frozen'
+  }
+
+  thaw(member: MemberId): void {
+    const host = this.#host(member)
+    if (host.state !== 'frozen') return
+    host.state = 'on'
+    for (const [key, lane] of this.#lanes) if (key.endsWith(`>${member}`)) this.#schedule(lane)
+  }
+
+  // ------------------------------------------------------------------------------------------------------- for the ends
+
+  processAt(
+    address: string,
+  ): { readonly member: MemberId; readonly transport: SimulatedTransport | null } | undefined {
+    const bare = address.replace(/\/p2p\/[^/]*$/, '')
+    for (const [member, host] of this.#hosts) {
+      if (host.address === bare && host.state !== 'dark') return { member, transport: host.transport }
+    }
+    return undefined
+  }
+
+  addressOf(member: MemberId): string {
+    return this.#host(member).address
+  }
+
+  carry(from: MemberId, to: MemberId, deliver: () => void): void {
+    const lane = this.#lane(from, to)
+    const { delayMinMs, delayMaxMs } = lane.conditions
+    const delayMs = delayMinMs + lane.random.next() * (delayMaxMs - delayMinMs)
+    const before = lane.parcels.at(-1)?.dueMs ?? 0
+    lane.parcels.push({ dueMs: Math.max(before, this.clock.now() + delayMs), deliver })
+    if (lane.parcels.length === 1) this.#schedule(lane)
+  }
+
+  copies(from: MemberId, to: MemberId, repeatable: boolean): number {
+    const lane = this.#lane(from, to)
+    if (lane.random.next() < lane.conditions.lossRate) return 0
+    return repeatable && lane.random.next() < lane.conditions.duplicateRate ? 2 : 1
+  }
+
+  stopped(transport: SimulatedTransport): void {
+    const host = this.#hosts.get(transport.self)
+    if (host?.transport !== transport) return
+    host.transport = null
+    host.state = 'down'
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- joining
+
+  /** What `requestJoin` of the production transport does. */
+  async requestJoin(request: {
+    readonly ticketSeed: Uint8Array
+    readonly addresses: readonly string[]
+    readonly body: Uint8Array
+  }): Promise<Uint8Array> {
+    const invite = signerFromSeed(request.ticketSeed).member
+    let failure = new TuttiError('unreachable', 'nobody could be reached: the ticket names no address')
+    for (const address of request.addresses) {
+      try {
+        return await this.#joinAt(invite, address, request.body)
+      } catch (thrown) {
+        if (!(thrown instanceof TuttiError)) throw thrown
+        if (failure.code !== 'refused') failure = thrown
+      }
+    }
+    throw failure
+  }
+
+  #joinAt(invite: MemberId, address: string, body: Uint8Array): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      const unreached = (): void =>
+        reject(new TuttiError('unreachable', `nobody could be reached at ${address}`))
+      const cancel = this.clock.after(JOIN_TIMEOUT_MS, unreached)
+      const member = this.processAt(address)?.member
+      if (member === undefined) return
+      const reply = (act: () => void): void =>
+        this.carry(member, invite, () => {
+          cancel()
+          act()
+        })
+      this.carry(invite, member, () => {
+        const { transport } = this.processAt(address) ?? {}
+        if (!transport) reply(unreached)
+        else {
+          transport.admitNewcomer(invite, body).then(
+            (answer) => reply(() => resolve(answer)),
+            (thrown: unknown) =>
+              reply(() => reject(thrown instanceof Error ? thrown : new Error(String(thrown)))),
+          )
+        }
+      })
+    })
+  }
+
+  // --------------------------------------------------------------------------------------------------------------- lanes
+
+  #lane(from: MemberId, to: MemberId): Lane {
+    const key = `${from}>${to}`
+    let lane = this.#lanes.get(key)
+    if (lane === undefined) {
+      lane = {
+        parcels: [],
+        random: this.#random.fork(key),
+        conditions: this.#link,
+        cutSinceMs: null,
+        cancel: null,
+      }
+      this.#lanes.set(key, lane)
+      this.#receivers.set(lane, to)
+    }
+    return lane
+  }
+
+  readonly #receivers = new Map<Lane, MemberId>()
+
+  #schedule(lane: Lane): void {
+    lane.cancel?.()
+    lane.cancel = null
+    const next = lane.parcels[0]
+    if (next === undefined || lane.cutSinceMs !== null) return
+    lane.cancel = this.clock.after(Math.max(0, next.dueMs - this.clock.now()), () => {
+      lane.cancel = null
+      this.#arrive(lane)
+    })
+  }
+
+  /** Delivers the first parcel, if it may arrive now. One at a time: a delivery may cut the lane. */
+  #arrive(lane: Lane): void {
+    const receiver = this.#receivers.get(lane)
+    const state = receiver === undefined ? undefined : this.#hosts.get(receiver)?.state
+    if (lane.cutSinceMs !== null || state === 'frozen') return
+    const parcel = lane.parcels.shift()
+    // A newcomer has no host here and is always reached.
+    if (parcel !== undefined && state !== 'dark') parcel.deliver()
+    this.#schedule(lane)
+  }
+
+  #mend(from: MemberId, to: MemberId): void {
+    const lane = this.#lane(from, to)
+    lane.cutSinceMs = null
+    this.#schedule(lane)
+  }
+
+  #host(member: MemberId): Host {
+    const host = this.#hosts.get(member)
+    assert(host !== undefined, `${member} is not on this network`)
+    return host
+  }
+}

@@ -1,0 +1,209 @@
+// Scripted processes for simulations: a machine whose programs do what their command words say, on the simulator's
+// clock. The machine outlives its driver and hands (hands.ts), as real processes outlive their peer. Nothing here is
+// random, and nothing is awaited but what the port demands.
+//
+// Command words, in any order: `ready=200ms` answers probes after that long (at once without it; `ready=never` never),
+// `exit=3@1s` exits with 3 after a second, `unwell=5s..8s` fails probes for that time, `stop=300ms` takes that long to
+// obey a stop, `deaf` ignores it until SIGKILL, `broken` cannot be spawned. Others are ignored.
+
+import { assert } from '../lib/assert.ts'
+import { TuttiError } from '../lib/errors.ts'
+import type { InstanceId } from '../lib/ids.ts'
+import { sortedBy } from '../lib/order.ts'
+import { parseDuration, type Clock } from '../lib/time.ts'
+import type { Adopted, Driver, DriverEvents, InstanceRecord, Spawned, SpawnRequest } from '../node/ports.ts'
+
+/** What one program does. */
+export interface Script {
+  /** After the start, milliseconds; null: never. */
+  readonly readyAfterMs: number | null
+  readonly exit: { readonly code: number; readonly afterMs: number } | null
+  /** Probes fail from `fromMs` to `toMs` after the start. */
+  readonly unwell: { readonly fromMs: number; readonly toMs: number } | null
+  /** How long it takes to obey a stop; null: it ignores stops. */
+  readonly stopMs: number | null
+  readonly broken: boolean
+}
+
+/** The script that a command's words are. @throws TuttiError `invalid` on a malformed duration. */
+export const scriptOf = (command: readonly string[]): Script => {
+  const valueOf = (name: string): string | null =>
+    command.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? null
+  const ready = valueOf('ready')
+  const [code = '0', after = '0'] = (valueOf('exit') ?? '').split('@')
+  const [from = '0', to = '0'] = (valueOf('unwell') ?? '').split('..')
+  return {
+    readyAfterMs: ready === 'never' ? null : parseDuration(ready ?? '0'),
+    exit: valueOf('exit') === null ? null : { code: Number(code), afterMs: parseDuration(after) },
+    unwell: valueOf('unwell') === null ? null : { fromMs: parseDuration(from), toMs: parseDuration(to) },
+    stopMs: command.includes('deaf') ? null : parseDuration(valueOf('stop') ?? '0'),
+    broken: command.includes('broken'),
+  }
+}
+
+/** One scripted process, living or ended. */
+export interface ScriptedProcess {
+  readonly record: InstanceRecord
+  readonly pid: number
+  readonly startedAtMs: number
+  readonly script: Script
+  readonly exit: { readonly code: number | null; readonly signal: string | null } | null
+}
+
+type Exit = NonNullable<ScriptedProcess['exit']>
+
+interface Entry {
+  process: ScriptedProcess
+  cancels: (() => void)[]
+  gone: PromiseWithResolvers<void>
+}
+
+/** The processes of one simulated machine. They live on while no driver is attached. */
+export class ScriptedMachine {
+  readonly clock: Clock
+  readonly #entries = new Map<InstanceId, Entry>()
+  #listener: ((process: ScriptedProcess) => void) | null = null
+  #pid = 1000
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  /** All processes on record, sorted by instance. */
+  processes(): readonly ScriptedProcess[] {
+    return sortedBy(
+      [...this.#entries.values()].map((entry) => entry.process),
+      (process) => process.record.instance,
+    )
+  }
+
+  find(instance: InstanceId): ScriptedProcess | null {
+    return this.#entries.get(instance)?.process ?? null
+  }
+
+  /** Who hears of exits: one driver at a time; null: nobody. */
+  listen(listener: ((process: ScriptedProcess) => void) | null): void {
+    this.#listener = listener
+  }
+
+  /** Whether a probe of it would succeed now. */
+  isWell(instance: InstanceId): boolean {
+    const process = this.find(instance)
+    if (process === null || process.exit !== null) return false
+    const ageMs = this.clock.now() - process.startedAtMs
+    const { readyAfterMs, unwell } = process.script
+    const ready = readyAfterMs !== null && ageMs >= readyAfterMs
+    return ready && !(unwell !== null && ageMs >= unwell.fromMs && ageMs < unwell.toMs)
+  }
+
+  /** @throws TuttiError `unknown` when the script says that it cannot be spawned. */
+  spawn(record: InstanceRecord): ScriptedProcess {
+    const script = scriptOf(record.definition.command)
+    if (script.broken) {
+      throw new TuttiError('unknown', `command '${record.definition.command[0] ?? ''}' is not on the PATH`)
+    }
+    const present = this.#entries.get(record.instance)
+    assert(present === undefined || present.process.exit !== null, `${record.instance} runs once`)
+    this.#pid += 1
+    const startedAtMs = this.clock.now()
+    const process: ScriptedProcess = { record, pid: this.#pid, startedAtMs, script, exit: null }
+    const entry: Entry = { process, cancels: [], gone: Promise.withResolvers() }
+    this.#entries.set(record.instance, entry)
+    if (script.exit !== null) {
+      const { code, afterMs } = script.exit
+      entry.cancels.push(this.clock.after(afterMs, () => this.#end(entry, { code, signal: null })))
+    }
+    return process
+  }
+
+  update(record: InstanceRecord): void {
+    const entry = this.#entries.get(record.instance)
+    if (entry !== undefined) entry.process = { ...entry.process, record }
+  }
+
+  /** Ends a process as its script obeys, and for certain after the grace. */
+  async stop(instance: InstanceId, signal: string, graceMs: number): Promise<void> {
+    const entry = this.#entries.get(instance)
+    if (entry === undefined || entry.process.exit !== null) return
+    const { stopMs } = entry.process.script
+    if (signal === 'SIGKILL') this.#end(entry, { code: null, signal: 'SIGKILL' })
+    else {
+      if (stopMs !== null)
+        entry.cancels.push(this.clock.after(stopMs, () => this.#end(entry, { code: null, signal })))
+      entry.cancels.push(this.clock.after(graceMs, () => this.#end(entry, { code: null, signal: 'SIGKILL' })))
+    }
+    await entry.gone.promise
+  }
+
+  /** A fault: the process dies by itself, or somebody kills it. */
+  kill(instance: InstanceId, signal = 'SIGKILL'): void {
+    const entry = this.#entries.get(instance)
+    if (entry !== undefined) this.#end(entry, { code: null, signal })
+  }
+
+  /** A fault: the machine loses power; every process is gone, the records stay. */
+  reboot(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.process.exit !== null) continue
+      for (const cancel of entry.cancels.splice(0)) cancel()
+      entry.process = { ...entry.process, exit: { code: null, signal: null } }
+    }
+  }
+
+  forget(instance: InstanceId): void {
+    const entry = this.#entries.get(instance)
+    assert(entry === undefined || entry.process.exit !== null, `${instance} is forgotten after its exit`)
+    this.#entries.delete(instance)
+  }
+
+  #end(entry: Entry, exit: Exit): void {
+    if (entry.process.exit !== null) return
+    for (const cancel of entry.cancels.splice(0)) cancel()
+    entry.process = { ...entry.process, exit }
+    this.#listener?.(entry.process)
+    entry.gone.resolve()
+  }
+}
+
+/** The mock driver: the machine behind the Driver port. Contract: test/contracts/driver.ts. */
+export class ScriptedDriver implements Driver {
+  readonly #machine: ScriptedMachine
+  #attached = false
+
+  constructor(machine: ScriptedMachine) {
+    this.#machine = machine
+  }
+
+  async start(events: DriverEvents): Promise<readonly Adopted[]> {
+    this.#attached = true
+    this.#machine.listen(({ record, exit }) => {
+      if (exit !== null) events.exited(record.instance, record.nonce, exit)
+    })
+    const nowMs = this.#machine.clock.now()
+    return this.#machine.processes().map(({ record, pid, exit, startedAtMs }) => {
+      if (exit !== null) return { record, pid: null, exit }
+      return { record, pid, exit: null, ageMs: nowMs - startedAtMs }
+    })
+  }
+
+  async spawn({ record }: SpawnRequest): Promise<Spawned> {
+    return { pid: this.#machine.spawn(record).pid }
+  }
+
+  async update(record: InstanceRecord): Promise<void> {
+    this.#machine.update(record)
+  }
+
+  async stop(instance: InstanceId, signal: string, graceMs: number): Promise<void> {
+    await this.#machine.stop(instance, signal, graceMs)
+  }
+
+  async forget(instance: InstanceId): Promise<void> {
+    this.#machine.forget(instance)
+  }
+
+  async close(): Promise<void> {
+    if (this.#attached) this.#machine.listen(null)
+    this.#attached = false
+  }
+}

@@ -1,0 +1,393 @@
+// The executor over the scripted driver for order and bookkeeping, and the built hands over real processes.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { silentLog } from '../../../lib/log.ts'
+import { seededRandom } from '../../../lib/random.ts'
+import type { Clock } from '../../../lib/time.ts'
+import { Executor } from '../../../node/act/executor.ts'
+import { createHands } from '../../../node/act/hands.ts'
+import { createPorts } from '../../../node/act/ports.ts'
+import { TALLY_EMPTY, type Prober } from '../../../node/act/prober.ts'
+import type { Driver, SpawnRequest } from '../../../node/ports.ts'
+import type { Action, StartAction } from '../../../node/plan/action.ts'
+import type { ProbeTally } from '../../../node/plan/local.ts'
+import { ScriptedDriver, ScriptedMachine } from '../../../simulations/processes.ts'
+import { recordFor } from '../../contracts/driver.ts'
+import { lives, realClock, until } from './support/bed.ts'
+
+const startOf = (
+  command: readonly string[],
+  change: Partial<StartAction['definition']> = {},
+  seat = 0,
+): StartAction => {
+  const { instance, slot, service, release, definition, cpusMilli, memoryBytes } = recordFor(command, {
+    seat,
+  })
+  return {
+    kind: 'start',
+    instance,
+    slot,
+    service,
+    release,
+    cpusMilli,
+    memoryBytes,
+    reason: 'test',
+    definition: { ...definition, ...change },
+  }
+}
+const stopOf = ({ instance }: StartAction, graceMs = 5000): Action => ({
+  kind: 'stop',
+  instance,
+  signal: 'SIGTERM',
+  graceMs,
+  reason: 'test',
+})
+const actOn = ({ instance }: StartAction, kind: 'restart' | 'drain' | 'forget'): Action => ({
+  kind,
+  instance,
+  reason: 'test',
+})
+
+/** A clock whose `now` the test moves; what is due at once runs in the next turn, later timers when `pass` is told. */
+const handClock = (): Clock & { pass(forMs: number): void } => {
+  let now = 0
+  let timers: { readonly atMs: number; readonly fire: () => void }[] = []
+  return {
+    now: () => now,
+    wall: () => now,
+    after: (delayMs, fire) => {
+      if (delayMs === 0) {
+        const soon = setImmediate(fire)
+        return () => {
+          clearImmediate(soon)
+        }
+      }
+      const timer = { atMs: now + delayMs, fire }
+      timers.push(timer)
+      return () => {
+        timers = timers.filter((other) => other !== timer)
+      }
+    },
+    pass: (forMs) => {
+      now += forMs
+      const due = timers.filter((timer) => timer.atMs <= now).toSorted((a, b) => a.atMs - b.atMs)
+      timers = timers.filter((timer) => timer.atMs > now)
+      for (const timer of due) timer.fire()
+    },
+  }
+}
+
+const scripted = (change: { readonly machine?: ScriptedMachine; readonly first?: Promise<void> } = {}) => {
+  const clock = handClock()
+  const machine = change.machine ?? new ScriptedMachine(clock)
+  const spawns: SpawnRequest[] = []
+  const inner = new ScriptedDriver(machine)
+  const driver: Driver = {
+    start: async (events) => await inner.start(events),
+    spawn: async (request) => {
+      spawns.push(request)
+      return await inner.spawn(request)
+    },
+    update: async (record) => {
+      await inner.update(record)
+    },
+    stop: async (...stop) => {
+      await inner.stop(...stop)
+    },
+    forget: async (instance) => {
+      await inner.forget(instance)
+    },
+    close: async () => {
+      await inner.close()
+    },
+  }
+  const tell: ((tally: ProbeTally) => void)[] = []
+  const prober: Prober = {
+    watch: (_, report) => {
+      tell.push((tally) => {
+        report(tally, true)
+      })
+      return { first: change.first ?? Promise.resolve(), stop: () => undefined }
+    },
+  }
+  let nonces = 0
+  const hands = new Executor({
+    driver,
+    prober,
+    ports: createPorts('a', async () => await Promise.resolve(null)),
+    clock,
+    log: silentLog,
+    peer: { name: 'a', environment: {} },
+    directoryOf: () => tmpdir(),
+    mintNonce: () => {
+      nonces += 1
+      return `nonce-${nonces}`
+    },
+    linkEnvironment: async (uses) => await Promise.resolve({ TUTTI_USES_LEDGER: uses.join() }),
+  })
+  const changes: boolean[] = []
+  const begin = async (): Promise<void> => {
+    await hands.start({ changed: (urgent) => changes.push(urgent) })
+  }
+  const phase = (): string | undefined => hands.observe()[0]?.phase
+  return { clock, machine, hands, spawns, tell, changes, begin, phase }
+}
+
+describe('executor', () => {
+  it('shows an instance at once and starts it once, however often it is told to', async () => {
+    const { hands, spawns, begin, phase } = scripted()
+    await begin()
+    const start = startOf(['run'])
+    hands.execute([start, start])
+    assert.equal(phase(), 'preparing')
+    hands.execute([start])
+    await until(() => phase() === 'running')
+    hands.execute([start])
+    assert.equal(spawns.length, 1)
+    assert.deepEqual([hands.observe()[0]?.runs, hands.observe()[0]?.pid], [1, 1001])
+  })
+
+  it('gives a process its ports, its links and its nonce', async () => {
+    const { hands, spawns, begin, phase } = scripted()
+    await begin()
+    hands.execute([startOf(['run'], { ports: { http: 0 }, uses: ['billing/ledger'] })])
+    await until(() => phase() === 'running')
+    const { environment, record } = spawns[0] ?? assert.fail('one spawn')
+    assert.equal(environment['TUTTI_USES_LEDGER'], 'billing/ledger')
+    assert.equal(environment['TUTTI_NONCE'], record.nonce)
+    assert.equal(environment['PORT'], String(hands.observe()[0]?.ports['http']))
+  })
+
+  it('performs the actions of one instance one after the other', async () => {
+    const { hands, begin, phase, clock } = scripted()
+    await begin()
+    const start = startOf(['run', 'stop=100ms'])
+    hands.execute([start, stopOf(start)])
+    await until(() => phase() === 'stopping')
+    hands.execute([stopOf(start), start])
+    clock.pass(100)
+    await until(() => phase() === 'running')
+    assert.equal(hands.observe()[0]?.runs, 2)
+  })
+
+  it('keeps ports and counts over a restart, with another nonce', async () => {
+    const { hands, spawns, begin, phase, clock } = scripted()
+    await begin()
+    const start = startOf(['run', 'exit=1@1s'], { ports: { http: 0 } })
+    hands.execute([start])
+    await until(() => phase() === 'running')
+    clock.pass(1000)
+    assert.deepEqual([phase(), hands.observe()[0]?.failuresInARow], ['exited', 1])
+    hands.execute([actOn(start, 'restart')])
+    await until(() => phase() === 'running')
+    const [first, second] = spawns
+    assert.deepEqual(second?.record.ports, first?.record.ports)
+    assert.notEqual(second?.record.nonce, first?.record.nonce)
+    assert.deepEqual([second?.record.runs, second?.record.failuresInARow], [2, 1])
+  })
+
+  it('forgives failures after a stable run, also in the record', async () => {
+    const { hands, machine, begin, phase, clock } = scripted()
+    await begin()
+    const start = startOf(['run', 'exit=1@30s'])
+    hands.execute([start])
+    await until(() => phase() === 'running')
+    machine.kill(start.instance)
+    hands.execute([actOn(start, 'restart')])
+    await until(() => phase() === 'running')
+    clock.pass(10_000)
+    assert.equal(hands.observe()[0]?.failuresInARow, 0)
+    assert.equal(machine.find(start.instance)?.record.failuresInARow, 0)
+    clock.pass(20_000)
+    assert.deepEqual([phase(), hands.observe()[0]?.failuresInARow], ['exited', 1])
+  })
+
+  it('does not count a stop as a failure', async () => {
+    const { hands, begin, phase } = scripted()
+    await begin()
+    const start = startOf(['run'])
+    hands.execute([start])
+    await until(() => phase() === 'running')
+    hands.execute([stopOf(start)])
+    assert.equal(phase(), 'stopping')
+    await until(() => phase() === 'exited')
+    const [found] = hands.observe()
+    assert.deepEqual([found?.failuresInARow, found?.exit?.signal], [0, 'SIGTERM'])
+  })
+
+  it('shows a failed start as broken and retries only when told', async () => {
+    const { hands, spawns, begin, phase } = scripted()
+    await begin()
+    const start = startOf(['broken'])
+    hands.execute([start])
+    await until(() => phase() === 'broken')
+    assert.match(hands.observe()[0]?.error ?? '', /is not on the PATH/)
+    assert.equal(hands.observe()[0]?.failuresInARow, 1)
+    hands.execute([actOn(start, 'restart')])
+    await until(() => hands.observe()[0]?.failuresInARow === 2)
+    assert.equal(spawns.length, 2)
+    hands.execute([actOn(start, 'forget')])
+    await until(() => hands.observe().length === 0)
+  })
+
+  it('drains, keeps that over a crash of the peer, and takes it back when wanted again', async () => {
+    const before = scripted()
+    await before.begin()
+    const start = startOf(['run'])
+    before.hands.execute([start])
+    await until(() => before.phase() === 'running')
+    before.hands.execute([actOn(start, 'drain')])
+    await until(() => before.machine.find(start.instance)?.record.draining === true)
+    await before.hands.close()
+    const after = scripted({ machine: before.machine })
+    await after.begin()
+    const [found] = after.hands.observe()
+    assert.deepEqual([found?.phase, found?.draining, found?.drainingSinceMs], ['running', true, 0])
+    after.hands.execute([start])
+    assert.deepEqual([after.hands.observe()[0]?.draining, after.spawns.length], [false, 0])
+  })
+
+  it('reports what ended while it was away as exited', async () => {
+    const before = scripted()
+    await before.begin()
+    const start = startOf(['run', 'exit=5@1s'])
+    before.hands.execute([start])
+    await until(() => before.phase() === 'running')
+    await before.hands.close()
+    before.clock.pass(1000)
+    const after = scripted({ machine: before.machine })
+    await after.begin()
+    assert.deepEqual([after.phase(), after.hands.observe()[0]?.exit?.code], ['exited', 5])
+  })
+
+  it('waits for the first probe of adopted instances, and no longer than a second', async () => {
+    const before = scripted()
+    await before.begin()
+    before.hands.execute([startOf(['run'], { ports: { http: 0 } })])
+    await until(() => before.phase() === 'running')
+    await before.hands.close()
+    const after = scripted({ machine: before.machine, first: new Promise(() => undefined) })
+    let begun = false
+    const beginning = after.begin().then(() => {
+      begun = true
+    })
+    await until(() => after.tell.length === 1)
+    assert.equal(begun, false)
+    await new Promise((resolve) => {
+      setImmediate(resolve)
+    })
+    after.clock.pass(1000)
+    await beginning
+    assert.equal(begun, true)
+  })
+
+  it('keeps the tally and tells the agent once a turn, urgently when readiness may have changed', async () => {
+    const { hands, begin, tell, changes, phase } = scripted()
+    await begin()
+    hands.execute([startOf(['run'], { ports: { http: 0 } }), startOf(['run'], {}, 1)])
+    await until(() => phase() === 'running' && changes.length > 0)
+    const told = changes.length
+    tell[0]?.({ ...TALLY_EMPTY, okInARow: 1, everOk: true })
+    tell[0]?.({ ...TALLY_EMPTY, okInARow: 2, everOk: true })
+    await until(() => changes.length > told)
+    assert.deepEqual([changes.slice(told), hands.observe()[0]?.probe.okInARow], [[true], 2])
+  })
+
+  it('returns the same facts until something changes', async () => {
+    const { hands, begin, phase } = scripted()
+    await begin()
+    hands.execute([startOf(['run'])])
+    await until(() => phase() === 'running')
+    assert.equal(hands.observe(), hands.observe())
+  })
+})
+
+describe('built hands', () => {
+  const server = `require('http').createServer((q, r) => r.end('ok')).listen(process.env.PORT)`
+  const withFolder = async (use: (folder: string) => Promise<void>): Promise<void> => {
+    const folder = mkdtempSync(join(tmpdir(), 'tutti-hands-'))
+    try {
+      await use(folder)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+  const build = (folder: string) =>
+    createHands({
+      folder,
+      clock: realClock,
+      log: silentLog,
+      random: seededRandom('hands'),
+      peer: { id: folder, name: 'a', environment: process.env },
+      linkEnvironment: async () => await Promise.resolve({}),
+    })
+
+  it('brings a server up, sees it ready, adopts it ready, and stops it', async () => {
+    await withFolder(async (folder) => {
+      const healthcheck = {
+        kind: 'http',
+        path: '/',
+        intervalMs: 5000,
+        timeoutMs: 2000,
+        retries: 3,
+        startPeriodMs: 0,
+      } as const
+      const start = startOf([process.execPath, '-e', server], { ports: { http: 0 }, healthcheck })
+      const before = build(folder)
+      await before.hands.start({ changed: () => undefined })
+      before.hands.execute([start])
+      await until(() => before.hands.observe()[0]?.probe.everOk === true)
+      await before.close()
+      const after = build(folder)
+      await after.hands.start({ changed: () => undefined })
+      const [found] = after.hands.observe()
+      assert.deepEqual([found?.phase, found?.probe.everOk], ['running', true])
+      assert.ok(lives(found?.pid ?? 0))
+      after.hands.execute([stopOf(start)])
+      await until(() => after.hands.observe()[0]?.phase === 'exited')
+      assert.deepEqual([lives(found?.pid ?? 0), after.hands.observe()[0]?.failuresInARow], [false, 0])
+      await after.close()
+    })
+  })
+
+  it('keeps the last words of what crashed', async () => {
+    await withFolder(async (folder) => {
+      const built = build(folder)
+      const { hands, output } = built
+      await hands.start({ changed: () => undefined })
+      const start = startOf(['sh', '-c', 'echo fine; echo "cannot open the database" >&2; exit 1'])
+      hands.execute([start])
+      await until(() => hands.observe()[0]?.phase === 'exited')
+      assert.deepEqual((await output.lastLines(start.instance, 5)).toSorted(), [
+        'cannot open the database',
+        'fine',
+      ])
+      hands.execute([actOn(start, 'forget')])
+      await until(() => hands.observe().length === 0)
+      assert.equal((await output.lastLines(start.instance, 5)).length, 2)
+      await built.close()
+    })
+  })
+
+  it('says in one sentence why a fixed port cannot be had', async () => {
+    await withFolder(async (folder) => {
+      const stranger = createServer()
+      await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve))
+      const address = stranger.address()
+      assert.ok(address !== null && typeof address === 'object')
+      const built = build(folder)
+      const { hands } = built
+      await hands.start({ changed: () => undefined })
+      hands.execute([startOf(['sleep', '600'], { ports: { http: address.port } })])
+      await until(() => hands.observe()[0]?.phase === 'broken')
+      assert.match(hands.observe()[0]?.error ?? '', /is in use on this machine/)
+      await built.close()
+      stranger.close()
+    })
+  })
+})
