@@ -45,6 +45,8 @@ export interface Adopted {
   /** Null: it ended while nobody watched; `exit` tells what is known. */
   readonly pid: number | null
   readonly exit: { readonly code: number | null; readonly signal: string | null } | null
+  /** How long ago the living process started, milliseconds. */
+  readonly ageMs?: number | undefined
 }
 
 export interface DriverEvents {

@@ -127,6 +127,14 @@ export const ServicesReply = Type.Object({
 })
 export type ServicesReply = Static<typeof ServicesReply>
 
+export const CellsReply = Type.Object({
+  asOf: AsOf,
+  cells: Type.Array(
+    Type.Object({ name: Text, services: Count, desired: Count, ready: Count, unfulfilled: Count }),
+  ),
+})
+export type CellsReply = Static<typeof CellsReply>
+
 export const ExplainReply = Type.Object({
   asOf: AsOf,
   slots: Type.Array(
@@ -150,6 +158,8 @@ export const ExplainReply = Type.Object({
       changes: Type.Array(Text),
     }),
   ),
+  /** Further slots of the service, left out since explaining each costs a whole election; ask for one of them by name. */
+  omitted: Count,
 })
 export type ExplainReply = Static<typeof ExplainReply>
 
@@ -279,3 +289,99 @@ export const JoinRequest = Type.Object(
 export type JoinRequest = Static<typeof JoinRequest>
 export const JoinReply = Type.Object({ cluster: Text, id: Text, name: Text, members: Count })
 export type JoinReply = Static<typeof JoinReply>
+
+// ------------------------------------------------------------------------------------------------------------- routes
+
+/** Where each is asked: method and path. Streams are NDJSON (`logs`, `events` with `follow`) or server-sent (`watch`). */
+export const ROUTES = {
+  peers: '/v1/peers',
+  instances: '/v1/instances',
+  services: '/v1/services',
+  cells: '/v1/cells',
+  status: '/v1/status',
+  /** ExplainReply; `?of=CELL/SERVICE[/SLOT]`. */
+  placements: '/v1/placements',
+  conflicts: '/v1/conflicts',
+  events: '/v1/events',
+  logs: '/v1/logs',
+  watch: '/v1/watch',
+  /** POST, ChangeRequest. */
+  changes: '/v1/changes',
+  /** POST, InviteRequest. */
+  invites: '/v1/invites',
+  /** POST, JoinRequest. */
+  join: '/v1/join',
+} as const
+
+const Of = Type.Optional(Type.String({ maxLength: 200 }))
+const SlotRef = Type.String({ pattern: '^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$' })
+
+/** Query of `GET /v1/placements`: one of the three. */
+export const PlacementsQuery = Type.Object(
+  {
+    /** `CELL/SERVICE`, or one slot of it. */
+    of: Of,
+    service: Type.Optional(ServiceRef),
+    slot: Type.Optional(SlotRef),
+  },
+  strict,
+)
+export type PlacementsQuery = Static<typeof PlacementsQuery>
+
+/** Query of `GET /v1/logs`: one of `of`, `service` and `slot`, and how much. */
+export const LogsQuery = Type.Object(
+  {
+    /** `CELL/SERVICE`, or one slot of it. */
+    of: Of,
+    service: Type.Optional(ServiceRef),
+    slot: Type.Optional(SlotRef),
+    /** The last lines, over all peers together. @default 100, or with `since` all that the limits allow */
+    tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000 })),
+    /** Only lines from then on: wall time in milliseconds. */
+    since: Type.Optional(Count),
+    /** Stays open and sends new lines. @default false */
+    follow: Type.Optional(Type.Boolean()),
+  },
+  strict,
+)
+export type LogsQuery = Static<typeof LogsQuery>
+
+/** Query of `GET /v1/events`: EventsReply, or with `follow` an NDJSON stream of EventReply, the kept ones first. */
+export const EventsQuery = Type.Object({ follow: Type.Optional(Type.Boolean()) }, strict)
+export type EventsQuery = Static<typeof EventsQuery>
+
+/** Query of `GET /v1/instances`. */
+export const InstancesQuery = Type.Object({ service: Type.Optional(ServiceRef) }, strict)
+export type InstancesQuery = Static<typeof InstancesQuery>
+
+/** Query of `GET /v1/status` and `GET /v1/services`: everything, one cell, or one service. */
+export const StatusQuery = Type.Object(
+  { cell: Type.Optional(Name), service: Type.Optional(ServiceRef) },
+  strict,
+)
+export type StatusQuery = Static<typeof StatusQuery>
+
+/** Query of `GET /v1/watch`. */
+export const WatchQuery = Type.Object(
+  {
+    /** The digest that the caller knows: nothing is sent until it is another. */
+    digest: Type.Optional(Type.String({ maxLength: 64 })),
+  },
+  strict,
+)
+export type WatchQuery = Static<typeof WatchQuery>
+
+/** `GET /v1`: what answers here, and what it answers. */
+export const IndexReply = Type.Object({
+  name: Text,
+  version: Text,
+  peer: Text,
+  id: Text,
+  cluster: Text,
+  routes: Type.Array(Type.Object({ method: Text, path: Text, summary: Text })),
+})
+export type IndexReply = Static<typeof IndexReply>
+
+/** `/healthz` and `/readyz`: `reason` says why not, with a status of 503. */
+export const HealthReply = Type.Object({ ok: Type.Boolean(), reason: Text })
+export type HealthReply = Static<typeof HealthReply>

@@ -1,0 +1,117 @@
+// From a change request to edits and back to words: operations become edits one after the other, each on top of what the
+// ones before it leave, so that a request may create a cell and scale it in one atomic change. What it would do to every
+// slot is forecast from the same previews. Performs nothing: the route hands the edits to the agent.
+
+import type { Edit, EditDescription } from '../../../crdt/edit.ts'
+import {
+  applyCell,
+  cordon,
+  drain,
+  removeCell,
+  removeMember,
+  removeService,
+  restart,
+  scale,
+  start,
+  stop,
+  uncordon,
+} from '../../../crdt/edits.ts'
+import { describeEdits } from '../../../crdt/describe-edits.ts'
+import type { View } from '../../../crdt/schema/view.ts'
+import { unreachable } from '../../../lib/assert.ts'
+import type { ServiceId } from '../../../lib/ids.ts'
+import { forecastView, type Forecast } from '../../plan/forecast.ts'
+import type { AgentSnapshot } from '../../ports.ts'
+import type { ChangeRequest, Operation } from './contract.ts'
+
+export interface PreparedChange {
+  readonly edits: readonly Edit[]
+  readonly described: readonly EditDescription[]
+  readonly forecast: Forecast
+  /** What the operator did, in words. */
+  readonly message: string
+}
+
+export interface ChangeMakers {
+  readonly preview: (edits: readonly Edit[]) => View
+  /** A text never used before: what makes a restart a release of its own. */
+  readonly token: () => string
+}
+
+/** @throws TuttiError `unknown`, `invalid`, `refused` or `too-large`, as the operations and the preview do. */
+export const prepareChange = (
+  snapshot: AgentSnapshot,
+  request: ChangeRequest,
+  { preview, token }: ChangeMakers,
+): PreparedChange => {
+  const edits: Edit[] = []
+  let after = snapshot.view
+  for (const operation of request.operations) {
+    edits.push(...editsOf(after, operation, token))
+    after = preview(edits)
+  }
+  const { message = request.operations.map(wordsOf).join(', ') } = request
+  return {
+    edits,
+    described: describeEdits(snapshot.view, edits),
+    forecast: forecastView(snapshot, after),
+    message:
+      message.length > MESSAGE_CHARACTERS_MAX ? `${message.slice(0, MESSAGE_CHARACTERS_MAX - 1)}…` : message,
+  }
+}
+
+/** As the contract bounds a message that the caller gives. */
+const MESSAGE_CHARACTERS_MAX = 500
+
+const editsOf = (view: View, operation: Operation, token: () => string): readonly Edit[] => {
+  switch (operation.kind) {
+    case 'apply':
+      return applyCell(view, operation.cell).edits
+    case 'scale':
+      return scale(view, operation.service as ServiceId, operation.replicas)
+    case 'restart':
+      return restart(view, operation.service as ServiceId, token())
+    case 'stop':
+      return stop(view, operation.service as ServiceId)
+    case 'start':
+      return start(view, operation.service as ServiceId)
+    case 'remove':
+      return removeService(view, operation.service as ServiceId)
+    case 'remove-cell':
+      return removeCell(view, operation.cell)
+    case 'cordon':
+      return cordon(view, operation.peer)
+    case 'uncordon':
+      return uncordon(view, operation.peer)
+    case 'drain':
+      return drain(view, operation.peer)
+    case 'remove-peer':
+      return removeMember(view, operation.peer)
+    default:
+      return unreachable(operation)
+  }
+}
+
+const wordsOf = (operation: Operation): string => {
+  switch (operation.kind) {
+    case 'apply':
+      return `apply ${operation.cell.name}`
+    case 'scale':
+      return `scale ${operation.service}=${operation.replicas}`
+    case 'restart':
+    case 'stop':
+    case 'start':
+    case 'remove':
+      return `${operation.kind} ${operation.service}`
+    case 'remove-cell':
+      return `remove cell ${operation.cell}`
+    case 'cordon':
+    case 'uncordon':
+    case 'drain':
+      return `${operation.kind} ${operation.peer}`
+    case 'remove-peer':
+      return `remove peer ${operation.peer}`
+    default:
+      return unreachable(operation)
+  }
+}

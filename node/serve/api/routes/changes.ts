@@ -1,0 +1,58 @@
+// The route that changes the cluster: one request, one atomic change, or, dry, one answer to what it would do.
+
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { asOf, nameOf, type Reading } from '../../replies/reading.ts'
+import { prepareChange, type PreparedChange } from '../changes.ts'
+import type { ApiContext } from '../context.ts'
+import { inTime, WRITE_MS } from '../deadline.ts'
+import { described } from '../described.ts'
+import { ChangeReply, ChangeRequest, ROUTES } from '../contract.ts'
+
+export const changeRoutes = (app: FastifyInstance, context: ApiContext): void => {
+  app.post<{ Body: ChangeRequest }>(
+    ROUTES.changes,
+    {
+      schema: described({
+        summary: 'Changes the cluster, all operations in one atomic change',
+        description:
+          'Answers when the change is on the disk of this peer (`accepted: local`); it spreads from there. With `dry`, nothing is changed and the answer says what it would do. Peers are meant by name or id.',
+        tag: 'writes',
+        body: ChangeRequest,
+        reply: ChangeReply,
+      }),
+    },
+    async ({ body }): Promise<ChangeReply> => {
+      const before = context.reading()
+      const { snapshot } = before
+      const prepared = prepareChange(snapshot, body, { preview: context.preview, token: randomUUID })
+      // Edits that change nothing are for the replica to recognize: one that says nothing new may still settle a conflict.
+      if (body.dry === true || prepared.edits.length === 0)
+        return replyOf(before, prepared, null, snapshot.view.digest)
+      const meta = { message: prepared.message, at: Math.max(0, Math.floor(snapshot.wall)) }
+      const { change, digest } = await inTime(context.agent.edit(prepared.edits, meta), WRITE_MS)
+      return replyOf(before, prepared, change, digest)
+    },
+  )
+}
+
+const replyOf = (
+  reading: Reading,
+  { described: edits, forecast }: PreparedChange,
+  change: string | null,
+  digest: string,
+): ChangeReply => ({
+  asOf: asOf(reading),
+  change,
+  digest,
+  accepted: 'local',
+  edits: edits.map(({ path, from, to }) => ({ path, from, to })),
+  slots: forecast.slots.map(({ slot, kind, from, to, reason }) => ({
+    slot,
+    kind,
+    from: from === null ? null : nameOf(reading, from),
+    to: to === null ? null : nameOf(reading, to),
+    reason,
+  })),
+  warnings: [...forecast.warnings],
+})

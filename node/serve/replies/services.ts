@@ -1,0 +1,121 @@
+// Replies about services and cells: what is wanted, what is ready, what is in the way, and what was written at the same
+// time. Pure. A slot counts as ready when some living member reports a ready instance of it, of whatever release:
+// start-first keeps that number up through a deploy (S8), and that is what a reader wants to see.
+
+import type { ServiceId } from '../../../lib/ids.ts'
+import type { ConflictView, ServiceView } from '../../../crdt/schema/view.ts'
+import { isMerelyWanted } from '../../plan/eligibility.ts'
+import type { SlotPlacement } from '../../plan/plan.ts'
+import type { CellsReply, ConflictsReply, ServicesReply, StatusReply } from '../api/contract.ts'
+import { asOf, nameOf, slotsByService, type Reading } from './reading.ts'
+import { waitingOf } from './settled.ts'
+
+type ServiceRow = StatusReply['cells'][number]['services'][number]
+
+/** Narrows a reply: to one cell, or to one service. */
+export interface Selection {
+  readonly cell?: string | undefined
+  readonly service?: ServiceId | undefined
+}
+
+const selects = (selection: Selection, service: ServiceView): boolean =>
+  (selection.cell === undefined || service.cell === selection.cell) &&
+  (selection.service === undefined || service.id === selection.service)
+
+const conflictOf = (reading: Reading, conflict: ConflictView): ConflictsReply['conflicts'][number] => ({
+  ...conflict,
+  author: nameOf(reading, conflict.author),
+})
+
+const isReady = (reading: Reading, { slot }: SlotPlacement): boolean =>
+  (reading.bySlot.get(slot) ?? []).some(({ member, status }) => member.present && status.state === 'ready')
+
+/** Some slot still runs another release, or none yet. */
+const isReleasing = (reading: Reading, service: ServiceView, slots: readonly SlotPlacement[]): boolean =>
+  slots.some(({ slot }) => {
+    const running = (reading.bySlot.get(slot) ?? []).filter(({ status }) => !isMerelyWanted(status))
+    return running.length === 0 || running.some(({ status }) => status.release !== service.release)
+  })
+
+const unfulfilledOf = (reading: Reading, slots: readonly SlotPlacement[]): ServiceRow['unfulfilled'] =>
+  slots.flatMap(({ slot, member, reason }) => {
+    const said = (reading.bySlot.get(slot) ?? []).find(
+      (sighting) => sighting.member.present && sighting.status.state === 'unfulfilled',
+    )
+    if (said !== undefined) return [{ slot, reason: said.status.reason, since: said.status.since }]
+    // Nobody answers for it yet: this peer's own placement says so just as well.
+    return member === null ? [{ slot, reason, since: Math.max(0, Math.round(reading.snapshot.wall)) }] : []
+  })
+
+const serviceRow = (reading: Reading, service: ServiceView, slots: readonly SlotPlacement[]): ServiceRow => ({
+  name: service.name,
+  mode: service.mode,
+  desired: slots.length,
+  ready: slots.filter((slot) => isReady(reading, slot)).length,
+  release: service.release,
+  releasing: isReleasing(reading, service, slots),
+  stopped: service.stopped,
+  unfulfilled: unfulfilledOf(reading, slots),
+  conflicts: service.conflicts.map((conflict) => conflictOf(reading, conflict)),
+})
+
+export const statusReply = (reading: Reading, selection: Selection = {}): StatusReply => {
+  const slots = slotsByService(reading)
+  const cells = new Map<string, ServiceRow[]>()
+  for (const service of reading.snapshot.view.services) {
+    if (!selects(selection, service)) continue
+    const row = serviceRow(reading, service, slots.get(service.id) ?? [])
+    const rows = cells.get(service.cell)
+    if (rows === undefined) cells.set(service.cell, [row])
+    else rows.push(row)
+  }
+  const waiting = waitingOf(reading)
+  return {
+    asOf: asOf(reading),
+    digest: reading.snapshot.view.digest,
+    settled: waiting.length === 0,
+    waiting: [...waiting],
+    cells: [...cells].map(([name, services]) => ({ name, services })),
+  }
+}
+
+export const servicesReply = (reading: Reading, selection: Selection = {}): ServicesReply => {
+  const slots = slotsByService(reading)
+  return {
+    asOf: asOf(reading),
+    services: reading.snapshot.view.services
+      .filter((service) => selects(selection, service))
+      .map((service) => {
+        const own = slots.get(service.id) ?? []
+        return {
+          cell: service.cell,
+          name: service.name,
+          mode: service.mode,
+          desired: own.length,
+          ready: own.filter((slot) => isReady(reading, slot)).length,
+          release: service.release,
+          stopped: service.stopped,
+          command: [...service.command],
+          ports: Object.keys(service.ports).sort(),
+        }
+      }),
+  }
+}
+
+export const cellsReply = (reading: Reading): CellsReply => ({
+  asOf: asOf(reading),
+  cells: statusReply(reading).cells.map(({ name, services }) => ({
+    name,
+    services: services.length,
+    desired: services.reduce((total, { desired }) => total + desired, 0),
+    ready: services.reduce((total, { ready }) => total + ready, 0),
+    unfulfilled: services.reduce((total, { unfulfilled }) => total + unfulfilled.length, 0),
+  })),
+})
+
+export const conflictsReply = (reading: Reading): ConflictsReply => ({
+  asOf: asOf(reading),
+  conflicts: reading.snapshot.view.services.flatMap(({ conflicts }) =>
+    conflicts.map((conflict) => conflictOf(reading, conflict)),
+  ),
+})
