@@ -17,6 +17,11 @@ export interface PlanInput {
   readonly local: readonly LocalInstance[]
   /** Monotonic milliseconds of this peer. */
   readonly nowMs: number
+  /**
+   * The last plan's `unreadySinceMs`, handed back, so that a pass can tell how long a slot has not been as desired.
+   * Where it is left out, a slot that waits to start counts as overdue at once.
+   */
+  readonly unreadySinceMs?: ReadonlyMap<SlotId, number>
 }
 
 /** Where one slot is placed, and why not elsewhere. */
@@ -52,4 +57,6 @@ export interface Plan {
   readonly waiting: readonly string[]
   /** When a pass is due although nothing happens (a backoff ends, a hold ends). Monotonic milliseconds; null: never. */
   readonly wakeAtMs: number | null
+  /** Slots this peer answers for that are not as desired, and since when: pass it to the next plan. */
+  readonly unreadySinceMs?: ReadonlyMap<SlotId, number>
 }

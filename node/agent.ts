@@ -1,0 +1,402 @@
+// The agent: one peer's loop, over ports only. Events mark it dirty; a pass observes, views, plans, checks, acts and
+// reports. Passes are coalesced, so a hundred events cost one, and a pass with nothing to do writes nothing. This very
+// file runs in the simulator. Deliberately absent: decisions (node/plan, crdt, net) and doing (the ports).
+
+import type { Edit, EditMeta } from '../crdt/edit.ts'
+import { foundingEdits } from '../crdt/edits.ts'
+import type { Staged } from '../crdt/replica.ts'
+import type { PeerFacts } from '../crdt/schema/status.ts'
+import type { Role, View } from '../crdt/schema/view.ts'
+import type { Store } from '../crdt/store.ts'
+import { TuttiError } from '../lib/errors.ts'
+import type { ActorId, ClusterId, MemberId } from '../lib/ids.ts'
+import type { Log } from '../lib/log.ts'
+import type { Random } from '../lib/random.ts'
+import type { Signer } from '../lib/signature.ts'
+import type { Clock } from '../lib/time.ts'
+import { Dialler } from '../net/dialler.ts'
+import { FailureDetector } from '../net/failure-detector.ts'
+import type { Transport, TransportEvents } from '../net/transport.ts'
+import { Counters } from './agent/counters.ts'
+import { EventRing, eventsBetween } from './agent/event-ring.ts'
+import { Invitations } from './agent/invitations.ts'
+import { Neighbourhood, type KnownPeer } from './agent/neighbourhood.ts'
+import { PassLoop } from './agent/pass-loop.ts'
+import { Replication } from './agent/replication.ts'
+import { Reporter } from './agent/reporter.ts'
+import { checkPlan } from './plan/check-plan.ts'
+import { makePlan } from './plan/make-plan.ts'
+import { PlacementMemo } from './plan/placement.ts'
+import type { Plan, PlanInput } from './plan/plan.ts'
+import type {
+  AgentCounters,
+  AgentPort,
+  AgentSnapshot,
+  EditResult,
+  Hands,
+  Invitation,
+  PeerEvent,
+  PeerMethod,
+} from './ports.ts'
+
+/** How often anti-entropy is asked whether a round is due; its own interval is a second. */
+const TICK_MS = 200
+/**
+ * A peer that nobody answers acts on what its disk says after this long; until then it only keeps what runs, since its
+ * document may be a month old and a deploy that everybody else has undone.
+ */
+const CATCH_UP_MAX_MS = 3000
+
+export interface AgentOptions {
+  readonly cluster: ClusterId
+  readonly signer: Signer
+  readonly incarnation: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly transport: Transport
+  readonly store: Store
+  readonly hands: Hands
+  readonly log: Log
+  /** Facts of this peer. */
+  readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
+  /** The host on which instances are reached, given the addresses that the transport listens on. */
+  readonly hostOf: (addresses: readonly string[]) => string
+  /** Members known before the document is. */
+  readonly bootstrap: readonly KnownPeer[]
+  /** At the founding of a cluster only: what its first change says. */
+  readonly founding: { readonly nonce: string; readonly name: string } | null
+  readonly newActor: () => ActorId
+  /** A fresh Ed25519 seed, for a ticket's secret. */
+  readonly newSeed: () => Uint8Array
+  /** After each pass, with what it saw: links and other shells that follow the cluster. */
+  readonly afterPass?: (snapshot: AgentSnapshot) => void
+}
+
+type AnswerHandler = Parameters<AgentPort['answer']>[1]
+
+export class Agent implements AgentPort {
+  readonly #options: AgentOptions
+  readonly #counters: Counters
+  readonly #events: EventRing
+  readonly #answers = new Map<PeerMethod, AnswerHandler>()
+  readonly #changeListeners = new Set<() => void>()
+  readonly #passes: PassLoop
+  readonly #replication: Replication
+  readonly #neighbourhood: Neighbourhood
+  readonly #invitations: Invitations
+  readonly #reporter: Reporter
+  readonly #memo = new PlacementMemo()
+  #plan: Plan | null = null
+  #before: AgentSnapshot | null = null
+  #caughtUp: (() => void)[] | null = []
+  #startedMs = 0
+  #storageTrouble: string | null = null
+  #cancelTick: (() => void) | null = null
+  #cancelNotify: (() => void) | null = null
+
+  private constructor(options: AgentOptions, replication: Replication, counters: Counters) {
+    const { clock, transport, random, signer, cluster, newSeed } = options
+    this.#options = options
+    this.#events = new EventRing({ wall: () => clock.wall(), peer: () => this.#name() })
+    this.#passes = new PassLoop(clock, () => this.#pass())
+    this.#replication = replication
+    this.#counters = counters
+    this.#reporter = new Reporter({
+      wall: () => clock.wall(),
+      say: (key, value) => this.#replication.say(key, value, false),
+      flush: () => this.#replication.flush(),
+    })
+    this.#neighbourhood = new Neighbourhood({
+      transport,
+      clock,
+      detector: new FailureDetector(signer.member),
+      dialler: new Dialler(signer.member, random),
+      bootstrap: options.bootstrap,
+      raiseAlert: (member, incarnation, silent) => {
+        this.#replication.say(`alert/${member}`, { incarnation, silent }, true)
+      },
+      retractAlert: (member) => this.#replication.say(`alert/${member}`, null, true),
+      refute: (above) => this.#replication.refute(above),
+      changed: () => this.#changed(),
+    })
+    this.#invitations = new Invitations({
+      cluster,
+      clock,
+      newSeed,
+      view: () => this.#replication.view(),
+      edit: (edits, meta) => this.edit(edits, meta),
+      addresses: () => transport.addresses(),
+      members: () => this.#knownPeers(),
+      refresh: () => this.#follow(),
+    })
+  }
+
+  /** Loads the document from the store; nothing runs yet. */
+  static async create(options: AgentOptions): Promise<Agent> {
+    let agent: Agent | null = null
+    const counters = new Counters()
+    // The replication reports to an agent that needs it to exist; nothing is reported before it does.
+    const tell = (what: (agent: Agent) => void): void => {
+      if (agent !== null) what(agent)
+    }
+    const replication = await Replication.load({
+      ...options,
+      counters,
+      changed: () => tell((it) => it.#changed()),
+      applied: (staged) => tell((it) => it.#applied(staged)),
+      quarantined: (from, reason) => tell((it) => it.#quarantined(from, reason)),
+      storage: (trouble) => tell((it) => it.#storage(trouble)),
+      inSync: () => tell((it) => it.#inSync()),
+    })
+    agent = new Agent(options, replication, counters)
+    return agent
+  }
+
+  /** Connects, founds the cluster where there is none yet, adopts what ran before, and begins to act. */
+  async start(): Promise<void> {
+    const { transport, hands, clock, facts, hostOf, founding, signer } = this.#options
+    this.#startedMs = clock.now()
+    await hands.start({ changed: () => this.#passes.dirty() })
+    await transport.start(this.#transportEvents())
+    if (founding !== null && this.#replication.view().members.length === 0) {
+      const edits = foundingEdits({
+        member: signer.member,
+        nonce: founding.nonce,
+        name: founding.name,
+        addresses: transport.addresses(),
+      })
+      await this.edit(edits, { message: 'found the cluster', at: clock.wall() })
+    }
+    const addresses = transport.addresses()
+    this.#replication.say('peer', { ...facts, addresses, host: hostOf(addresses), running: true }, true)
+    this.#follow()
+    if (this.#replication.view().members.length === 1) this.#inSync()
+    this.#tick()
+    this.#passes.dirty()
+  }
+
+  /** Resolves when this peer holds what the others hold, or has found that nobody answers. */
+  caughtUp(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#caughtUp === null) resolve()
+      else this.#caughtUp.push(resolve)
+    })
+  }
+
+  /** Lets go: instances run on, the document stays on the disk. */
+  async stop(): Promise<void> {
+    this.#passes.stop()
+    this.#cancelTick?.()
+    this.#cancelNotify?.()
+    this.#neighbourhood.stop()
+    await this.#options.hands.close()
+    await this.#replication.stop()
+    await this.#options.transport.stop()
+    await this.#options.store.close()
+  }
+
+  snapshot(): AgentSnapshot {
+    const { clock, hands, signer } = this.#options
+    return {
+      self: signer.member,
+      view: this.#replication.view(),
+      statuses: this.#replication.statuses(),
+      membership: this.#neighbourhood.membership(),
+      local: hands.observe(),
+      plan: this.#plan,
+      nowMs: clock.now(),
+      wall: clock.wall(),
+    }
+  }
+
+  /** Multiaddrs on which this peer is reached. */
+  addresses(): readonly string[] {
+    return this.#options.transport.addresses()
+  }
+
+  async edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult> {
+    return await this.#replication.edit(edits, meta)
+  }
+
+  preview(edits: readonly Edit[]): View {
+    return this.#replication.preview(edits)
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#changeListeners.add(listener)
+    return () => this.#changeListeners.delete(listener)
+  }
+
+  events(): readonly PeerEvent[] {
+    return this.#events.all()
+  }
+
+  onEvent(listener: (event: PeerEvent) => void): () => void {
+    return this.#events.follow(listener)
+  }
+
+  counters(): AgentCounters {
+    return this.#counters.read()
+  }
+
+  ask(
+    member: MemberId,
+    method: PeerMethod,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    const addresses = this.#neighbourhood.addressesOf(member)
+    return this.#options.transport.request(member, method, body, { signal, addresses })
+  }
+
+  answer(method: PeerMethod, handler: AnswerHandler): void {
+    this.#answers.set(method, handler)
+  }
+
+  async invite(options: {
+    readonly expiresMs: number
+    readonly uses: number
+    readonly role: Role
+  }): Promise<Invitation> {
+    return await this.#invitations.invite(options)
+  }
+
+  #transportEvents(): TransportEvents {
+    return {
+      connected: (member) => {
+        this.#neighbourhood.connected(member)
+        this.#replication.connected(member)
+      },
+      disconnected: (member, silent) => {
+        this.#neighbourhood.disconnected(member, silent)
+        this.#replication.disconnected(member)
+      },
+      message: (from, channel, bytes) => {
+        if (channel === 'beat') this.#neighbourhood.beat(from, bytes)
+        else this.#replication.message(from, bytes)
+      },
+      gossip: (from, bytes) => this.#replication.gossip(from, bytes),
+      request: (from, method, body, signal) => this.#request(from, method, body, signal),
+      join: (invite, body) => this.#invitations.join(invite, body),
+    }
+  }
+
+  #request(from: MemberId, method: string, body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const handler = [...this.#answers].find(([name]) => name === method)?.[1]
+    if (handler === undefined)
+      throw new TuttiError('unsupported', `this peer does not answer '${method}'; upgrade it`)
+    return handler(from, body, signal)
+  }
+
+  #tick(): void {
+    this.#cancelTick = this.#options.clock.after(TICK_MS, () => this.#tick())
+    this.#replication.tick()
+    if (this.#caughtUp !== null && this.#options.clock.now() - this.#startedMs > CATCH_UP_MAX_MS)
+      this.#inSync()
+  }
+
+  /** One turn of observe, view, plan, check, act, report. Returns when time alone makes the next one due. */
+  #pass(): number | null {
+    const { hands, clock, signer, log } = this.#options
+    if (this.#caughtUp !== null) return null
+    const began = clock.now()
+    const input: PlanInput = {
+      self: signer.member,
+      view: this.#replication.view(),
+      statuses: this.#replication.statuses(),
+      membership: this.#neighbourhood.membership(),
+      local: hands.observe(),
+      nowMs: began,
+      unreadySinceMs: this.#plan?.unreadySinceMs ?? new Map(),
+    }
+    const plan = makePlan(input, this.#memo)
+    const violations = checkPlan(input, plan)
+    if (violations.length > 0) {
+      // A plan that breaks an invariant is a bug; not acting on it is the only safe answer, and it must be loud.
+      log.log('error', 'refused to act on a plan', { violations })
+      this.#events.add({
+        kind: 'peer',
+        subject: this.#name(),
+        message: `refused to act on a plan: ${violations[0] ?? ''}`,
+      })
+    } else hands.execute(plan.actions)
+    this.#plan = plan
+    const trouble = violations[0] ?? this.#storageTrouble
+    this.#reporter.report(input, plan, trouble === null ? [] : [trouble])
+    this.#counters.pass(clock.now() - began, plan.actions.length)
+    for (const action of plan.actions)
+      log.log('debug', 'action', { action: action.kind, instance: action.instance, reason: action.reason })
+    this.#notify()
+    return plan.wakeAtMs
+  }
+
+  /** The document or the membership changed. */
+  #changed(): void {
+    this.#passes.dirty()
+    this.#follow()
+    this.#notify()
+  }
+
+  #follow(): void {
+    this.#neighbourhood.update(this.#replication.view(), this.#replication.statuses())
+  }
+
+  /** Tells listeners, once for all that happens in this breath, and writes down the events in between. */
+  #notify(): void {
+    this.#cancelNotify ??= this.#options.clock.after(1, () => {
+      this.#cancelNotify = null
+      const snapshot = this.snapshot()
+      for (const event of eventsBetween(this.#before, snapshot)) this.#events.add(event)
+      this.#before = snapshot
+      this.#options.afterPass?.(snapshot)
+      for (const listener of this.#changeListeners) listener()
+    })
+  }
+
+  #applied(staged: readonly Staged[]): void {
+    for (const { info } of staged) {
+      this.#events.add({ kind: 'change', subject: this.#nameOf(info.author), message: info.message })
+    }
+  }
+
+  #quarantined(from: MemberId | null, reason: string): void {
+    const subject = from === null ? 'unknown' : this.#nameOf(from)
+    this.#options.log.log('warn', 'record quarantined', { from: subject, reason })
+    this.#events.add({ kind: 'quarantine', subject, message: reason })
+  }
+
+  #storage(trouble: string | null): void {
+    if (trouble === this.#storageTrouble) return
+    this.#storageTrouble = trouble
+    this.#events.add({
+      kind: 'peer',
+      subject: this.#name(),
+      message: trouble ?? 'the disk takes writes again',
+    })
+    this.#passes.dirty()
+  }
+
+  #inSync(): void {
+    if (this.#caughtUp === null) return
+    const waiting = this.#caughtUp
+    this.#caughtUp = null
+    for (const resolve of waiting) resolve()
+    this.#passes.dirty()
+  }
+
+  #knownPeers(): readonly KnownPeer[] {
+    const { transport, signer } = this.#options
+    return this.#replication.view().members.map(({ id }) => ({
+      id,
+      addresses: id === signer.member ? transport.addresses() : this.#neighbourhood.addressesOf(id),
+    }))
+  }
+
+  #name(): string {
+    return this.#nameOf(this.#options.signer.member)
+  }
+
+  #nameOf(id: MemberId): string {
+    return this.#replication.view().members.find((member) => member.id === id)?.name ?? id
+  }
+}

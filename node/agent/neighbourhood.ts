@@ -1,0 +1,196 @@
+// Who is here, as this peer acts on it: feeds the failure detector and the dialler from the transport, the view and the
+// statuses, and carries out what they ask for. It decides nothing itself; both are sans-IO machines of net/.
+
+import type { MemberStatus } from '../../crdt/schema/status.ts'
+import type { View } from '../../crdt/schema/view.ts'
+import type { MemberId } from '../../lib/ids.ts'
+import { sortedEntries } from '../../lib/order.ts'
+import type { Clock } from '../../lib/time.ts'
+import { mergeAddresses } from '../../net/addresses.ts'
+import type { DetectorEffect } from '../../net/detector-options.ts'
+import type { Dialler } from '../../net/dialler.ts'
+import type { FailureDetector } from '../../net/failure-detector.ts'
+import type { Membership } from '../../net/membership.ts'
+import type { Transport } from '../../net/transport.ts'
+
+/** Bounds of the wait between two ticks: no busy loop when something is overdue, no day-dream when nothing is. */
+const TICK_MIN_MS = 5
+const TICK_MAX_MS = 500
+
+/** An address to reach the cluster by, from the command line or from what a join was answered. */
+export interface KnownPeer {
+  readonly id: MemberId
+  readonly addresses: readonly string[]
+}
+
+export interface NeighbourhoodOptions {
+  readonly transport: Transport
+  readonly detector: FailureDetector
+  readonly dialler: Dialler
+  readonly clock: Clock
+  /** Known before the document is: who may connect, and where, until the view says. */
+  readonly bootstrap: readonly KnownPeer[]
+  readonly raiseAlert: (member: MemberId, incarnation: number, silent: boolean) => void
+  readonly retractAlert: (member: MemberId) => void
+  readonly refute: (above: number) => void
+  /** A member's state, or the brake, changed. */
+  readonly changed: () => void
+}
+
+export class Neighbourhood {
+  readonly #options: NeighbourhoodOptions
+  #view: View | null = null
+  #addresses: ReadonlyMap<MemberId, readonly string[]> = new Map()
+  #states = ''
+  #neighbours = ''
+  #cancelTick: (() => void) | null = null
+  #tickAtMs = Number.POSITIVE_INFINITY
+  #stopped = false
+
+  constructor(options: NeighbourhoodOptions) {
+    this.#options = options
+  }
+
+  /** The view or a status changed: who is a member, and where they are reached. Cuts whoever is one no longer. */
+  update(view: View, statuses: ReadonlyMap<MemberId, MemberStatus>): void {
+    const { transport, detector, clock } = this.#options
+    const nowMs = clock.now()
+    if (this.#view !== view) {
+      this.#view = view
+      const ids = view.members.map(({ id }) => id)
+      // A peer that has not synced yet knows no members: it trusts whom its join named.
+      const admitted = ids.length > 0 ? ids : this.#options.bootstrap.map(({ id }) => id)
+      // First the detector, since it ignores whatever it hears of members that it does not know.
+      detector.setMembers(admitted, nowMs)
+      transport.setMembers(new Set(admitted.filter((id) => id !== transport.self)))
+      transport.setInvites(new Set(view.invites.map(({ id }) => id)))
+    }
+    this.#locate(view, statuses)
+    for (const [member, { incarnation, alerts, facts }] of sortedEntries(statuses)) {
+      detector.setStatus(member, { incarnation, alerts, running: facts?.running ?? true }, nowMs)
+    }
+    this.#target()
+    this.#schedule()
+  }
+
+  addressesOf(member: MemberId): readonly string[] {
+    return this.#addresses.get(member) ?? []
+  }
+
+  connected(member: MemberId): void {
+    const nowMs = this.#options.clock.now()
+    this.#options.detector.connected(member, nowMs)
+    this.#options.dialler.connected(member, nowMs)
+    this.#schedule()
+  }
+
+  disconnected(member: MemberId, silent: boolean): void {
+    const nowMs = this.#options.clock.now()
+    this.#options.detector.disconnected(member, silent, nowMs)
+    this.#options.dialler.disconnected(member, nowMs)
+    this.#schedule()
+  }
+
+  beat(from: MemberId, bytes: Uint8Array): void {
+    this.#options.detector.beat(from, bytes, this.#options.clock.now())
+    this.#schedule()
+  }
+
+  membership(): Membership {
+    return this.#options.detector.membership(this.#options.clock.now())
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#cancelTick?.()
+  }
+
+  /** Arms the one timer for whatever is due next. */
+  #schedule(): void {
+    const { detector, dialler, clock } = this.#options
+    if (this.#stopped) return
+    const nowMs = clock.now()
+    const dueMs = Math.min(detector.nextTickMs, dialler.nextTickMs, nowMs + TICK_MAX_MS)
+    const atMs = Math.max(dueMs, nowMs + TICK_MIN_MS)
+    if (this.#cancelTick !== null && this.#tickAtMs <= atMs) return
+    this.#cancelTick?.()
+    this.#tickAtMs = atMs
+    this.#cancelTick = clock.after(atMs - nowMs, () => {
+      this.#cancelTick = null
+      this.#tick()
+    })
+  }
+
+  #tick(): void {
+    const { transport, detector, dialler, clock } = this.#options
+    for (const effect of detector.tick(clock.now())) this.#perform(effect)
+    this.#target()
+    for (const effect of dialler.tick(clock.now())) {
+      if (effect.kind === 'disconnect') transport.disconnect(effect.member)
+      else void this.#dial(effect.member, effect.addresses)
+    }
+    this.#schedule()
+    const { members, brakedUntilMs } = this.membership()
+    const states = `${brakedUntilMs !== null}|${members.map(({ id, state }) => `${id}:${state}`).join('|')}`
+    if (states === this.#states) return
+    this.#states = states
+    this.#options.changed()
+  }
+
+  #perform(effect: DetectorEffect): void {
+    const { transport } = this.#options
+    switch (effect.kind) {
+      case 'beat':
+        transport.send(effect.to, 'beat', effect.bytes)
+        break
+      case 'alert':
+        this.#options.raiseAlert(effect.member, effect.incarnation, effect.silent)
+        break
+      case 'retract':
+        this.#options.retractAlert(effect.member)
+        break
+      case 'refute':
+        this.#options.refute(effect.above)
+        break
+      case 'reconnect':
+        transport.disconnect(effect.member)
+        break
+    }
+  }
+
+  /** Who is to be connected to, and where each is reached. */
+  #locate(view: View, statuses: ReadonlyMap<MemberId, MemberStatus>): void {
+    const { transport, bootstrap } = this.#options
+    const known = new Map<MemberId, readonly string[]>()
+    const named = new Map(bootstrap.map(({ id, addresses }) => [id, addresses]))
+    if (view.members.length === 0) for (const { id, addresses } of bootstrap) known.set(id, addresses)
+    for (const { id, addresses } of view.members) {
+      known.set(id, mergeAddresses(statuses.get(id)?.facts?.addresses ?? [], addresses, named.get(id) ?? []))
+    }
+    known.delete(transport.self)
+    this.#addresses = known
+  }
+
+  #target(): void {
+    const { detector, dialler, clock } = this.#options
+    const nowMs = clock.now()
+    const states = new Map(this.membership().members.map(({ id, state }) => [id, state]))
+    dialler.setMembers(
+      [...this.#addresses]
+        .filter(([id]) => states.get(id) !== 'left')
+        .map(([id, addresses]) => ({ id, addresses, lost: states.get(id) === 'dead' })),
+      nowMs,
+    )
+    const neighbours = detector.neighbours()
+    const key = neighbours.join()
+    if (key === this.#neighbours) return
+    this.#neighbours = key
+    dialler.setNeighbours(neighbours, nowMs)
+  }
+
+  async #dial(member: MemberId, addresses: readonly string[]): Promise<void> {
+    const reached = await this.#options.transport.dial(member, addresses)
+    this.#options.dialler.dialled(member, reached, this.#options.clock.now())
+    this.#schedule()
+  }
+}

@@ -1,0 +1,274 @@
+// The document on this peer: intent and status together, loaded from the disk, fed by gossip and anti-entropy, told on,
+// and snapshotted. It introduces crdt's machines to the transport and the store; what the document says is not its concern.
+
+import { AntiEntropy } from '../../crdt/anti-entropy.ts'
+import type { Edit, EditMeta } from '../../crdt/edit.ts'
+import { IntentReplica, type Staged } from '../../crdt/replica.ts'
+import type { MemberStatus } from '../../crdt/schema/status.ts'
+import type { View } from '../../crdt/schema/view.ts'
+import { StatusMap } from '../../crdt/status-map.ts'
+import type { Store } from '../../crdt/store.ts'
+import { concatBytes } from '../../lib/bytes.ts'
+import { messageOf } from '../../lib/errors.ts'
+import type { ActorId, ClusterId, MemberId } from '../../lib/ids.ts'
+import { LIMITS } from '../../lib/limits.ts'
+import type { Log } from '../../lib/log.ts'
+import type { Random } from '../../lib/random.ts'
+import type { Signer } from '../../lib/signature.ts'
+import type { Clock } from '../../lib/time.ts'
+import type { GossipVerdict, Transport } from '../../net/transport.ts'
+import type { EditResult } from '../ports.ts'
+import type { Counters } from './counters.ts'
+import { IntentQueue } from './intent-queue.ts'
+import { StatusFeed } from './status-feed.ts'
+
+/** A snapshot is due when the log since the last one is this long: some 2,000 changes, 30 ms to load. */
+const SNAPSHOT_BYTES = 1024 * 1024
+
+/** First byte of a gossiped message. */
+const GOSSIP_INTENT = 1
+const GOSSIP_STATUS = 2
+
+export interface ReplicationOptions {
+  readonly cluster: ClusterId
+  readonly signer: Signer
+  readonly incarnation: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly transport: Transport
+  readonly store: Store
+  readonly log: Log
+  readonly counters: Counters
+  readonly newActor: () => ActorId
+  /** Intent or status changed. */
+  readonly changed: () => void
+  readonly applied: (staged: readonly Staged[]) => void
+  readonly quarantined: (from: MemberId | null, reason: string) => void
+  readonly storage: (trouble: string | null) => void
+  /** This peer and another hold the same document. */
+  readonly inSync: () => void
+}
+
+export class Replication {
+  readonly #options: ReplicationOptions
+  readonly #intent: IntentReplica
+  readonly #statuses: StatusMap
+  readonly #queue: IntentQueue
+  readonly #feed: StatusFeed
+  readonly #sync: AntiEntropy
+  #snapshotting = false
+
+  private constructor(options: ReplicationOptions, intent: IntentReplica, statuses: StatusMap) {
+    const { store, clock, log, random, counters, newActor, applied, quarantined, storage, changed } = options
+    this.#options = options
+    this.#intent = intent
+    this.#statuses = statuses
+    this.#queue = new IntentQueue({
+      replica: intent,
+      store,
+      log,
+      newActor,
+      publish: (record) => this.#publish(GOSSIP_INTENT, record),
+      applied: (staged) => {
+        counters.add('storeAppends')
+        statuses.retain(new Set(intent.view().members.map(({ id }) => id)))
+        applied(staged)
+        changed()
+        void this.#snapshotWhenDue()
+      },
+      quarantined: (from, reason) => {
+        counters.add('recordsQuarantined')
+        quarantined(from, reason)
+      },
+      storage: (trouble) => {
+        if (trouble !== null) counters.add('storeFailures')
+        storage(trouble)
+      },
+    })
+    const spread = random.fork('status')
+    this.#feed = new StatusFeed({
+      map: statuses,
+      store,
+      clock,
+      log,
+      spread: () => spread.next(),
+      members: () => intent.view().members.length,
+      publish: (record) => {
+        counters.add('statusDeltasOut')
+        this.#publish(GOSSIP_STATUS, record)
+        changed()
+      },
+    })
+    this.#sync = new AntiEntropy({ self: options.signer.member, random: random.fork('sync') })
+  }
+
+  /** Loads what the disk holds. Damage is reported through the log and repaired by anti-entropy. */
+  static async load(options: ReplicationOptions): Promise<Replication> {
+    const { cluster, signer, incarnation, store, log, newActor } = options
+    const { snapshot, frames, damage } = await store.load()
+    if (damage !== null) log.log('warn', 'the log was damaged', { damage })
+    const intentOf = (list: readonly { readonly kind: string; readonly bytes: Uint8Array }[]): Uint8Array[] =>
+      list.filter(({ kind }) => kind === 'intent').map(({ bytes }) => bytes)
+    const intent = IntentReplica.restore(
+      { cluster, actor: newActor(), signer },
+      {
+        document: snapshot?.document ?? null,
+        records: intentOf(snapshot?.frames ?? []),
+        later: intentOf(frames),
+      },
+    )
+    for (const problem of intent.problems) log.log('warn', 'not all of the disk could be used', { problem })
+    const statuses = new StatusMap({ signer, incarnation })
+    statuses.retain(new Set(intent.view().members.map(({ id }) => id)))
+    for (const { kind, bytes } of [...(snapshot?.frames ?? []), ...frames]) {
+      if (kind === 'status') statuses.ingest(bytes)
+    }
+    return new Replication(options, intent, statuses)
+  }
+
+  view(): View {
+    return this.#intent.view()
+  }
+
+  statuses(): ReadonlyMap<MemberId, MemberStatus> {
+    return this.#statuses.statuses()
+  }
+
+  get incarnation(): number {
+    return this.#statuses.incarnation
+  }
+
+  edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult> {
+    return this.#queue.edit(edits, meta)
+  }
+
+  /** What the view would be after these edits; nothing is changed. @throws TuttiError as `edit` would. */
+  preview(edits: readonly Edit[]): View {
+    return this.#intent.preview(edits)
+  }
+
+  /** Sets (or, with null, deletes) a status entry of this peer. `urgent` entries leave at once. */
+  say(key: string, value: Parameters<StatusMap['set']>[1], urgent: boolean): void {
+    this.#feed.set(key, value)
+    if (urgent) this.#feed.flush()
+  }
+
+  flush(): void {
+    this.#feed.flush()
+  }
+
+  /** Raises this peer's incarnation above one at which it was accused, and restates everything it says. */
+  refute(above: number): void {
+    this.#statuses.refute(above)
+    this.#feed.flush()
+  }
+
+  async gossip(from: MemberId, bytes: Uint8Array): Promise<GossipVerdict> {
+    this.#options.counters.add('gossipIn')
+    const record = bytes.subarray(1)
+    let verdict: GossipVerdict = 'reject'
+    if (bytes[0] === GOSSIP_INTENT) verdict = await this.#queue.records(from, [record])
+    else if (bytes[0] === GOSSIP_STATUS) verdict = this.#ingestStatus([record])
+    if (verdict === 'reject') this.#options.counters.add('gossipRejected')
+    return verdict
+  }
+
+  message(from: MemberId, bytes: Uint8Array): void {
+    this.#perform(this.#sync.receive(from, bytes, this.#options.clock.now(), this.#syncState()))
+  }
+
+  connected(member: MemberId): void {
+    this.#sync.connected(member, this.#options.clock.now())
+    this.tick()
+  }
+
+  disconnected(member: MemberId): void {
+    this.#sync.disconnected(member)
+  }
+
+  tick(): void {
+    this.#perform(this.#sync.tick(this.#options.clock.now(), this.#syncState()))
+  }
+
+  async stop(): Promise<void> {
+    this.#feed.stop()
+    await this.#queue.idle()
+  }
+
+  #publish(kind: number, record: Uint8Array): void {
+    // A larger record reaches the others by anti-entropy, which has no such bound.
+    if (record.length + 1 > LIMITS.gossipBytesMax) return
+    this.#options.counters.add('gossipOut')
+    this.#options.transport.publish(concatBytes([Uint8Array.of(kind), record]))
+  }
+
+  #perform(effects: ReturnType<AntiEntropy['tick']>): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'send':
+          this.#options.transport.send(effect.to, 'sync', effect.bytes)
+          break
+        case 'ingest':
+          this.#options.counters.add('recordsIn', effect.intent.length)
+          if (effect.intent.length > 0) void this.#queue.records(effect.from, effect.intent)
+          this.#ingestStatus(effect.status)
+          break
+        case 'equal':
+          this.#options.inSync()
+          break
+      }
+    }
+  }
+
+  #ingestStatus(records: readonly Uint8Array[]): GossipVerdict {
+    let verdict: GossipVerdict = 'ignore'
+    for (const record of records) {
+      const { kind, reason } = this.#statuses.ingest(record)
+      if (kind === 'invalid') {
+        this.#options.quarantined(null, reason ?? 'a status record is malformed')
+        verdict = 'reject'
+      } else if (kind === 'new' || kind === 'gap') {
+        if (verdict === 'ignore') verdict = 'accept'
+        this.#feed.keep(record)
+      }
+    }
+    if (verdict === 'accept') this.#options.changed()
+    return verdict
+  }
+
+  #syncState(): Parameters<AntiEntropy['tick']>[1] {
+    const intent = this.#intent
+    const statuses = this.#statuses
+    return {
+      headsDigest: () => intent.headsDigest(),
+      vector: () => intent.vector(),
+      missingFrom: (vector, bytesMax) => intent.missingFrom(vector, bytesMax),
+      statusDigest: () => statuses.digest(),
+      statusVector: () => statuses.vector(),
+      statusMissingFrom: (vector, bytesMax) => statuses.missingFrom(vector, bytesMax),
+    }
+  }
+
+  async #snapshotWhenDue(): Promise<void> {
+    const { store, log } = this.#options
+    if (this.#snapshotting || store.appendedBytes < SNAPSHOT_BYTES) return
+    this.#snapshotting = true
+    try {
+      const { document, records } = this.#intent.snapshot()
+      await store.writeSnapshot({
+        document,
+        frames: [
+          ...records.map((bytes) => ({ kind: 'intent' as const, bytes })),
+          ...this.#statuses.records().map((bytes) => ({ kind: 'status' as const, bytes })),
+        ],
+      })
+      this.#feed.snapshotTaken()
+    } catch (thrown) {
+      log.log('warn', 'snapshot not written; the log keeps growing until one is', {
+        reason: messageOf(thrown),
+      })
+    } finally {
+      this.#snapshotting = false
+    }
+  }
+}

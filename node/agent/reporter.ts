@@ -1,0 +1,64 @@
+// What this peer says of itself after a pass: its instances, and how far it is. Adds to the plan's reports what only the
+// shell knows (pid, ports, wall time of the last change) and says nothing that it already said.
+
+import type { InstanceStatus } from '../../crdt/schema/status.ts'
+import type { Json } from '../../lib/order.ts'
+import type { Plan, PlanInput } from '../plan/plan.ts'
+
+/** Reasons a peer gives for not being settled; more help nobody. */
+const WAITING_MAX = 8
+
+export interface ReporterOptions {
+  readonly wall: () => number
+  /** Sets (or, with null, deletes) an entry of this peer's status; equal values cost nothing. */
+  readonly say: (key: string, value: Json) => void
+  /** Sends what was said at once, in one record. */
+  readonly flush: () => void
+}
+
+export class Reporter {
+  readonly #options: ReporterOptions
+  #said = new Map<string, InstanceStatus>()
+
+  constructor(options: ReporterOptions) {
+    this.#options = options
+  }
+
+  report(input: PlanInput, plan: Plan, troubles: readonly string[]): void {
+    const next = new Map<string, InstanceStatus>()
+    const local = new Map(input.local.map((instance) => [instance.id, instance]))
+    for (const report of plan.reports) {
+      const here = local.get(report.instance)
+      const before = this.#said.get(report.instance)
+      const since = before?.state === report.state ? before.since : Math.floor(this.#options.wall())
+      next.set(report.instance, {
+        slot: report.slot,
+        release: report.instance.slice(report.instance.lastIndexOf('@') + 1),
+        state: report.state,
+        pid: here?.pid ?? null,
+        ports: { ...here?.ports },
+        since,
+        restarts: report.restarts,
+        reason: report.reason,
+        cpusMilli: here?.cpusMilli ?? 0,
+        memoryBytes: here?.memoryBytes ?? 0,
+      })
+    }
+    // Readiness and its loss leave at once (others wait for them); a growing restart count may wait a second.
+    let urgent = false
+    for (const id of this.#said.keys()) {
+      if (next.has(id)) continue
+      urgent = true
+      this.#options.say(`instance/${id}`, null)
+    }
+    for (const [id, status] of next) {
+      urgent ||= this.#said.get(id)?.state !== status.state
+      this.#options.say(`instance/${id}`, status)
+    }
+    this.#said = next
+    const waiting = [...troubles, ...plan.waiting].slice(0, WAITING_MAX)
+    const settled = plan.actions.length === 0 && waiting.length === 0
+    this.#options.say('report', { digest: input.view.digest, settled, waiting })
+    if (urgent) this.#options.flush()
+  }
+}

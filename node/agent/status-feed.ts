@@ -1,0 +1,107 @@
+// This peer's own status on its way out: sets entries, seals them into signed records and publishes them, at most one a
+// second but for what is urgent (a readiness, an alert). Also keeps what others say durable, lazily, since status is
+// repaired by anti-entropy and only a whole-cluster restart needs it from the disk.
+
+import type { StatusMap } from '../../crdt/status-map.ts'
+import type { Store } from '../../crdt/store.ts'
+import { messageOf } from '../../lib/errors.ts'
+import type { Log } from '../../lib/log.ts'
+import type { Json } from '../../lib/order.ts'
+import type { Clock } from '../../lib/time.ts'
+
+/** Coalescing: at most one unurgent delta in this time (DESIGN §3). */
+const DELTA_INTERVAL_MS = 1000
+/**
+ * An unurgent delta waits this long for each member of the cluster, so that the burst of "I have that digest" after an
+ * edit is spread: every delta costs milliseconds on every peer (facts of gossipsub), and small clusters hardly wait.
+ */
+const SPREAD_PER_MEMBER_MS = 20
+/** Others' records are written to disk this often, together. */
+const DURABLE_INTERVAL_MS = 5000
+/** Unwritten records of others beyond this are dropped from the log; the next snapshot has them. */
+const UNWRITTEN_MAX = 4096
+
+export interface StatusFeedOptions {
+  readonly map: StatusMap
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** In [0, 1): where in the spread this peer's deltas fall. */
+  readonly spread: () => number
+  readonly members: () => number
+  readonly publish: (record: Uint8Array) => void
+}
+
+export class StatusFeed {
+  readonly #options: StatusFeedOptions
+  #cancelFlush: (() => void) | null = null
+  #cancelDurable: (() => void) | null = null
+  #lastFlushMs = -Infinity
+  #unwritten: Uint8Array[] = []
+  #deltas = 0
+
+  constructor(options: StatusFeedOptions) {
+    this.#options = options
+  }
+
+  get deltas(): number {
+    return this.#deltas
+  }
+
+  /** Sets or deletes (null) an entry of this peer; equal values cost nothing. */
+  set(key: string, value: Json): void {
+    if (this.#options.map.set(key, value)) this.#schedule()
+  }
+
+  /** Sends what is pending at once. */
+  flush(): void {
+    this.#cancelFlush?.()
+    this.#cancelFlush = null
+    const record = this.#options.map.seal()
+    if (record === null) return
+    this.#lastFlushMs = this.#options.clock.now()
+    this.#deltas += 1
+    this.#options.publish(record)
+    this.keep(record)
+  }
+
+  /** Remembers a record for the disk. */
+  keep(record: Uint8Array): void {
+    if (this.#unwritten.length < UNWRITTEN_MAX) this.#unwritten.push(record)
+    this.#cancelDurable ??= this.#options.clock.after(DURABLE_INTERVAL_MS, () => {
+      this.#cancelDurable = null
+      void this.#write()
+    })
+  }
+
+  /** A snapshot holds everything: nothing is left to append. */
+  snapshotTaken(): void {
+    this.#unwritten = []
+  }
+
+  stop(): void {
+    this.#cancelFlush?.()
+    this.#cancelDurable?.()
+    this.#cancelFlush = null
+    this.#cancelDurable = null
+  }
+
+  #schedule(): void {
+    if (this.#cancelFlush !== null) return
+    const { clock, members, spread } = this.#options
+    const rest = DELTA_INTERVAL_MS - (clock.now() - this.#lastFlushMs)
+    const spreadMs = Math.min(DELTA_INTERVAL_MS, members() * SPREAD_PER_MEMBER_MS) * spread()
+    this.#cancelFlush = clock.after(Math.max(rest, spreadMs), () => this.flush())
+  }
+
+  async #write(): Promise<void> {
+    const frames = this.#unwritten.map((bytes) => ({ kind: 'status' as const, bytes }))
+    this.#unwritten = []
+    try {
+      await this.#options.store.append(frames)
+    } catch (thrown) {
+      // Nothing acknowledged depends on it; anti-entropy and the next snapshot have these records.
+      this.#options.log.log('warn', 'status not written to disk', { reason: messageOf(thrown) })
+    }
+  }
+}

@@ -1,0 +1,12 @@
+// The real clock. Timers are unreferenced nowhere: a peer lives until it is stopped, and stopping cancels them all.
+
+import type { Clock } from '../lib/time.ts'
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  after: (delayMs, fire) => {
+    const timer = setTimeout(fire, delayMs)
+    return () => clearTimeout(timer)
+  },
+}

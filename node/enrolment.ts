@@ -1,0 +1,103 @@
+// How this machine's peer comes into a cluster: it founds one, or asks to be admitted with a ticket. What it returns is
+// written into the data directory and is all that a later start needs; the document itself is the store's.
+
+import { hostname } from 'node:os'
+import { TuttiError } from '../lib/errors.ts'
+import { toHex } from '../lib/bytes.ts'
+import { sha256Hex } from '../lib/hash.ts'
+import { NAME_PATTERN, type ClusterId, type MemberId } from '../lib/ids.ts'
+import type { Log } from '../lib/log.ts'
+import type { Signer } from '../lib/signature.ts'
+import { nameLike } from '../net/admission.ts'
+import { decodeJoinAnswer, encodeJoinRequest, signJoin } from '../net/join-wire.ts'
+import { memberOfAddress, requestJoin } from '../net/libp2p/transport.ts'
+import { checkTicketExpiry, inviteIdOf, parseTicket, type Ticket } from '../net/ticket.ts'
+import type { ClusterOrigin } from './act/disk/identity.ts'
+import type { KnownPeer } from './agent/neighbourhood.ts'
+
+/** How a peer joins: with a ticket, or with a member's address and a token. */
+export type JoinOptions =
+  | { readonly kind: 'ticket'; readonly ticket: string }
+  | { readonly kind: 'address'; readonly address: string; readonly token: string }
+
+/** Dialling every address of a ticket at three seconds each, and a slow disk at the other end. */
+const JOIN_TIMEOUT_MS = 30_000
+const NONCE_BYTES = 16
+
+/** The name that was asked for, or one like the host's. @throws TuttiError `invalid`. */
+export const nameFor = (name: string | null): string => {
+  if (name === null) return nameLike(hostname())
+  if (new RegExp(NAME_PATTERN).test(name)) return name
+  throw new TuttiError(
+    'invalid',
+    `'${name}' is not a name for a peer; use lower-case letters, digits and dashes`,
+  )
+}
+
+/** A cluster of one, whose id proves its founder (crdt's founding change). */
+export const found = (
+  signer: Signer,
+  name: string,
+  randomBytes: (length: number) => Uint8Array,
+): ClusterOrigin => {
+  const nonce = toHex(randomBytes(NONCE_BYTES))
+  const cluster = sha256Hex(`tutti/cluster/1/${signer.member}/${nonce}`).slice(0, 32) as ClusterId
+  return { kind: 'founded', cluster, nonce, name }
+}
+
+/** The ticket that join options amount to. @throws TuttiError `invalid`, `unsupported`. */
+export const ticketOf = (join: JoinOptions): Ticket => {
+  if (join.kind === 'ticket') return parseTicket(join.ticket)
+  return { ...parseTicket(join.token), addresses: [join.address] }
+}
+
+/**
+ * Asks the ticket's members to admit this machine's key.
+ * @throws TuttiError `refused` with the cluster's sentence, `unreachable`, `timeout`.
+ */
+export const enrol = async (options: {
+  readonly ticket: Ticket
+  readonly signer: Signer
+  readonly name: string
+  readonly nameChosen: boolean
+  readonly wall: number
+  readonly log: Log
+}): Promise<ClusterOrigin> => {
+  const { ticket, signer, name, nameChosen, wall, log } = options
+  checkTicketExpiry(ticket, wall)
+  const { cluster, seed, addresses } = ticket
+  const request = signJoin({ cluster, name, nameChosen, addresses: [] }, inviteIdOf(ticket), signer)
+  const body = await requestJoin({
+    ticketSeed: seed,
+    addresses,
+    body: encodeJoinRequest(request),
+    signal: AbortSignal.timeout(JOIN_TIMEOUT_MS),
+    log,
+  })
+  const answer = decodeJoinAnswer(body)
+  if (answer.cluster !== cluster) {
+    throw new TuttiError(
+      'refused',
+      "the ticket's peers are of another cluster now; ask for a new one with 'tutti invite'",
+    )
+  }
+  return {
+    kind: 'joined',
+    cluster,
+    name: answer.name,
+    addresses: answer.members.flatMap((member) => member.addresses),
+  }
+}
+
+/** The members that an origin names, each with its addresses: whom to trust and dial while the document is not here yet. */
+export const bootstrapOf = (origin: ClusterOrigin): readonly KnownPeer[] => {
+  const peers = new Map<MemberId, string[]>()
+  for (const address of origin.kind === 'joined' ? origin.addresses : []) {
+    const member = memberOfAddress(address)
+    if (member === null) continue
+    const known = peers.get(member)
+    if (known === undefined) peers.set(member, [address])
+    else known.push(address)
+  }
+  return [...peers].map(([id, addresses]) => ({ id, addresses }))
+}

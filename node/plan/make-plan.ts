@@ -1,0 +1,144 @@
+// The plan of one pass: placement, then reconciliation, then what is overdue and when to look again. A function of its
+// input alone; the memo only saves work. With nothing to do it returns no actions and no wake-up (L2, L4).
+
+import type { ServiceView } from '../../crdt/schema/view.ts'
+import type { MemberId, ServiceId, SlotId } from '../../lib/ids.ts'
+import { formatDuration } from '../../lib/time.ts'
+import { nextStandingChangeMs } from './eligibility.ts'
+import { Waves } from './gates.ts'
+import { thresholdsOf } from './health.ts'
+import { place, type PlacementMemo } from './placement.ts'
+import type { InstanceReport, Plan, PlanInput, SlotPlacement, Unfulfilled } from './plan.ts'
+import { reconcile, type Unready } from './reconcile.ts'
+import { Sightings } from './sightings.ts'
+import { presentMembers, stewardAmong } from './steward.ts'
+
+/** How long a slot may take before it is reported as unfulfilled, besides what its healthcheck needs. */
+const UNREADY_MS = 10_000
+
+const NOWHERE: ReadonlyMap<SlotId, SlotPlacement> = new Map()
+
+/** What this peer does now, what it says of itself, and why it is not done. */
+export const makePlan = (input: PlanInput, memo?: PlacementMemo): Plan => planFor(input, place(input, memo))
+
+/** The same, for a caller that has placed the slots already. */
+export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacement>): Plan => {
+  if (!isSettledIn(input)) return idle('this peer does not know its own membership and capacity yet')
+  const placements = isRemoved(input) ? NOWHERE : placed
+  const services = new Map(input.view.services.map((service) => [service.id, service]))
+  const sightings = new Sightings(input)
+  const waves = new Waves(input, placements, sightings)
+  const result = reconcile({ input, placements, services, sightings, waves })
+  const overdue = new Overdue(input)
+  for (const unready of result.unready)
+    overdue.own(unready, services.get(serviceOf(unready.slot, placements)))
+  overdue.unattended(placements, services)
+  const wakes = [...result.wakes, ...overdue.wakes]
+  const standing = nextStandingChangeMs(input)
+  if (standing !== null) wakes.push(standing)
+  const due = wakes.filter((atMs) => atMs > input.nowMs)
+  return {
+    actions: result.actions,
+    reports: result.reports.map((report) => overdue.mark(report)),
+    unfulfilled: overdue.found,
+    waiting: [...result.waiting, ...overdue.waiting],
+    wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
+    unreadySinceMs: overdue.sinceMs,
+  }
+}
+
+/**
+ * A peer that has been removed ends what it runs: the others have taken it over, and it cannot hear of them. One that
+ * is not in the view yet, or has not published its own facts, knows too little to touch anything.
+ */
+const isSettledIn = (input: PlanInput): boolean =>
+  isRemoved(input) ||
+  (input.view.members.some((member) => member.id === input.self) &&
+    (input.statuses.get(input.self)?.facts ?? null) !== null)
+
+const isRemoved = ({ view, self }: PlanInput): boolean =>
+  view.removed.includes(self) && !view.members.some((member) => member.id === self)
+
+const idle = (reason: string): Plan => ({
+  actions: [],
+  reports: [],
+  unfulfilled: [],
+  waiting: [reason],
+  wakeAtMs: null,
+})
+
+const serviceOf = (slot: SlotId, placements: ReadonlyMap<SlotId, SlotPlacement>): ServiceView['id'] =>
+  (placements.get(slot)?.service ?? '') as ServiceView['id']
+
+/** How long a slot of a service may take from its start to ready. */
+export const readyDeadlineMs = (service: ServiceView): number => {
+  const { retries, startPeriodMs } = thresholdsOf(service.definition)
+  const check = service.definition.healthcheck
+  return UNREADY_MS + startPeriodMs + (check === null ? 0 : retries * (check.intervalMs + check.timeoutMs))
+}
+
+/** Collects the slots this peer answers for that have not been as desired for longer than their deadline. */
+class Overdue {
+  readonly found: Unfulfilled[] = []
+  readonly waiting: string[] = []
+  readonly wakes: number[] = []
+  readonly sinceMs = new Map<SlotId, number>()
+  readonly #input: PlanInput
+  readonly #slots = new Set<SlotId>()
+
+  constructor(input: PlanInput) {
+    this.#input = input
+  }
+
+  own({ slot, reason, hopeless, startedAtMs }: Unready, service: ServiceView | undefined): void {
+    const deadlineMs = service === undefined ? UNREADY_MS : readyDeadlineMs(service)
+    this.#note(slot, reason, hopeless ? 0 : deadlineMs, startedAtMs)
+  }
+
+  /** Slots that nobody can hold, or whose member is not here, are reported by one peer: their service's steward. */
+  unattended(
+    placements: ReadonlyMap<SlotId, SlotPlacement>,
+    services: ReadonlyMap<ServiceId, ServiceView>,
+  ): void {
+    const present = presentMembers(this.#input)
+    const here = new Set(present)
+    const stewards = new Map<string, string | null>()
+    for (const placement of placements.values()) {
+      const { slot, service, member } = placement
+      if (member !== null && here.has(member)) continue
+      const steward = stewards.get(service) ?? stewardAmong(service, present)
+      stewards.set(service, steward)
+      if (steward !== this.#input.self) continue
+      const reason = member === null ? placement.reason : this.#absence(member, services.get(service))
+      this.waiting.push(`${slot}: ${reason}`)
+      this.#note(slot, reason, UNREADY_MS, null)
+    }
+  }
+
+  /** In words that do not change while it lasts: a countdown would be a new status every second. */
+  #absence(member: MemberId, service: ServiceView | undefined): string {
+    const name = this.#input.view.members.find(({ id }) => id === member)?.name ?? member
+    if (service?.onPartition === 'stay') {
+      return `${name} is dead and on_partition is stay; bring it back, or remove it with tutti peers rm ${name}`
+    }
+    if (this.#input.membership.brakedUntilMs !== null) return `${name} is dead, and the brake holds`
+    return `${name} is dead; moves elsewhere when reschedule_after of ${formatDuration(service?.rescheduleAfterMs ?? 0)} is over`
+  }
+
+  /** A slot that is overdue and has nothing running says so in its own report. */
+  mark(report: InstanceReport): InstanceReport {
+    return report.state === 'pending' && this.#slots.has(report.slot)
+      ? { ...report, state: 'unfulfilled' }
+      : report
+  }
+
+  #note(slot: SlotId, reason: string, deadlineMs: number, startedAtMs: number | null): void {
+    const { nowMs, unreadySinceMs } = this.#input
+    const sinceMs = unreadySinceMs?.get(slot) ?? (unreadySinceMs === undefined ? startedAtMs : nowMs)
+    this.sinceMs.set(slot, sinceMs ?? nowMs)
+    if (sinceMs === null || nowMs - sinceMs >= deadlineMs) {
+      this.found.push({ slot, reason })
+      this.#slots.add(slot)
+    } else this.wakes.push(sinceMs + deadlineMs)
+  }
+}

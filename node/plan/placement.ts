@@ -1,0 +1,75 @@
+// Placement: which member each slot belongs to, as a pure function of services, members and what dead or cordoned ones
+// hold; no history and no chance (S5). Time enters only as whether a dead member's reschedule delay has passed. Any two
+// peers with the same inputs agree, so nobody needs to be asked. The memo only saves work, whatever it has seen.
+
+import { unreachable } from '../../lib/assert.ts'
+import type { MemberId, SlotId } from '../../lib/ids.ts'
+import { Election, type Leniency, type Outcome, type Race } from './election.ts'
+import { Electorate } from './electorate.ts'
+import { hindranceOf } from './hindrance.ts'
+import type { PlanInput, SlotPlacement } from './plan.ts'
+import { Preferences } from './preferences.ts'
+
+/** The election's rules as this version knows them. A change of any answer takes a new number (S5). */
+export const PLACEMENT_VERSION = 1
+
+/** What one election leaves for the next. Belongs to one caller; never shared between clusters. */
+export class PlacementMemo {
+  readonly preferences = new Preferences()
+}
+
+/** The version in force: the lowest that any member speaks, so that a rolling upgrade of peers never gives two answers. */
+export const placementVersionOf = (input: Pick<PlanInput, 'view' | 'statuses'>): number =>
+  input.view.members.reduce(
+    (version, { id }) => Math.min(version, input.statuses.get(id)?.facts?.placementVersionMax ?? version),
+    PLACEMENT_VERSION,
+  )
+
+/** Every wanted slot with its member, in canonical order. */
+export const place = (
+  input: PlanInput,
+  memo: PlacementMemo = new PlacementMemo(),
+): ReadonlyMap<SlotId, SlotPlacement> => {
+  const electorate = new Electorate(input)
+  const election = new Election(electorate, memo.preferences)
+  const placements = new Map<SlotId, SlotPlacement>()
+  // One reason per service and kind of outcome: thousands of slots share a few sentences.
+  const reasons = new Map<string, string>()
+  const reasonOf = (race: Race, outcome: Outcome): string => {
+    const key = `${race.service.id} ${outcome.member < 0 ? -1 : outcome.leniency}`
+    const known = reasons.get(key)
+    if (known !== undefined && race.service.mode === 'replicated') return known
+    const reason = outcome.member < 0 ? hindranceOf(election, race) : choiceReason(race, outcome.leniency)
+    reasons.set(key, reason)
+    return reason
+  }
+  election.run((race, outcome) => {
+    placements.set(race.slot, {
+      slot: race.slot,
+      service: race.service.id,
+      member: memberAt(electorate, outcome.member),
+      reason: reasonOf(race, outcome),
+    })
+  })
+  return placements
+}
+
+const memberAt = (electorate: Electorate, at: number): MemberId | null => electorate.members[at]?.id ?? null
+
+/** Why a slot is where it is, for one that has a member. */
+export const choiceReason = (race: Race, leniency: Leniency): string => {
+  if (race.service.mode === 'global') return 'a global service runs on every eligible member'
+  const among = `the hash's best of ${race.candidates} candidate${race.candidates === 1 ? '' : 's'}`
+  switch (leniency) {
+    case 0:
+      return among
+    case 1:
+      return `${among}, beyond its share of the load since nobody else can take it`
+    case 2:
+      return `${among}, beside others of its service since no other member can take it`
+    case 3:
+      return `${among}, beyond an even spread over ${race.service.spread ?? 'the label'} since no other value can take it`
+    default:
+      return unreachable(leniency)
+  }
+}

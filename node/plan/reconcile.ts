@@ -1,0 +1,204 @@
+// Reconcile: from buckets to this pass's actions. Make before break: what serves stays until its replacement is ready,
+// drains, and only then stops. Every step is idempotent and derived anew in each pass from facts alone, so a lost action
+// or a crash in between costs a pass and nothing else. Deliberately absent: who owns what (placement) and execution.
+
+import { instanceIdOf, type InstanceId, type SlotId } from '../../lib/ids.ts'
+import type { Action } from './action.ts'
+import { capacityOf, roomGate, roomTaken } from './gates.ts'
+import { healthOf } from './health.ts'
+import type { LocalInstance } from './local.ts'
+import type { InstanceReport } from './plan.ts'
+import { failsForLong, isCrashLoop, restartOf, STABLE_RUN_MS } from './restart.ts'
+import { sortSlots, type Dropped, type Kept, type Scene, type Start } from './sorting.ts'
+
+/**
+ * How long an instance with ports runs on after it was taken out of routing: gateways and links of other peers hear of
+ * it within L8's second.
+ */
+export const DRAIN_MS = 1000
+
+/** A slot placed here that is not as desired. */
+export interface Unready {
+  readonly slot: SlotId
+  readonly reason: string
+  /** It is past waiting for: a crash loop, or a failure that nobody will retry. */
+  readonly hopeless: boolean
+  /** Monotonic milliseconds when its present run began, or its last one ended; null: there was none. */
+  readonly startedAtMs: number | null
+}
+
+export interface Reconciled {
+  readonly actions: readonly Action[]
+  readonly reports: readonly InstanceReport[]
+  readonly unready: readonly Unready[]
+  readonly waiting: readonly string[]
+  readonly wakes: readonly number[]
+}
+
+interface Turn {
+  readonly scene: Scene
+  readonly nowMs: number
+  readonly actions: Action[]
+  readonly reports: InstanceReport[]
+  readonly unready: Unready[]
+  readonly waiting: string[]
+  readonly wakes: number[]
+}
+
+/** One pass over everything this peer runs or should run. */
+export const reconcile = (scene: Scene): Reconciled => {
+  const turn: Turn = {
+    scene,
+    nowMs: scene.input.nowMs,
+    actions: [],
+    reports: [],
+    unready: [],
+    waiting: [],
+    wakes: [],
+  }
+  const { kept, dropped, starts } = sortSlots(scene)
+  const gone = new Set<InstanceId>()
+  for (const drop of dropped) if (endInstance(turn, drop)) gone.add(drop.instance.id)
+  for (const keep of kept) keepInstance(turn, keep)
+  startInstances(turn, starts, gone)
+  return turn
+}
+
+const report = (
+  turn: Turn,
+  instance: LocalInstance,
+  state: InstanceReport['state'],
+  reason: string,
+): void => {
+  const restarts = Math.max(instance.runs - 1, 0)
+  turn.reports.push({ instance: instance.id, slot: instance.slot, state, restarts, reason })
+}
+
+const wait = (turn: Turn, subject: string, reason: string): void => {
+  turn.waiting.push(`${subject}: ${reason}`)
+}
+
+/** One step towards the end of an instance; true when this pass forgets it. */
+const endInstance = (turn: Turn, { instance, reason }: Dropped): boolean => {
+  const { id, phase } = instance
+  if (phase === 'exited' || phase === 'broken') {
+    turn.actions.push({ kind: 'forget', instance: id, reason })
+    return true
+  }
+  const health = healthOf(instance, turn.nowMs)
+  wait(turn, id, `ends: ${reason}`)
+  if (phase !== 'running') {
+    report(turn, instance, health.state, reason)
+    return false
+  }
+  report(turn, instance, 'draining', reason)
+  if (!instance.draining && takesTraffic(instance)) {
+    turn.actions.push({ kind: 'drain', instance: id, reason })
+    return false
+  }
+  const untilMs = instance.draining ? (instance.drainingSinceMs ?? turn.nowMs) + DRAIN_MS : turn.nowMs
+  if (takesTraffic(instance) && untilMs > turn.nowMs) turn.wakes.push(untilMs)
+  else turn.actions.push(stopAction(instance, reason))
+  return false
+}
+
+/** Only an instance that has ports and once answered can have traffic to let run out. */
+const takesTraffic = (instance: LocalInstance): boolean =>
+  Object.keys(instance.definition.ports).length > 0 && instance.probe.everOk
+
+const stopAction = (instance: LocalInstance, reason: string): Action => ({
+  kind: 'stop',
+  instance: instance.id,
+  signal: instance.definition.stopSignal,
+  graceMs: instance.definition.stopGraceMs,
+  reason,
+})
+
+const keepInstance = (turn: Turn, keep: Kept): void => {
+  if (keep.as !== 'wanted') wait(turn, keep.instance.id, keep.reason)
+  if (keep.instance.phase === 'exited' || keep.instance.phase === 'broken') keepEnded(turn, keep)
+  else keepLive(turn, keep)
+}
+
+const keepEnded = (turn: Turn, { instance, service, as }: Kept): void => {
+  const { id, slot } = instance
+  const verdict = restartOf(instance, service.restart, turn.nowMs)
+  const loop = isCrashLoop(instance)
+  if (verdict.kind === 'done') {
+    report(turn, instance, 'stopped', verdict.reason)
+    return
+  }
+  const unready = { slot, reason: verdict.reason, startedAtMs: instance.exit?.atMs ?? instance.startedAtMs }
+  if (verdict.kind === 'given-up') {
+    report(turn, instance, 'crashed', verdict.reason)
+    if (as === 'wanted') turn.unready.push({ ...unready, hopeless: true })
+    return
+  }
+  report(turn, instance, loop ? 'unfulfilled' : 'crashed', verdict.reason)
+  if (as === 'wanted') turn.unready.push({ ...unready, hopeless: loop })
+  wait(turn, id, verdict.reason)
+  if (verdict.kind === 'now')
+    turn.actions.push({ kind: 'restart', instance: id, reason: `restarts: it ${verdict.reason}` })
+  else turn.wakes.push(verdict.atMs)
+}
+
+const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
+  const { id, slot } = instance
+  const health = healthOf(instance, turn.nowMs)
+  if (health.changesAtMs !== null) turn.wakes.push(health.changesAtMs)
+  const loop = isCrashLoop(instance) && turn.nowMs - instance.startedAtMs < STABLE_RUN_MS
+  const reason =
+    loop && health.state !== 'ready'
+      ? `crash loop: ${instance.failuresInARow} short runs in a row`
+      : health.reason
+  report(turn, instance, health.state, as === 'wanted' ? reason : reason || 'serves until it is replaced')
+  if (health.state === 'ready') return
+  if (as === 'wanted') {
+    turn.unready.push({
+      slot,
+      reason: reason || health.state,
+      hopeless: loop,
+      startedAtMs: instance.startedAtMs,
+    })
+    wait(turn, id, `${health.state}${reason === '' ? '' : `: ${reason}`}`)
+  }
+  if (health.state !== 'failing' || service.restart.condition === 'none') return
+  if (failsForLong(instance, turn.nowMs))
+    turn.actions.push(stopAction(instance, `restarts: ${health.reason}, longer than a failing instance may`))
+}
+
+const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<InstanceId>): void => {
+  if (starts.length === 0) return
+  const capacity = capacityOf(turn.scene.input)
+  const taken = roomTaken(turn.scene.input.local, gone)
+  const known = new Set(turn.scene.input.local.map((instance) => instance.id))
+  for (const start of starts) {
+    const { slot, service, replaces } = start
+    const instance = instanceIdOf(slot, service.release)
+    const gate = start.gate ?? roomGate(service, taken, capacity, replaces)
+    if (gate !== null) {
+      wait(turn, slot, gate)
+      if (!start.queued) turn.unready.push({ slot, reason: gate, hopeless: false, startedAtMs: null })
+      // An instance of that id that still ends here is reported by its own facts.
+      if (!known.has(instance))
+        turn.reports.push({ instance, slot, state: 'pending', restarts: 0, reason: gate })
+      continue
+    }
+    taken.cpusMilli += service.reservedCpusMilli
+    taken.memoryBytes += service.reservedMemoryBytes
+    turn.actions.push({
+      kind: 'start',
+      instance,
+      slot,
+      service: service.id,
+      release: service.release,
+      definition: service.definition,
+      cpusMilli: service.reservedCpusMilli,
+      memoryBytes: service.reservedMemoryBytes,
+      reason: start.reason,
+    })
+    wait(turn, slot, `starts: ${start.reason}`)
+    turn.unready.push({ slot, reason: 'is about to start', hopeless: false, startedAtMs: turn.nowMs })
+    turn.reports.push({ instance, slot, state: 'starting', restarts: 0, reason: start.reason })
+  }
+}

@@ -1,0 +1,136 @@
+// Sightings: what this peer sees of slots across the cluster, from the members' statuses and, for itself, from its own
+// facts, which are a pass fresher. One question a method; decides nothing.
+
+import type { InstanceId, MemberId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
+import { instanceIdOf } from '../../lib/ids.ts'
+import type { InstanceState, InstanceStatus } from '../../crdt/schema/status.ts'
+import type { ServiceView } from '../../crdt/schema/view.ts'
+import type { MemberLiveness } from '../../net/membership.ts'
+import { sortedBy } from '../../lib/order.ts'
+import { isMerelyWanted, isPresent, keepsUntilMs } from './eligibility.ts'
+import { healthOf } from './health.ts'
+import type { LocalInstance } from './local.ts'
+import type { PlanInput } from './plan.ts'
+import { restartOf } from './restart.ts'
+
+/** An instance of a slot on another member. */
+export interface Sighting {
+  readonly member: MemberId
+  readonly status: InstanceStatus
+}
+
+/** As this peer reports it: one that has done what it was for is `stopped`, not `crashed`. */
+const localState = (
+  instance: LocalInstance,
+  service: ServiceView | undefined,
+  nowMs: number,
+): InstanceState =>
+  instance.phase === 'exited' &&
+  service !== undefined &&
+  restartOf(instance, service.restart, nowMs).kind === 'done'
+    ? 'stopped'
+    : healthOf(instance, nowMs).state
+
+export class Sightings {
+  readonly #input: PlanInput
+  readonly #liveness: ReadonlyMap<MemberId, MemberLiveness>
+  readonly #names: ReadonlyMap<MemberId, string>
+  readonly #localStates: ReadonlyMap<InstanceId, InstanceState>
+  #bySlot: ReadonlyMap<string, readonly Sighting[]> | null = null
+  #byService: ReadonlyMap<ServiceId, readonly InstanceState[]> | null = null
+
+  constructor(input: PlanInput) {
+    this.#input = input
+    this.#liveness = new Map(input.membership.members.map((member) => [member.id, member]))
+    this.#names = new Map(input.view.members.map((member) => [member.id, member.name]))
+    const services = new Map(input.view.services.map((service) => [service.id, service]))
+    this.#localStates = new Map(
+      input.local.map((instance) => [
+        instance.id,
+        localState(instance, services.get(instance.service), input.nowMs),
+      ]),
+    )
+  }
+
+  /** A member's name for people; its id where the view has none. */
+  nameOf(member: MemberId): string {
+    return this.#names.get(member) ?? member
+  }
+
+  isPresent(member: MemberId): boolean {
+    return this.#names.has(member) && isPresent(this.#liveness.get(member)?.state)
+  }
+
+  /** The state of a slot at a release on a member; undefined: none there. */
+  stateOf(member: MemberId, slot: SlotId, release: ReleaseId): InstanceState | undefined {
+    const id = instanceIdOf(slot, release)
+    if (member === this.#input.self) return this.#localStates.get(id)
+    return this.#input.statuses.get(member)?.instances.get(id)?.state
+  }
+
+  /**
+   * True when a member has last planned for the same view as this peer. Only then does its word count against an
+   * instance of ours: two members with different views could each end theirs in favour of the other (S8).
+   */
+  agrees(member: MemberId): boolean {
+    const report = this.#input.statuses.get(member)?.report ?? null
+    return report === null || report.digest === this.#input.view.digest
+  }
+
+  /** Present members other than this one that agree and have the slot ready, at any release, in order of their ids. */
+  servers(slot: SlotId): readonly MemberId[] {
+    return (this.#slots().get(slot) ?? []).flatMap(({ member, status }) =>
+      status.state === 'ready' && this.isPresent(member) && this.agrees(member) ? [member] : [],
+    )
+  }
+
+  /**
+   * Instances of a slot on other members that may still run: on members that are present, and on dead ones for as long
+   * as those keep their slots. What a status only wants, or says has ended for good, does not run.
+   */
+  holders(slot: SlotId, service: ServiceView): readonly Sighting[] {
+    const { nowMs, membership } = this.#input
+    return (this.#slots().get(slot) ?? []).filter(({ member, status }) => {
+      if (status.state === 'stopped' || isMerelyWanted(status)) return false
+      const liveness = this.#liveness.get(member)
+      if (liveness === undefined || liveness.state === 'left') return false
+      return liveness.state !== 'dead' || keepsUntilMs(liveness, service, membership.brakedUntilMs) > nowMs
+    })
+  }
+
+  /** States of all instances of a service on members that are present, this one included. */
+  statesOf(service: ServiceId): readonly InstanceState[] {
+    if (this.#byService === null) {
+      const states = new Map<ServiceId, InstanceState[]>()
+      const note = (id: ServiceId, state: InstanceState): void => {
+        const known = states.get(id)
+        if (known === undefined) states.set(id, [state])
+        else known.push(state)
+      }
+      for (const { id, service } of this.#input.local) note(service, this.#localStates.get(id) ?? 'stopped')
+      for (const [slot, sightings] of this.#slots()) {
+        const of = slot.slice(0, slot.lastIndexOf('/')) as ServiceId
+        for (const { member, status } of sightings) if (this.isPresent(member)) note(of, status.state)
+      }
+      this.#byService = states
+    }
+    return this.#byService.get(service) ?? []
+  }
+
+  /** Built on first use: a pass in which nothing waits needs none of it. */
+  #slots(): ReadonlyMap<string, readonly Sighting[]> {
+    if (this.#bySlot === null) {
+      const bySlot = new Map<string, Sighting[]>()
+      for (const { id: member } of sortedBy(this.#input.view.members, ({ id }) => id)) {
+        if (member === this.#input.self) continue
+        for (const status of this.#input.statuses.get(member)?.instances.values() ?? []) {
+          const known = bySlot.get(status.slot)
+          if (known === undefined) bySlot.set(status.slot, [{ member, status }])
+          else known.push({ member, status })
+        }
+      }
+      this.#bySlot = bySlot
+    }
+    return this.#bySlot
+  }
+}

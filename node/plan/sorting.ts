@@ -1,0 +1,255 @@
+// Sorting: the reconciler's set arithmetic (as Nomad's scheduler/reconciler does it). Every local instance falls into one
+// bucket, keep or drop, and every slot placed here may want a start; each with its reason. Nothing here looks at phases
+// of a stop, backoffs or room: reconcile.ts turns buckets into actions.
+
+import { compareStrings } from '../../lib/order.ts'
+import type { InstanceId, ServiceId, SlotId } from '../../lib/ids.ts'
+import type { ServiceView } from '../../crdt/schema/view.ts'
+import { dependencyGate, type Waves } from './gates.ts'
+import { healthOf } from './health.ts'
+import type { LocalInstance } from './local.ts'
+import type { PlanInput, SlotPlacement } from './plan.ts'
+import type { Sightings } from './sightings.ts'
+
+/** An instance that stays, restarts included. */
+export interface Kept {
+  readonly instance: LocalInstance
+  readonly service: ServiceView
+  /**
+   * wanted: the right release in the right place. superseded: an older release that serves until the new one is ready.
+   * moving: it serves until the slot is ready on the member it is placed on now.
+   */
+  readonly as: 'wanted' | 'superseded' | 'moving'
+  /** Why it is still here, unless it is wanted. */
+  readonly reason: string
+}
+
+/** An instance that goes: drain, stop, forget. */
+export interface Dropped {
+  readonly instance: LocalInstance
+  readonly reason: string
+}
+
+/** A slot placed here that has no instance of the wanted release. */
+export interface Start {
+  readonly slot: SlotId
+  readonly service: ServiceView
+  readonly reason: string
+  /** Why not yet; null: at once, if there is room. */
+  readonly gate: string | null
+  /** The gate is its place in the rollout: nothing is wrong, others go first. */
+  readonly queued: boolean
+  /** An older release of it runs here meanwhile. */
+  readonly replaces: boolean
+}
+
+export interface Buckets {
+  readonly kept: readonly Kept[]
+  readonly dropped: readonly Dropped[]
+  readonly starts: readonly Start[]
+}
+
+/** What sorting looks at. */
+export interface Scene {
+  readonly input: PlanInput
+  readonly placements: ReadonlyMap<SlotId, SlotPlacement>
+  readonly services: ReadonlyMap<ServiceId, ServiceView>
+  readonly sightings: Sightings
+  readonly waves: Waves
+}
+
+/** Sorts every local instance and every slot placed here, slots in canonical order. */
+export const sortSlots = (scene: Scene): Buckets => {
+  const { input, placements, services } = scene
+  const local = new Map<SlotId, LocalInstance[]>()
+  for (const instance of input.local.toSorted((a, b) => compareStrings(a.id, b.id))) {
+    const known = local.get(instance.slot)
+    if (known === undefined) local.set(instance.slot, [instance])
+    else known.push(instance)
+  }
+  const buckets = { kept: [] as Kept[], dropped: [] as Dropped[], starts: [] as Start[] }
+  for (const placement of placements.values()) {
+    const service = services.get(placement.service)
+    const instances = local.get(placement.slot) ?? []
+    if (service === undefined || (placement.member !== input.self && instances.length === 0)) continue
+    if (placement.member === input.self) sortOwn(scene, service, placement, instances, buckets)
+    else sortMoved(scene, service, placement, instances, buckets)
+  }
+  for (const [slot, instances] of local) {
+    if (placements.has(slot)) continue
+    for (const instance of instances)
+      buckets.dropped.push({ instance, reason: unwantedReason(input, services.get(instance.service)) })
+  }
+  return buckets
+}
+
+interface OpenBuckets {
+  readonly kept: Kept[]
+  readonly dropped: Dropped[]
+  readonly starts: Start[]
+}
+
+const unwantedReason = (input: PlanInput, service: ServiceView | undefined): string => {
+  if (input.view.removed.includes(input.self)) return 'this member is removed'
+  if (service === undefined) return 'its service is removed'
+  if (service.stopped) return 'its service is stopped'
+  return service.mode === 'global'
+    ? 'this member is not eligible for its service'
+    : `its service is scaled to ${service.replicas}`
+}
+
+const sortOwn = (
+  scene: Scene,
+  service: ServiceView,
+  placement: SlotPlacement,
+  instances: readonly LocalInstance[],
+  buckets: OpenBuckets,
+): void => {
+  const { nowMs } = scene.input
+  const wanted = instances.find(({ release }) => release === service.release)
+  const others = instances.filter(({ release }) => release !== service.release)
+  if (wanted !== undefined && !wanted.draining) {
+    buckets.kept.push({ instance: wanted, service, as: 'wanted', reason: '' })
+    const ready = scene.sightings.stateOf(scene.input.self, placement.slot, service.release)
+    if (ready === 'ready' || ready === 'stopped') {
+      for (const instance of others) buckets.dropped.push({ instance, reason: 'the new release is ready' })
+    } else keepBest(service, others, 'superseded', 'serves until the new release is ready', nowMs, buckets)
+    return
+  }
+  const start = startOf(scene, service, placement, wanted, others)
+  buckets.starts.push(start)
+  // Draining cannot be taken back: what drains ends, and the slot starts anew while others serve.
+  if (wanted !== undefined)
+    buckets.dropped.push({ instance: wanted, reason: 'it was draining when it was wanted again' })
+  if (service.update.order === 'stop-first' && !start.queued && !start.dependent) {
+    for (const instance of others)
+      buckets.dropped.push({ instance, reason: 'stop-first: it makes way for the new release' })
+    return
+  }
+  keepBest(
+    service,
+    others,
+    'superseded',
+    start.gate ?? 'serves until the new release is ready',
+    nowMs,
+    buckets,
+  )
+}
+
+const startOf = (
+  scene: Scene,
+  service: ServiceView,
+  placement: SlotPlacement,
+  wanted: LocalInstance | undefined,
+  others: readonly LocalInstance[],
+): Start & { readonly dependent: boolean } => {
+  const { slot } = placement
+  const holders = scene.sightings.holders(slot, service)
+  const changes = others.length > 0 || holders.some(({ status }) => status.release !== service.release)
+  const wave = changes ? scene.waves.gate(service, slot) : null
+  const dependency = dependencyGate(service, scene.services, scene.sightings)
+  const gate = wave ?? dependency ?? overlapGate(scene, service, wanted, others, holders)
+  const from = holders[0]
+  const reason =
+    others.length > 0
+      ? 'the release has changed'
+      : from === undefined
+        ? `placed here: ${placement.reason}`
+        : `moves here from ${scene.sightings.nameOf(from.member)}: ${placement.reason}`
+  return {
+    slot,
+    service,
+    reason,
+    gate,
+    queued: wave !== null,
+    dependent: dependency !== null,
+    replaces: others.length > 0,
+  }
+}
+
+/** What must be gone first: an instance of the same id, and for stop-first every other run of the slot. */
+const overlapGate = (
+  scene: Scene,
+  service: ServiceView,
+  wanted: LocalInstance | undefined,
+  others: readonly LocalInstance[],
+  holders: readonly { readonly member: PlanInput['self'] }[],
+): string | null => {
+  if (wanted !== undefined) return 'waits until its former run here has ended'
+  if (service.update.order !== 'stop-first') return null
+  if (others.length > 0) return 'stop-first: waits until the old release has ended'
+  const [holder] = holders
+  return holder === undefined
+    ? null
+    : `stop-first: waits until ${scene.sightings.nameOf(holder.member)} has stopped its instance`
+}
+
+const sortMoved = (
+  scene: Scene,
+  service: ServiceView,
+  placement: SlotPlacement,
+  instances: readonly LocalInstance[],
+  buckets: OpenBuckets,
+): void => {
+  const { input, sightings } = scene
+  const owner = placement.member
+  if (owner === null || !sightings.isPresent(owner)) {
+    const why = owner === null ? placement.reason : `${sightings.nameOf(owner)}, which owns it, is not there`
+    keepBest(service, instances, 'moving', `keeps serving: ${why}`, input.nowMs, buckets)
+    return
+  }
+  const name = sightings.nameOf(owner)
+  const state = sightings.stateOf(owner, placement.slot, service.release)
+  const servers = sightings.servers(placement.slot)
+  // The owner serves, maybe at an older release that it keeps until the new one is ready; or, of several former owners
+  // that still serve, the one with the lowest id goes on alone.
+  const server = servers.includes(owner) ? owner : servers[0]
+  const done = state === 'stopped' && sightings.agrees(owner)
+  if (done || (server !== undefined && (server === owner || compareStrings(server, input.self) < 0))) {
+    const reason = `${done ? name : sightings.nameOf(server ?? owner)} has it ready`
+    for (const instance of instances) buckets.dropped.push({ instance, reason })
+    return
+  }
+  if (service.update.order === 'stop-first') {
+    for (const instance of instances)
+      buckets.dropped.push({ instance, reason: `stop-first: it makes way for ${name}` })
+    return
+  }
+  const taken = state === 'starting' || state === 'failing' || state === 'crashed'
+  const serving: LocalInstance[] = []
+  for (const instance of instances) {
+    if (taken && healthOf(instance, input.nowMs).state !== 'ready')
+      buckets.dropped.push({ instance, reason: `it is not ready, and ${name} has begun to run it` })
+    else serving.push(instance)
+  }
+  keepBest(service, serving, 'moving', `serves until ${name} has it ready`, input.nowMs, buckets)
+}
+
+/** Keeps the one that serves best and drops the rest: more would be surge beyond what a change allows (S8). */
+const keepBest = (
+  service: ServiceView,
+  instances: readonly LocalInstance[],
+  as: 'superseded' | 'moving',
+  reason: string,
+  nowMs: number,
+  buckets: OpenBuckets,
+): void => {
+  const best = instances
+    .filter((instance) => !instance.draining && instance.phase !== 'stopping')
+    .toSorted(
+      (a, b) =>
+        rankOf(a, nowMs) - rankOf(b, nowMs) || b.startedAtMs - a.startedAtMs || compareStrings(a.id, b.id),
+    )[0]
+  const bestId: InstanceId | undefined = best?.id
+  for (const instance of instances) {
+    if (instance.id === bestId) buckets.kept.push({ instance, service, as, reason })
+    else buckets.dropped.push({ instance, reason: 'another instance of its slot serves' })
+  }
+}
+
+const RANKS = ['ready', 'failing', 'starting', 'crashed']
+
+const rankOf = (instance: LocalInstance, nowMs: number): number => {
+  const rank = RANKS.indexOf(healthOf(instance, nowMs).state)
+  return rank < 0 ? RANKS.length : rank
+}

@@ -1,0 +1,36 @@
+// Stewards: what needs one decider has an owner that rendezvous hashing names among the members that are present. No
+// election and no lease: when the steward dies, every peer computes the same next one. During a partition each side has
+// its own, so a duty must be idempotent.
+
+import { hash32, mix32 } from '../../lib/hash.ts'
+import { compareStrings } from '../../lib/order.ts'
+import type { MemberId } from '../../lib/ids.ts'
+import { isPresent } from './eligibility.ts'
+import type { PlanInput } from './plan.ts'
+
+/** The steward of a duty, a service id for example; null when nobody is present. */
+export const stewardOf = (duty: string, input: Pick<PlanInput, 'view' | 'membership'>): MemberId | null =>
+  stewardAmong(duty, presentMembers(input))
+
+/** Members of the view that are present, in no particular order. */
+export const presentMembers = (input: Pick<PlanInput, 'view' | 'membership'>): readonly MemberId[] => {
+  const admitted = new Set(input.view.members.map((member) => member.id))
+  return input.membership.members.flatMap(({ id, state }) =>
+    admitted.has(id) && isPresent(state) ? [id] : [],
+  )
+}
+
+/** The steward among some members: the highest hash, and on a tie the lowest id. */
+export const stewardAmong = (duty: string, members: readonly MemberId[]): MemberId | null => {
+  const dutyHash = hash32(`steward/${duty}`)
+  let best: MemberId | null = null
+  let bestHash = -1
+  for (const member of members) {
+    const hash = mix32(dutyHash ^ hash32(member))
+    if (hash > bestHash || (hash === bestHash && best !== null && compareStrings(member, best) < 0)) {
+      best = member
+      bestHash = hash
+    }
+  }
+  return best
+}

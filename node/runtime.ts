@@ -1,0 +1,114 @@
+// One cluster's worth of a peer: transport, store, hands, links and the agent over them. A peer has one at a time; joining
+// another cluster stops this one and starts the next. Stopping it leaves the instances running.
+
+import { randomBytes } from 'node:crypto'
+import { toHex } from '../lib/bytes.ts'
+import type { ActorId, ServiceId } from '../lib/ids.ts'
+import type { Log } from '../lib/log.ts'
+import { seededRandom } from '../lib/random.ts'
+import { createLibp2pTransport, hostOfAddress } from '../net/libp2p/transport.ts'
+import type { DataDirectory } from './act/disk/data-directory.ts'
+import { raiseIncarnation, type ClusterOrigin, type Identity } from './act/disk/identity.ts'
+import { DiskStore } from './act/disk/log-store.ts'
+import { createHands } from './act/hands.ts'
+import { capacityOf } from './act/sampler.ts'
+import { Agent } from './agent.ts'
+import { systemClock } from './clock.ts'
+import { bootstrapOf } from './enrolment.ts'
+import { endpointsOf } from './plan/endpoints.ts'
+import { PLACEMENT_VERSION } from './plan/placement.ts'
+import type { AgentSnapshot, Output } from './ports.ts'
+import { linkRoutes, ServiceLinks } from './serve/links.ts'
+
+export interface RuntimeOptions {
+  readonly data: DataDirectory
+  readonly identity: Identity
+  readonly origin: ClusterOrigin
+  readonly listen: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly version: string
+  readonly log: Log
+}
+
+export interface Runtime {
+  readonly agent: Agent
+  readonly output: Output
+  readonly links: ServiceLinks
+  /** What this peer is called in its cluster. */
+  name(): string
+  stop(): Promise<void>
+}
+
+const ACTOR_BYTES = 16
+const SEED_BYTES = 32
+
+/** Builds and starts everything. @throws TuttiError `storage`, `busy` (a port is taken), `invalid`. */
+export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> => {
+  const { data, identity, origin, listen, labels, version, log } = options
+  const random = seededRandom(randomBytes(SEED_BYTES).toString('hex'))
+  const links = new ServiceLinks({ log, store: data })
+  const built = createHands({
+    folder: data.directory,
+    peer: { id: identity.member, name: origin.name, environment: process.env },
+    clock: systemClock,
+    log,
+    random: random.fork('hands'),
+    linkEnvironment: (uses) => links.environmentFor(uses.map((service) => service as ServiceId)),
+  })
+  const capacity = capacityOf()
+  const agent = await Agent.create({
+    cluster: origin.cluster,
+    signer: identity.signer,
+    incarnation: await raiseIncarnation(data, systemClock.wall()),
+    clock: systemClock,
+    random,
+    transport: await createLibp2pTransport({
+      seed: identity.seed,
+      cluster: origin.cluster,
+      listen,
+      log,
+      clock: systemClock,
+    }),
+    store: new DiskStore(data.log),
+    hands: built.hands,
+    log,
+    facts: {
+      version,
+      placementVersionMax: PLACEMENT_VERSION,
+      labels: { ...labels },
+      cpusMilli: capacity.cpusMilli,
+      memoryBytes: capacity.memoryBytes,
+      startedAt: systemClock.wall(),
+    },
+    hostOf: (addresses) => hostOfAddress(addresses[0] ?? '') ?? '127.0.0.1',
+    bootstrap: bootstrapOf(origin),
+    founding: origin.kind === 'founded' ? { nonce: origin.nonce, name: origin.name } : null,
+    newActor: () => toHex(randomBytes(ACTOR_BYTES)) as ActorId,
+    newSeed: () => new Uint8Array(randomBytes(SEED_BYTES)),
+    afterPass: (snapshot) => follow(links, snapshot, log),
+  })
+  await links.start()
+  await agent.start()
+  return {
+    agent,
+    output: built.output,
+    links,
+    name: () => agent.snapshot().view.members.find(({ id }) => id === identity.member)?.name ?? origin.name,
+    stop: async () => {
+      await agent.stop()
+      await built.close()
+      await links.close()
+    },
+  }
+}
+
+/** Gives the links the ready endpoints, and closes those that no local instance uses any more. */
+const follow = (links: ServiceLinks, snapshot: AgentSnapshot, log: Log): void => {
+  links.setRoutes(linkRoutes(endpointsOf(snapshot)))
+  const used = new Set(
+    snapshot.local.flatMap(({ definition }) => definition.uses.map((service) => service as ServiceId)),
+  )
+  links
+    .retain(used)
+    .catch((thrown: unknown) => log.log('warn', 'a link could not be closed', { reason: String(thrown) }))
+}
