@@ -28,3 +28,11 @@ export interface ChangeInfo {
   readonly message: string
   readonly at: number
 }
+
+/** One edit as people read it. Null: nothing was there before, or nothing is left. */
+export interface EditDescription {
+  /** `shop/web replicas`. */
+  readonly path: string
+  readonly from: string | null
+  readonly to: string | null
+}

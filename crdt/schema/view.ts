@@ -78,5 +78,12 @@ export interface View {
   readonly invites: readonly InviteView[]
   /** Sorted by id. */
   readonly services: readonly ServiceView[]
+  /**
+   * Last generation by service id or member id, where it cannot be read above: of everything deleted or removed, and of
+   * members admitted again. What is created anew exceeds it; what is not named is in generation 1, or never was.
+   */
+  readonly generations?: Readonly<Record<string, number>>
+  /** Values that lost outside of a live service: of members, of invites, and edits of a service that was deleted meanwhile. */
+  readonly conflicts?: readonly ConflictView[]
   readonly digest: Digest
 }

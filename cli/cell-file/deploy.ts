@@ -1,0 +1,203 @@
+// A service's `deploy` section and the older top-level spellings of the same things (`restart`, `scale`, `cpus`,
+// `mem_limit`): how many, where, with what resources, and how it is replaced and restarted.
+
+import { LIMITS } from '../../lib/limits.ts'
+import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
+import {
+  AMOUNT_KEYS,
+  DEPLOY_KEYS,
+  PLACEMENT_KEYS,
+  RESOURCES_KEYS,
+  RESTART_KEYS,
+  UPDATE_KEYS,
+} from './keys.ts'
+import type { Reader, Section } from './reader.ts'
+
+type Deploy = Pick<
+  ServiceSpec,
+  | 'mode'
+  | 'replicas'
+  | 'reservedCpusMilli'
+  | 'reservedMemoryBytes'
+  | 'memoryMaxBytes'
+  | 'cpusMaxMilli'
+  | 'constraints'
+  | 'spread'
+  | 'replicasPerNodeMax'
+  | 'update'
+  | 'restart'
+  | 'rescheduleAfterMs'
+>
+
+// node.NAME or node.labels.KEY, == or !=, a value. The peers know which names there are.
+const CONSTRAINT = /^node\.[A-Za-z0-9_.-]+\s*(==|!=)\s*\S.*$/
+const SPREAD = /^node\.labels\.[A-Za-z0-9_.-]{1,128}$/
+
+export const readDeploy = (reader: Reader, service: Section): Deploy => {
+  const deploy = reader.section(service.get('deploy'), service.pathOf('deploy'), DEPLOY_KEYS)
+  const modePath = deploy.pathOf('mode')
+  const mode = reader.choice(deploy.get('mode'), modePath, ['replicated', 'global']) ?? SERVICE_DEFAULTS.mode
+  return {
+    mode,
+    replicas: readReplicas(reader, service, deploy, mode),
+    ...readResources(reader, service, deploy),
+    ...readPlacement(reader, deploy),
+    update: readUpdate(reader, deploy),
+    restart: readRestart(reader, service, deploy),
+    rescheduleAfterMs:
+      reader.duration(deploy.get('reschedule_after'), deploy.pathOf('reschedule_after')) ??
+      SERVICE_DEFAULTS.rescheduleAfterMs,
+  }
+}
+
+const readReplicas = (
+  reader: Reader,
+  service: Section,
+  deploy: Section,
+  mode: ServiceSpec['mode'],
+): number | null => {
+  const path = deploy.pathOf('replicas')
+  const replicas = reader.integer(deploy.get('replicas'), path, 0, LIMITS.replicasMax)
+  const scale = reader.integer(service.get('scale'), service.pathOf('scale'), 0, LIMITS.replicasMax)
+  if (replicas !== undefined && scale !== undefined && replicas !== scale) {
+    reader.problems.invalid(
+      service.placeOf('scale'),
+      `${service.pathOf('scale')} is ${scale} and ${path} is ${replicas}; keep one of them`,
+    )
+  }
+  if (mode === 'global' && (replicas ?? scale) !== undefined) {
+    const place = replicas === undefined ? service.placeOf('scale') : deploy.placeOf('replicas')
+    reader.problems.invalid(place, `${path}: a global service runs once on every peer; remove the number`)
+  }
+  return replicas ?? scale ?? null
+}
+
+const readResources = (
+  reader: Reader,
+  service: Section,
+  deploy: Section,
+): Pick<Deploy, 'reservedCpusMilli' | 'reservedMemoryBytes' | 'memoryMaxBytes' | 'cpusMaxMilli'> => {
+  const resources = reader.section(deploy.get('resources'), deploy.pathOf('resources'), RESOURCES_KEYS)
+  const amounts = (key: string): Section =>
+    reader.section(resources.get(key), resources.pathOf(key), AMOUNT_KEYS)
+  const reserved = amounts('reservations')
+  const limits = amounts('limits')
+  const cpus = (section: Section, key: string): number | undefined =>
+    reader.cpusMilli(section.get(key), section.pathOf(key))
+  const memory = (section: Section, key: string): number | undefined =>
+    reader.size(section.get(key), section.pathOf(key))
+  const cpusMaxMilli = cpus(limits, 'cpus') ?? cpus(service, 'cpus') ?? null
+  const memoryMaxBytes = memory(limits, 'memory') ?? memory(service, 'mem_limit') ?? null
+  return {
+    reservedCpusMilli: cpus(reserved, 'cpus') ?? SERVICE_DEFAULTS.reservedCpusMilli,
+    reservedMemoryBytes:
+      memory(reserved, 'memory') ??
+      memory(service, 'mem_reservation') ??
+      SERVICE_DEFAULTS.reservedMemoryBytes,
+    // Compose reads a limit of 0 as none.
+    cpusMaxMilli: cpusMaxMilli === 0 ? null : cpusMaxMilli,
+    memoryMaxBytes: memoryMaxBytes === 0 ? null : memoryMaxBytes,
+  }
+}
+
+const readPlacement = (
+  reader: Reader,
+  deploy: Section,
+): Pick<Deploy, 'constraints' | 'spread' | 'replicasPerNodeMax'> => {
+  const section = reader.section(deploy.get('placement'), deploy.pathOf('placement'), PLACEMENT_KEYS)
+  const constraints = reader.texts(section.get('constraints'), section.pathOf('constraints'))
+  for (const constraint of constraints) {
+    if (CONSTRAINT.test(constraint.text)) continue
+    const path = section.pathOf('constraints')
+    const example = `write for example "node.labels.zone == eu-1"`
+    reader.problems.invalid(constraint, `${path}: '${constraint.text}' is not a constraint; ${example}`)
+  }
+  const most = reader.integer(
+    section.get('max_replicas_per_node'),
+    section.pathOf('max_replicas_per_node'),
+    0,
+    LIMITS.replicasMax,
+  )
+  return {
+    constraints: constraints.map(({ text }) => text),
+    spread: readSpread(reader, section),
+    // Swarm reads 0 as no limit.
+    replicasPerNodeMax: most === undefined || most === 0 ? null : most,
+  }
+}
+
+/** `spread: node.labels.zone`, or Compose's `preferences: [{ spread: node.labels.zone }]`. */
+const readSpread = (reader: Reader, section: Section): string | null => {
+  const path = section.pathOf('preferences')
+  const preferences = reader.list(section.get('preferences'), path)?.items ?? []
+  const preferred = preferences.map((item) =>
+    reader.text(reader.section(item, path, { known: ['spread'] }).get('spread'), `${path}.spread`),
+  )
+  if (preferred.length > 1) {
+    reader.problems.unsupported(
+      section.placeOf('preferences'),
+      `${path}: one spread is offered; keep the first`,
+    )
+  }
+  const spread = reader.text(section.get('spread'), section.pathOf('spread')) ?? preferred[0]
+  if (spread === undefined) return null
+  if (SPREAD.test(spread.text)) return spread.text
+  const where = section.pathOf('spread')
+  reader.problems.invalid(
+    spread,
+    `${where}: '${spread.text}' is not a label; write for example node.labels.zone`,
+  )
+  return null
+}
+
+const readUpdate = (reader: Reader, deploy: Section): ServiceSpec['update'] => {
+  const section = reader.section(deploy.get('update_config'), deploy.pathOf('update_config'), UPDATE_KEYS)
+  const order = reader.choice(section.get('order'), section.pathOf('order'), ['start-first', 'stop-first'])
+  const path = section.pathOf('parallelism')
+  const parallelism = reader.integer(section.get('parallelism'), path, 0, LIMITS.replicasMax)
+  return {
+    order: order ?? SERVICE_DEFAULTS.update.order,
+    parallelism: parallelism ?? SERVICE_DEFAULTS.update.parallelism,
+  }
+}
+
+const readRestart = (reader: Reader, service: Section, deploy: Section): ServiceSpec['restart'] => {
+  const section = reader.section(deploy.get('restart_policy'), deploy.pathOf('restart_policy'), RESTART_KEYS)
+  const conditionPath = section.pathOf('condition')
+  const condition = reader.choice(section.get('condition'), conditionPath, ['any', 'on-failure', 'none'])
+  const older = readRestartWord(reader, service)
+  const delayMs =
+    reader.duration(section.get('delay'), section.pathOf('delay')) ?? SERVICE_DEFAULTS.restart.delayMs
+  const most = reader.duration(section.get('max_delay'), section.pathOf('max_delay'))
+  if (most !== undefined && most < delayMs) {
+    const place = section.placeOf('max_delay')
+    reader.problems.invalid(place, `${section.pathOf('max_delay')} is less than the delay; raise it`)
+  }
+  return {
+    condition: condition ?? older ?? SERVICE_DEFAULTS.restart.condition,
+    delayMs,
+    // A delay beyond the default ceiling is a ceiling of its own.
+    delayMaxMs: most ?? Math.max(delayMs, SERVICE_DEFAULTS.restart.delayMaxMs),
+  }
+}
+
+/** Compose's `restart: always | unless-stopped | on-failure[:N] | no`. */
+const readRestartWord = (
+  reader: Reader,
+  service: Section,
+): ServiceSpec['restart']['condition'] | undefined => {
+  const path = service.pathOf('restart')
+  const word = reader.text(service.get('restart'), path)
+  if (word === undefined) return undefined
+  if (word.text === 'always' || word.text === 'unless-stopped') return 'any'
+  if (word.text === 'on-failure') return 'on-failure'
+  // `restart: no` without quotes is false to a YAML 1.1 parser, and people write that too.
+  if (word.text === 'no' || word.text === 'false') return 'none'
+  if (/^on-failure:\d+$/.test(word.text)) {
+    reader.problems.warn(word, `${path}: the number of attempts is ignored; restarts back off instead`)
+    return 'on-failure'
+  }
+  const choices = 'always, unless-stopped, on-failure or no'
+  reader.problems.invalid(word, `${path} must be ${choices}, not '${word.text}'`)
+  return undefined
+}

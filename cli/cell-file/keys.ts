@@ -1,0 +1,151 @@
+// Which keys a cell file may have, section by section; which ones this version cannot serve, with the sentence that says
+// so; and which ones of Compose's mean nothing where programs run without containers.
+
+import type { Keys } from './reader.ts'
+
+const CONTAINER = 'it is about containers, and tutti runs programs directly; remove it'
+const NO_FILES = 'files are not handed out yet; put them on the peers and name their paths'
+
+export const CELL_KEYS: Keys = {
+  known: ['name', 'services', 'version'],
+  unsupported: {
+    gateway: 'gateways are not offered yet; give the entry service a fixed port, as in ports: [http: 8080]',
+    volumes: 'volumes are not offered yet; let the program write to a directory of the machine',
+    secrets: NO_FILES,
+    configs: NO_FILES,
+    include: 'files are not included yet; apply each file as a cell of its own',
+  },
+  ignored: ['networks'],
+}
+
+export const SERVICE_KEYS: Keys = {
+  known: [
+    'command',
+    'entrypoint',
+    'package',
+    'working_dir',
+    'environment',
+    'env_file',
+    'ports',
+    'healthcheck',
+    'depends_on',
+    'uses',
+    'stop_signal',
+    'stop_grace_period',
+    'on_partition',
+    'deploy',
+    'restart',
+    'scale',
+    'cpus',
+    'mem_limit',
+    'mem_reservation',
+  ],
+  unsupported: {
+    image: 'images are not offered yet; give a command that runs on the machine',
+    build: 'building is not offered yet; build beforehand and name the directory with working_dir',
+    user: 'another user is not offered yet; run the peer as the user that the service needs',
+    isolation: 'isolation is not offered yet; remove it',
+    volumes: 'volumes are not offered yet; let the program write to a directory of the machine',
+    secrets: NO_FILES,
+    configs: NO_FILES,
+    profiles: 'profiles are not offered yet; put the service into a file of its own',
+    extends: 'extending is not offered yet; use a YAML anchor and a merge key',
+    develop: 'watching sources is not offered yet; remove it',
+    links: 'containers are not linked here; write uses: with the names of the services',
+    ...Object.fromEntries(
+      [
+        'annotations',
+        'blkio_config',
+        'cap_add',
+        'cap_drop',
+        'cgroup',
+        'cgroup_parent',
+        'devices',
+        'dns',
+        'dns_search',
+        'extra_hosts',
+        'gpus',
+        'group_add',
+        'ipc',
+        'mac_address',
+        'network_mode',
+        'oom_score_adj',
+        'pid',
+        'pids_limit',
+        'privileged',
+        'read_only',
+        'runtime',
+        'security_opt',
+        'shm_size',
+        'sysctls',
+        'tmpfs',
+        'ulimits',
+        'userns_mode',
+        'volumes_from',
+      ].map((key) => [key, CONTAINER]),
+    ),
+  },
+  ignored: [
+    'attach',
+    'container_name',
+    'domainname',
+    'expose',
+    'hostname',
+    'init',
+    'labels',
+    'logging',
+    'networks',
+    'platform',
+    'pull_policy',
+    'stdin_open',
+    'tty',
+  ],
+}
+
+export const HEALTHCHECK_KEYS: Keys = {
+  known: ['http', 'tcp', 'test', 'port', 'interval', 'timeout', 'retries', 'start_period', 'disable'],
+  ignored: ['start_interval'],
+}
+
+export const DEPLOY_KEYS: Keys = {
+  known: [
+    'mode',
+    'replicas',
+    'resources',
+    'placement',
+    'update_config',
+    'restart_policy',
+    'reschedule_after',
+  ],
+  unsupported: {
+    rollback_config: 'automatic rollback is not offered yet; apply the earlier file to go back',
+  },
+  ignored: ['endpoint_mode', 'labels'],
+}
+
+export const RESOURCES_KEYS: Keys = { known: ['reservations', 'limits'] }
+export const AMOUNT_KEYS: Keys = {
+  known: ['cpus', 'memory'],
+  unsupported: { devices: CONTAINER, pids: CONTAINER, generic_resources: CONTAINER },
+}
+export const PLACEMENT_KEYS: Keys = {
+  known: ['constraints', 'spread', 'preferences', 'max_replicas_per_node'],
+}
+export const UPDATE_KEYS: Keys = {
+  known: ['order', 'parallelism'],
+  unsupported: {
+    canary:
+      'canaries are not offered yet; remove it, and parallelism: 1 still stops at the first slot that fails',
+    monitor: 'monitoring a release is not offered yet; remove it and use the healthcheck',
+    failure_action: 'automatic rollback is not offered yet; remove it, a failing release stops where it is',
+    max_failure_ratio: 'automatic rollback is not offered yet; remove it',
+    delay: 'a pause between slots is not offered yet; remove it, the next slot waits until this one is ready',
+  },
+}
+export const RESTART_KEYS: Keys = {
+  known: ['condition', 'delay', 'max_delay'],
+  unsupported: {
+    max_attempts: 'a last attempt is not offered: restarts back off up to max_delay; remove it',
+    window: 'a restart window is not offered; remove it',
+  },
+}

@@ -1,0 +1,97 @@
+// `tutti apply` and `tutti plan`: read the cell file, show what would change, ask, change, and follow until every slot is
+// ready. The peer computes the plan; this file only shows it.
+
+import type { ChangeReply, ChangeRequest, StatusReply } from '../../node/serve/api/contract.ts'
+import { formatDuration } from '../../lib/time.ts'
+import { loadCellFile, type CellFile } from '../cell-file/read.ts'
+import { clientOf } from '../client.ts'
+import { EXIT } from '../exit.ts'
+import { WAIT_DEFAULT_MS, followConvergence } from '../follow.ts'
+import { tell, writeJson, type Context } from '../io.ts'
+import { paintFor, short } from '../render.ts'
+import { isEmptyChange, showChange, summaryOf } from '../show-change.ts'
+import { isConfirmed, tellFreshness, warn } from '../talk.ts'
+
+export interface ApplyOptions {
+  readonly file: string
+  readonly yes: boolean
+  readonly wait: boolean
+}
+
+const readFile = (context: Context, file: string): CellFile => {
+  const read = loadCellFile(file, context.io.directory, context.io.environment)
+  for (const warning of read.warnings) warn(context, warning)
+  return read
+}
+
+const requestFor = ({ cell }: CellFile, file: string, dry: boolean): ChangeRequest => ({
+  operations: [{ kind: 'apply', cell }],
+  message: `apply ${cell.name} from ${file}`.slice(0, 500),
+  dry,
+})
+
+const show = (context: Context, change: ChangeReply): void => {
+  const sink = context.json ? context.io.stderr : context.io.stdout
+  sink.write(showChange(change, sink, paintFor(sink, context.io.environment)))
+  for (const warning of change.warnings) warn(context, warning)
+}
+
+/** `tutti plan -f FILE`: 0 without changes, 10 with. */
+export const plan = async (context: Context, options: { readonly file: string }): Promise<number> => {
+  const file = readFile(context, options.file)
+  const client = clientOf(context)
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, true))
+  if (context.json) {
+    writeJson(context, change)
+    for (const warning of change.warnings) warn(context, warning)
+  } else {
+    show(context, change)
+    tell(context, isEmptyChange(change) ? 'nothing to change' : summaryOf(change))
+    tellFreshness(context, change.asOf)
+  }
+  return isEmptyChange(change) ? EXIT.done : EXIT.changes
+}
+
+/** `tutti apply -f FILE`. */
+export const apply = async (context: Context, options: ApplyOptions): Promise<number> => {
+  const startMs = performance.now()
+  const file = readFile(context, options.file)
+  const client = clientOf(context)
+  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, true))
+  show(context, preview)
+  let change = preview
+  if (isEmptyChange(preview)) tell(context, 'nothing to change')
+  else {
+    tell(context, summaryOf(preview))
+    if (!(await isConfirmed(context, options.yes, `apply this to ${file.cell.name}?`))) {
+      tell(context, 'nothing was changed')
+      return EXIT.failed
+    }
+    change = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, false))
+    if (change.change !== null) tell(context, `applied ${file.cell.name} as change ${short(change.change)}`)
+  }
+  const prefix = `${file.cell.name}/`
+  const outcome = options.wait
+    ? await followConvergence(context, client, context.timeoutMs ?? WAIT_DEFAULT_MS, (slot) =>
+        slot.startsWith(prefix),
+      )
+    : null
+  const durationMs = Math.round(performance.now() - startMs)
+  if (context.json) {
+    const status = await client.get<StatusReply>('/v1/status')
+    const cell = status.cells.find(({ name }) => name === file.cell.name)
+    writeJson(context, {
+      change: change.change,
+      digest: change.digest,
+      accepted: change.accepted,
+      converged: outcome?.converged ?? false,
+      durationMs,
+      services: cell?.services ?? [],
+      hindrances: outcome?.hindrances ?? [],
+      asOf: status.asOf,
+    })
+  }
+  if (outcome !== null && outcome.failure !== null) throw outcome.failure
+  if (outcome !== null) tell(context, `${file.cell.name} is ready after ${formatDuration(durationMs)}`)
+  return EXIT.done
+}

@@ -1,0 +1,42 @@
+// `tutti explain`: why a slot is where it is, why not elsewhere, and what would change it.
+
+import type { ExplainReply } from '../../node/serve/api/contract.ts'
+import { clientOf } from '../client.ts'
+import { EXIT } from '../exit.ts'
+import { tell, writeJson, type Context } from '../io.ts'
+import { parseRef } from '../refs.ts'
+import { cell, harmless, paintFor, table } from '../render.ts'
+import { tellFreshness } from '../talk.ts'
+
+/** `tutti explain CELL/SERVICE[/SLOT]` */
+export const explain = async (context: Context, of: string): Promise<number> => {
+  const ref = parseRef(of, 'a service or a slot', 2, 3)
+  const reply = await clientOf(context).get<ExplainReply>('/v1/placements', { of })
+  if (context.json) {
+    const [slot] = reply.slots
+    writeJson(context, ref.seat !== null && slot !== undefined ? { ...slot, asOf: reply.asOf } : reply)
+    return EXIT.done
+  }
+  const { stdout, environment } = context.io
+  const paint = paintFor(stdout, environment)
+  for (const slot of reply.slots) {
+    const where = slot.peer === null ? paint('red', 'nowhere') : paint('green', `on ${harmless(slot.peer)}`)
+    tell(
+      context,
+      `${paint('bold', harmless(slot.slot))} ${where}${slot.reason === '' ? '' : `: ${harmless(slot.reason)}`}`,
+    )
+    const rows = slot.candidates
+      .toSorted((a, b) => a.rank - b.rank)
+      .map(({ peer, eligible, reasons, rank }) => [
+        cell(rank),
+        cell(peer, peer === slot.peer ? 'green' : null),
+        cell(eligible ? 'yes' : 'no', eligible ? 'green' : 'red'),
+        cell(reasons.join('; ') || '-'),
+      ])
+    if (rows.length > 0) stdout.write(table(['RANK', 'PEER', 'ELIGIBLE', 'REASONS'], rows, stdout, paint))
+    for (const change of slot.changes) tell(context, `would change it: ${harmless(change)}`)
+  }
+  if (reply.slots.length === 0) tell(context, `${of} has no slots`)
+  tellFreshness(context, reply.asOf)
+  return EXIT.done
+}

@@ -1,0 +1,47 @@
+// What a command may touch of the process: its streams, environment, directory, the person at the terminal and the
+// interrupt. Commands take an Io so that tests run them in-process against buffers. Deliberately absent: the network,
+// which is client.ts, and any formatting, which is render.ts.
+
+/** One output stream. */
+export interface Sink {
+  write(text: string): void
+  /** A person is watching: tables, colours and live lines make sense. */
+  readonly isTerminal: boolean
+  /** Width in characters; 80 where nobody knows. */
+  readonly columns: number
+}
+
+export interface Io {
+  readonly stdout: Sink
+  readonly stderr: Sink
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Absolute working directory: what relative paths on the command line are relative to. */
+  readonly directory: string
+  /** Asks the person one question; null when nobody is there to answer. */
+  readonly ask: ((question: string) => Promise<string>) | null
+  /** Aborted at the first Ctrl-C or SIGTERM. From the first call on those no longer end the process by themselves. */
+  interruption(): AbortSignal
+}
+
+/** What every command is given: the process, and the options that all commands share. */
+export interface Context {
+  readonly io: Io
+  /** `--peer`, as given; null: the default peer. */
+  readonly peer: string | null
+  /** `--token`, else `$TUTTI_TOKEN`. */
+  readonly token: string | null
+  readonly json: boolean
+  /** `--timeout`; null: the command's own default. */
+  readonly timeoutMs: number | null
+}
+
+/** Writes a line for people: on stdout, or on stderr when stdout belongs to one JSON value. */
+export const tell = (context: Context, line: string): void => {
+  const sink = context.json ? context.io.stderr : context.io.stdout
+  sink.write(`${line}\n`)
+}
+
+/** Writes the one JSON value of `--json`. */
+export const writeJson = (context: Context, value: unknown): void => {
+  context.io.stdout.write(`${JSON.stringify(value, null, context.io.stdout.isTerminal ? 2 : 0)}\n`)
+}

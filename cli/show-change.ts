@@ -1,0 +1,87 @@
+// A change as people read it before they say yes: field by field, then slot by slot what would start, stop, move or be
+// replaced. Used by plan, apply and every command that edits.
+
+import { unreachable } from '../lib/assert.ts'
+import type { ChangeReply } from '../node/serve/api/contract.ts'
+import type { Sink } from './io.ts'
+import { counted, fitted, harmless, type Colour, type Paint } from './render.ts'
+
+type Edit = ChangeReply['edits'][number]
+type SlotChange = ChangeReply['slots'][number]
+
+/** Whether the change would do anything at all. */
+export const isEmptyChange = (change: ChangeReply): boolean =>
+  change.edits.length === 0 && change.slots.length === 0
+
+/** The plan as text, each line ended; empty for an empty change. */
+export const showChange = (change: ChangeReply, sink: Sink, paint: Paint): string => {
+  const lines: string[] = []
+  let subject = ''
+  for (const edit of change.edits) {
+    const [head, field] = splitPath(edit.path)
+    if (head !== subject) lines.push(paint('bold', harmless(head)))
+    subject = head
+    lines.push(editLine(edit, field, sink, paint))
+  }
+  if (change.slots.length > 0) lines.push(paint('bold', 'slots'))
+  for (const slot of change.slots) lines.push(slotLine(slot, paint))
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+/** `shop/web replicas` → its subject and its field. */
+const splitPath = (path: string): readonly [string, string] => {
+  const space = path.indexOf(' ')
+  return space < 0 ? [path, ''] : [path.slice(0, space), path.slice(space + 1)]
+}
+
+const editLine = ({ from, to }: Edit, field: string, sink: Sink, paint: Paint): string => {
+  // On a terminal a long value (a command, a certificate) keeps to its line; piped, nothing is cut.
+  const columns = sink.isTerminal
+    ? Math.max(16, Math.floor((sink.columns - field.length - 12) / 2))
+    : Infinity
+  const value = (text: string): string => fitted(harmless(text), columns)
+  const name = field === '' ? '' : `${harmless(field)}: `
+  if (from === null && to === null) return `  ~ ${name}`
+  if (from === null) return paint('green', `  + ${name}${value(to ?? '')}`)
+  if (to === null) return paint('red', `  - ${name}${value(from)}`)
+  return paint('yellow', `  ~ ${name}${value(from)} → ${value(to)}`)
+}
+
+const slotLine = ({ slot, kind, from, to, reason }: SlotChange, paint: Paint): string => {
+  const [sign, colour, words] = wordsOf(kind, from ?? '?', to ?? '?')
+  const why = reason === '' ? '' : paint('dim', ` (${harmless(reason)})`)
+  return `${paint(colour, `  ${sign} ${harmless(slot)} ${harmless(words)}`)}${why}`
+}
+
+const wordsOf = (kind: SlotChange['kind'], from: string, to: string): readonly [string, Colour, string] => {
+  switch (kind) {
+    case 'start':
+      return ['+', 'green', `starts on ${to}`]
+    case 'stop':
+      return ['-', 'red', `stops on ${from}`]
+    case 'move':
+      return ['→', 'yellow', `moves from ${from} to ${to}`]
+    case 'replace':
+      return ['~', 'yellow', `is replaced on ${to}`]
+    case 'unplaceable':
+      return ['!', 'red', 'can be placed nowhere']
+    default:
+      return unreachable(kind)
+  }
+}
+
+/** `3 fields, 2 slots start, 1 moves`. */
+export const summaryOf = (change: ChangeReply): string => {
+  const parts = change.edits.length === 0 ? [] : [counted(change.edits.length, 'field')]
+  for (const [kind, verb] of [
+    ['start', 'to start'],
+    ['replace', 'to replace'],
+    ['move', 'to move'],
+    ['stop', 'to stop'],
+    ['unplaceable', 'without a place'],
+  ] as const) {
+    const count = change.slots.filter((slot) => slot.kind === kind).length
+    if (count > 0) parts.push(`${counted(count, 'slot')} ${verb}`)
+  }
+  return parts.join(', ')
+}

@@ -1,0 +1,85 @@
+// What all commands of the tree share: the options that name a peer, the example after the help, readers of option values,
+// and how an action's exit code gets out of commander, which has no results of its own.
+
+import { Option, type Command, type OptionValues } from 'commander'
+import { messageOf } from '../../lib/errors.ts'
+import { parseDuration } from '../../lib/time.ts'
+import { UsageError } from '../exit.ts'
+import type { Context, Io } from '../io.ts'
+
+/** Options that every command shares, as commander gives them. */
+interface Shared {
+  readonly peer?: string
+  readonly token?: string
+  readonly json?: boolean
+  readonly timeout?: number
+}
+
+/** A duration as an option's value, in milliseconds. @throws UsageError. */
+export const duration = (text: string): number => {
+  try {
+    return parseDuration(text)
+  } catch (thrown) {
+    throw new UsageError(messageOf(thrown), { cause: thrown })
+  }
+}
+
+/** A whole number as an option's value. The reader throws UsageError. */
+export const whole =
+  (minimum: number, maximum: number) =>
+  (text: string): number => {
+    const number = /^\d{1,9}$/.test(text) ? Number(text) : NaN
+    if (number >= minimum && number <= maximum) return number
+    throw new UsageError(`'${text}' is not a whole number from ${minimum} to ${maximum}`)
+  }
+
+export class Frame {
+  readonly #io: Io
+  /** The exit code of the action that ran. */
+  code = 0
+
+  constructor(io: Io) {
+    this.#io = io
+  }
+
+  /** Adds an example under the command's help. */
+  example(command: Command, example: string): Command {
+    return command.addHelpText('after', `\nExample:\n  $ ${example}`)
+  }
+
+  /** Adds the options of every command that asks a peer, and an example. */
+  asks(command: Command, example: string, options: { readonly waits?: boolean } = {}): Command {
+    command
+      .option('--peer <socket|url>', "the peer to ask (default: $TUTTI_PEER, else this machine's)")
+      .option('--token <token>', 'bearer token of a peer asked by URL (default: $TUTTI_TOKEN)')
+      .option('--json', 'one JSON value on stdout, messages on stderr')
+    if (options.waits === true) {
+      command.addOption(
+        new Option('--timeout <duration>', 'how long to wait, as in 90s or 5m').argParser(duration),
+      )
+    }
+    return this.example(command, example)
+  }
+
+  /** Gives the command its action: it is handed the context, the command's own options and its arguments. */
+  does<O extends OptionValues>(
+    command: Command,
+    act: (context: Context, options: O, args: readonly string[]) => Promise<number>,
+  ): void {
+    command.action(async () => {
+      this.code = await act(this.#contextOf(command), command.opts<O>(), command.args)
+    })
+  }
+
+  #contextOf(command: Command): Context {
+    const shared = command.optsWithGlobals<Shared>()
+    const token = shared.token ?? this.#io.environment['TUTTI_TOKEN'] ?? ''
+    return {
+      io: this.#io,
+      peer: shared.peer ?? null,
+      token: token === '' ? null : token,
+      json: shared.json === true,
+      timeoutMs: shared.timeout ?? null,
+    }
+  }
+}

@@ -1,0 +1,104 @@
+// The commands that only read: ls, ps, status, logs, explain, events, conflicts; and completion. Actions load their module
+// when they run.
+
+import { Argument, Option, type Command } from 'commander'
+import { SHELLS, completionScript, type Shell } from '../completion.ts'
+import { duration, whole, type Frame } from './frame.ts'
+
+interface LogsFlags {
+  readonly follow?: boolean
+  readonly tail?: number
+  readonly since?: number
+  readonly timestamps?: boolean
+}
+
+export const addLookCommands = (root: Command, frame: Frame): void => {
+  const ls = root.command('ls').description('list services')
+  frame.asks(ls, 'tutti ls')
+  frame.does(ls, async (context) => {
+    const { listServices } = await import('../commands/services.ts')
+    return listServices(context)
+  })
+
+  const ps = root.command('ps').description('list instances')
+  ps.argument('[cell-service-or-slot]', 'only of this')
+  frame.asks(ps, 'tutti ps shop/web')
+  frame.does(ps, async (context, _flags, [of]) => {
+    const { listInstances } = await import('../commands/services.ts')
+    return listInstances(context, of)
+  })
+
+  const status = root
+    .command('status')
+    .description('health in full, with conflicts and unfulfilled contracts')
+  status.argument('[cell-or-service]', 'only of this')
+  frame.asks(status, 'tutti status shop')
+  frame.does(status, async (context, _flags, [of]) => {
+    const { showStatus } = await import('../commands/services.ts')
+    return showStatus(context, of)
+  })
+
+  const logs = root
+    .command('logs')
+    .description(
+      'output of instances on all peers, also of those that are gone; with --json -f one value a line',
+    )
+    .argument('<service-or-slot>', 'CELL/SERVICE or CELL/SERVICE/SLOT')
+    .option('-f, --follow', 'stay and show new lines')
+    .addOption(new Option('-n, --tail <n>', 'the last lines (default: 100)').argParser(whole(0, 100_000)))
+    .addOption(
+      new Option('--since <duration>', 'only lines of this last time, as in 10m').argParser(duration),
+    )
+    .option('-t, --timestamps', 'with the time of each line')
+  frame.asks(logs, 'tutti logs -f -n 20 shop/web')
+  frame.does<LogsFlags>(logs, async (context, { follow, tail, since, timestamps }, [of = '']) => {
+    const { showLogs } = await import('../commands/logs.ts')
+    const options = { follow: follow === true, tail, sinceMs: since, timestamps: timestamps === true }
+    return showLogs(context, of, options)
+  })
+
+  const explain = root
+    .command('explain')
+    .description('why a slot is here, why not there, and what would change it')
+  explain.argument('<service-or-slot>', 'CELL/SERVICE or CELL/SERVICE/SLOT')
+  frame.asks(explain, 'tutti explain shop/web/0')
+  frame.does(explain, async (context, _flags, [of = '']) => {
+    const { explain } = await import('../commands/explain.ts')
+    return explain(context, of)
+  })
+
+  const events = root.command('events').description('what happened; with --json -f one value a line')
+  events.option('-f, --follow', 'stay and show new ones')
+  frame.asks(events, 'tutti events -f')
+  frame.does<{ readonly follow?: boolean }>(events, async (context, { follow }) => {
+    const { listEvents } = await import('../commands/events.ts')
+    return listEvents(context, { follow: follow === true })
+  })
+
+  const conflicts = root
+    .command('conflicts')
+    .description('concurrent edits of one field: what won and what lost')
+  frame.asks(conflicts, 'tutti conflicts')
+  frame.does(conflicts, async (context) => {
+    const { listConflicts } = await import('../commands/conflicts.ts')
+    return listConflicts(context)
+  })
+}
+
+export const addShellCommands = (root: Command, frame: Frame, write: (text: string) => void): void => {
+  const completion = root
+    .command('completion')
+    .description('print the completion script of a shell')
+    .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS))
+  frame.example(completion, 'source <(tutti completion bash)')
+  frame.does(completion, async (_context, _flags, [shell]) => {
+    write(completionScript(shell as Shell))
+    return 0
+  })
+
+  const hidden = root.command('__complete', { hidden: true }).argument('[words...]')
+  frame.does(hidden, async (context, _flags, words) => {
+    const { complete } = await import('../commands/complete.ts')
+    return complete(context, root, words)
+  })
+}

@@ -1,0 +1,114 @@
+// The commands about machines: up, invite, join, peers, demo. Actions load their module when they run.
+
+import { Option, type Command } from 'commander'
+import type { LogLevel } from '../../lib/log.ts'
+import { duration, whole, type Frame } from './frame.ts'
+
+const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+interface UpFlags {
+  readonly data?: string
+  readonly name?: string
+  readonly listen?: readonly string[]
+  readonly api?: string
+  readonly label?: readonly string[]
+  readonly join?: string
+  readonly logLevel: LogLevel
+}
+
+interface InviteFlags {
+  readonly expires: number
+  readonly uses: number
+  readonly role?: 'operator' | 'runner'
+}
+
+export const addMachineCommands = (root: Command, frame: Frame): void => {
+  const up = root
+    .command('up')
+    .description("run this machine's peer in the foreground; creates a cluster when there is none")
+    .option(
+      '--data <dir>',
+      'where it keeps its data (default: $TUTTI_DATA, else /var/lib/tutti or ~/.local/state/tutti)',
+    )
+    .option('--name <name>', "what it is called (default: the host's name)")
+    .option('--listen <multiaddr...>', 'where other peers reach it, as in /ip4/0.0.0.0/tcp/7701')
+    .option('--api <host:port>', 'serve the API on TCP too, with a bearer token')
+    .option('--label <key=value...>', 'labels for placement, as in zone=eu-1')
+    .option('--join <ticket|multiaddr>', 'join that cluster (default: $TUTTI_TICKET)')
+    .option('--token <token>', 'with an address in --join: the token of tutti invite (default: $TUTTI_TOKEN)')
+    .addOption(
+      new Option('--log-level <level>', 'least level of its log').choices(LOG_LEVELS).default('info'),
+    )
+    .option('--json', 'the ready line as one JSON value')
+  frame.example(up, 'tutti up --name a --label zone=eu-1')
+  frame.does<UpFlags>(up, async (context, { listen = [], label = [], data, name, api, join, logLevel }) => {
+    const { up } = await import('../commands/up.ts')
+    return up(context, { data, name, listen, api, labels: label, join, logLevel })
+  })
+
+  const invite = root
+    .command('invite')
+    .description('print a ticket that admits a machine to the cluster')
+    .addOption(
+      new Option('--expires <duration>', 'how long it is good').argParser(duration).default(3_600_000, '1h'),
+    )
+    .addOption(new Option('--uses <n>', 'how many machines it admits').argParser(whole(1, 1000)).default(1))
+    .addOption(new Option('--role <role>', 'what they may do').choices(['operator', 'runner']))
+  frame.asks(invite, 'tutti invite --expires 30m --uses 3')
+  frame.does<InviteFlags>(invite, async (context, { expires, uses, role }) => {
+    const { invite } = await import('../commands/invite.ts')
+    return invite(context, { expiresMs: expires, uses, role })
+  })
+
+  const join = root
+    .command('join')
+    .description("join this machine's peer to a cluster; starts one behind where none runs")
+    .argument('<ticket>', 'the line that tutti invite printed')
+    .option('--name <name>', 'what this peer is to be called')
+  frame.asks(join, 'tutti join tutti1-eyJhIjpb…', { waits: true })
+  frame.does<{ readonly name?: string }>(join, async (context, { name }, [ticket = '']) => {
+    const { join } = await import('../commands/join.ts')
+    return join(context, ticket, { name })
+  })
+
+  addPeers(root, frame)
+
+  const demo = root
+    .command('demo')
+    .description('three peers and an example shop on this machine; Ctrl-C removes it all')
+    .addOption(
+      new Option('--timeout <duration>', 'how long the shop may take to be ready').argParser(duration),
+    )
+  frame.example(demo, 'tutti demo')
+  frame.does(demo, async (context) => {
+    const { demo } = await import('../commands/demo.ts')
+    return demo(context, {})
+  })
+}
+
+const addPeers = (root: Command, frame: Frame): void => {
+  const peers = root.command('peers').description('list the peers, or change one')
+  frame.asks(peers, 'tutti peers')
+  frame.does(peers, async (context) => {
+    const { listPeers } = await import('../commands/peers.ts')
+    return listPeers(context)
+  })
+  for (const [kind, words] of [
+    ['rm', 'remove a peer from the cluster for good'],
+    ['cordon', 'let a peer take no new slots'],
+    ['uncordon', 'let a peer take slots again, also after a drain'],
+    ['drain', 'move everything off a peer, and wait until it is empty'],
+  ] as const) {
+    const command = peers.command(kind).description(words).argument('<peer>', 'its name')
+    if (kind === 'rm') command.option('-y, --yes', 'do not ask')
+    if (kind === 'drain') command.option('--wait', 'wait (the default)').option('--no-wait', 'return at once')
+    frame.asks(command, `tutti peers ${kind} b`, { waits: kind === 'drain' })
+    frame.does<{ readonly yes?: boolean; readonly wait?: boolean }>(
+      command,
+      async (context, flags, [name = '']) => {
+        const { editPeer } = await import('../commands/peers.ts')
+        return editPeer(context, kind, name, { yes: flags.yes === true, wait: flags.wait !== false })
+      },
+    )
+  }
+}

@@ -1,0 +1,49 @@
+// A service as the flat fields of the document, and back into words: what edits compare and descriptions show. The
+// inverse is view-service.ts. Replicas that the file does not name are no field, so that scaling by hand stays.
+
+import { canonicalJson, compareStrings } from '../lib/order.ts'
+import type { Scalar } from './edit.ts'
+import type { ServiceSpec } from './schema/service.ts'
+import type { ServiceView } from './schema/view.ts'
+
+/** By field without its generation: `update/order`, `environment/LOG_LEVEL`. */
+export type ServiceFields = ReadonlyMap<string, Scalar>
+
+export const fieldsOfSpec = (spec: Omit<ServiceSpec, 'name'>): ServiceFields => {
+  const fields = new Map<string, Scalar>([
+    ['command', canonicalJson(spec.command)],
+    ['workingDir', spec.workingDir],
+    ['healthcheck', spec.healthcheck === null ? null : canonicalJson(spec.healthcheck)],
+    ['uses', canonicalJson(spec.uses)],
+    ['stopSignal', spec.stopSignal],
+    ['stopGraceMs', spec.stopGraceMs],
+    ['onPartition', spec.onPartition],
+    ['mode', spec.mode],
+    ['reservedCpusMilli', spec.reservedCpusMilli],
+    ['reservedMemoryBytes', spec.reservedMemoryBytes],
+    ['memoryMaxBytes', spec.memoryMaxBytes],
+    ['cpusMaxMilli', spec.cpusMaxMilli],
+    ['constraints', canonicalJson(spec.constraints)],
+    ['spread', spec.spread],
+    ['replicasPerNodeMax', spec.replicasPerNodeMax],
+    ['update/order', spec.update.order],
+    ['update/parallelism', spec.update.parallelism],
+    ['restart/condition', spec.restart.condition],
+    ['restart/delayMs', spec.restart.delayMs],
+    ['restart/delayMaxMs', spec.restart.delayMaxMs],
+    ['rescheduleAfterMs', spec.rescheduleAfterMs],
+  ])
+  if (spec.replicas !== null) fields.set('replicas', spec.replicas)
+  for (const record of ['environment', 'ports', 'dependsOn'] as const)
+    for (const [name, value] of Object.entries(spec[record]).sort(([a], [b]) => compareStrings(a, b)))
+      fields.set(`${record}/${name}`, value)
+  return fields
+}
+
+/** The fields of a service in the view, with what only commands set. */
+export const fieldsOfView = (service: ServiceView): ServiceFields =>
+  new Map([
+    ...fieldsOfSpec(service),
+    ['stopped', service.stopped],
+    ['restartToken', service.definition.restartToken],
+  ])

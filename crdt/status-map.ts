@@ -1,0 +1,291 @@
+// Status of all members (DESIGN §3): a last-value map for each, written by itself alone, ordered by (incarnation, seq).
+// No history: records are kept while they hold a current entry, so memory follows what lives. A higher incarnation voids
+// everything of a lower one. Deliberately absent: who is a member (`retain` is told), time, and when to seal.
+
+import { TuttiError, messageOf } from '../lib/errors.ts'
+import { sha256Hex } from '../lib/hash.ts'
+import type { MemberId } from '../lib/ids.ts'
+import { LIMITS } from '../lib/limits.ts'
+import { canonicalJson, sortedBy, sortedEntries, type Json } from '../lib/order.ts'
+import { utf8 } from '../lib/bytes.ts'
+import type { Signer } from '../lib/signature.ts'
+import { MemberLog } from './member-log.ts'
+import {
+  STATUS_KEYS_MAX,
+  STATUS_KEY_BYTES_MAX,
+  STATUS_VALUE_BYTES_MAX,
+  type MemberStatus,
+} from './schema/status.ts'
+import { decodeStatus } from './status-decode.ts'
+import { openStatus, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
+
+/** How far a holder is: everything of a member up to there. */
+export interface StatusCursor {
+  readonly incarnation: number
+  readonly seq: number
+}
+
+export interface StatusIngest {
+  /** `new`: applied, complete. `gap`: applied, others are missing. `known`: nothing new. `invalid`: refused for good. */
+  readonly kind: 'new' | 'known' | 'gap' | 'invalid'
+  /** Null when the record does not even say. */
+  readonly member: MemberId | null
+  readonly reason?: string
+}
+
+/**
+ * A full record is made when more records and tombstones than this are kept beside the live entries. Small maps: 16
+ * deltas of some 300 bytes are cheaper to keep than to restate. Large maps: a quarter of the live entries, so that
+ * restating costs each delta four entries on average, and the list of what is retained stays below 2 bytes an entry.
+ */
+const WASTE_MIN = 16
+const WASTE_SHARE = 4
+/** The same by size: superseded parts of kept records may take as much as the live entries, and this. */
+const WASTE_BYTES_MIN = 64 * 1024
+/** Room in a full record for everything but keys and values: signature, retained list, lengths. */
+const ENVELOPE_BYTES = 32 * 1024
+
+export class StatusMap {
+  readonly #signer: Signer
+  readonly #logs = new Map<MemberId, MemberLog>()
+  readonly #decoded = new Map<MemberId, MemberStatus>()
+  /** What this member says of itself, sealed or not, as JSON text. */
+  readonly #own = new Map<string, string>()
+  #ownBytes = 0
+  #pending = new Map<string, string | null>()
+  #incarnation: number
+  /** The incarnation rose and nobody has been told yet. */
+  #risen = false
+  #members: ReadonlySet<MemberId> | null = null
+  #statuses: ReadonlyMap<MemberId, MemberStatus> | null = null
+  #digest: string | null = null
+
+  constructor(options: { readonly signer: Signer; readonly incarnation: number }) {
+    this.#signer = options.signer
+    this.#incarnation = options.incarnation
+    this.#logs.set(options.signer.member, new MemberLog(options.incarnation))
+  }
+
+  get incarnation(): number {
+    return this.#incarnation
+  }
+
+  /** There is something to seal: entries, or an incarnation that rose (as it may within `ingest`). */
+  get pending(): boolean {
+    return this.#pending.size > 0 || this.#risen
+  }
+
+  /**
+   * Sets or, with null, deletes an own entry; false when it is so already. It shows in `statuses` at once and leaves
+   * with the next `seal`. @throws TuttiError `too-large`.
+   */
+  set(key: string, value: Json): boolean {
+    const text = value === null ? null : canonicalJson(value)
+    const before = this.#own.get(key) ?? null
+    if (before === text) return false
+    const bytes = this.#ownBytes - sizeOf(key, before) + sizeOf(key, text)
+    const keys = this.#own.size + (before === null ? 1 : 0)
+    if (text !== null) checkSize(key, text, bytes, keys)
+    if (text === null) this.#own.delete(key)
+    else this.#own.set(key, text)
+    this.#ownBytes = bytes
+    // What never left needs no deletion.
+    if (text === null && !this.#ownLog().names(key)) this.#pending.delete(key)
+    else this.#pending.set(key, text)
+    this.#changed(this.#signer.member)
+    return true
+  }
+
+  /** The own value of a key, as canonical JSON; null when there is none. */
+  own(key: string): string | null {
+    return this.#own.get(key) ?? null
+  }
+
+  /** One signed record of everything pending; null when nothing is. Publish it; it is in the map already. */
+  seal(): Uint8Array | null {
+    if (!this.pending) return null
+    const log = this.#ownLog()
+    const seq = log.newest + 1
+    const seqs = log.seqs()
+    const entries = sortedEntries(this.#pending).map(([key, value]) => ({ key, value }))
+    const waste = seqs.length + log.tombstones + entries.filter(({ value }) => value === null).length
+    const full =
+      waste > Math.max(WASTE_MIN, this.#own.size / WASTE_SHARE) ||
+      log.bytes + sizeOfAll(entries) > 2 * this.#ownBytes + WASTE_BYTES_MIN
+    const record: Omit<StatusRecord, 'member'> = full
+      ? { incarnation: this.#incarnation, seq, retained: [], entries: this.#everything() }
+      : { incarnation: this.#incarnation, seq, retained: stillCurrent(log, seqs, this.#pending), entries }
+    const sealed = sealStatus(this.#signer, record)
+    this.#pending = new Map()
+    this.#risen = false
+    log.add({ ...record, member: this.#signer.member }, sealed)
+    this.#changed(this.#signer.member)
+    return sealed
+  }
+
+  /** Takes a record of anyone, in any order, any number of times. Never throws. */
+  ingest(sealed: Uint8Array): StatusIngest {
+    let record: StatusRecord
+    try {
+      record = openStatus(sealed)
+    } catch (thrown) {
+      return { kind: 'invalid', member: null, reason: messageOf(thrown) }
+    }
+    const { member, incarnation } = record
+    if (member === this.#signer.member) return this.#ingestOwn(record)
+    if (this.#members?.has(member) === false)
+      return { kind: 'known', member, reason: 'its member is not admitted, as far as this peer knows' }
+    let log = this.#logs.get(member)
+    if (log !== undefined && log.incarnation > incarnation) return { kind: 'known', member }
+    if (log === undefined || log.incarnation < incarnation) log = new MemberLog(incarnation)
+    const admission = log.add(record, sealed.slice())
+    if (admission === 'full')
+      return { kind: 'invalid', member, reason: 'its member says more than a member may' }
+    if (admission === 'known') return { kind: 'known', member }
+    this.#logs.set(member, log)
+    this.#changed(member)
+    return { kind: admission, member }
+  }
+
+  /** How far everything of each member is here. */
+  vector(): ReadonlyMap<MemberId, StatusCursor> {
+    return new Map(
+      [...this.#logs].map(([member, { incarnation, cursor }]) => [member, { incarnation, seq: cursor }]),
+    )
+  }
+
+  /**
+   * Records that a holder of that vector lacks, up to a size. All records of a member go together, since its cursor
+   * moves only when they are all there; those of the first member go whatever their size.
+   */
+  missingFrom(vector: ReadonlyMap<MemberId, StatusCursor>, bytesMax: number): Uint8Array[] {
+    const batch: Uint8Array[] = []
+    let bytes = 0
+    for (const [member, log] of sortedEntries(this.#logs)) {
+      const theirs = vector.get(member)
+      if (theirs !== undefined && theirs.incarnation > log.incarnation) continue
+      const records = log.recordsAfter(theirs?.incarnation === log.incarnation ? theirs.seq : 0)
+      const size = records.reduce((sum, record) => sum + record.length, 0)
+      if (batch.length > 0 && bytes + size > bytesMax) break
+      batch.push(...records)
+      bytes += size
+    }
+    return batch
+  }
+
+  /** What every member says of itself, decoded. The same values until something changes. */
+  statuses(): ReadonlyMap<MemberId, MemberStatus> {
+    this.#statuses ??= new Map(
+      sortedEntries(this.#logs).map(([member, log]) => [member, this.#statusOf(member, log)]),
+    )
+    return this.#statuses
+  }
+
+  /** Raises the own incarnation above one at which this member was accused; the next seal restates everything. */
+  refute(aboveIncarnation: number): void {
+    this.#rise(Math.max(this.#incarnation, aboveIncarnation) + 1)
+  }
+
+  /** Somebody holds records of this member of that incarnation: a lost disk, or a clone. Rises above it if need be. */
+  heardOfSelf(incarnation: number): void {
+    if (incarnation > this.#incarnation) this.#rise(incarnation + 1)
+  }
+
+  /** Forgets everyone else, and takes no records of others from now on. */
+  retain(members: ReadonlySet<MemberId>): void {
+    this.#members = new Set(members)
+    for (const member of this.#logs.keys()) {
+      if (member === this.#signer.member || members.has(member)) continue
+      this.#logs.delete(member)
+      this.#changed(member)
+    }
+  }
+
+  /** Every record kept, for the snapshot. */
+  records(): Uint8Array[] {
+    return sortedEntries(this.#logs).flatMap(([, log]) => log.recordsAfter(0))
+  }
+
+  /** Equal when two maps hold the same records completely. Own entries count from their seal on. */
+  digest(): string {
+    this.#digest ??= sha256Hex(
+      sortedEntries(this.#logs)
+        .filter(([, { cursor }]) => cursor > 0)
+        .map(([member, { incarnation, cursor }]) => `${member} ${incarnation} ${cursor}`)
+        .join('\n'),
+    )
+    return this.#digest
+  }
+
+  #ingestOwn({ incarnation, seq }: StatusRecord): StatusIngest {
+    const member = this.#signer.member
+    const { newest } = this.#ownLog()
+    // The same incarnation further than this peer ever was: it was started twice with one counter.
+    if (incarnation === this.#incarnation && seq > newest) this.#rise(incarnation + 1)
+    this.heardOfSelf(incarnation)
+    return { kind: 'known', member }
+  }
+
+  #rise(incarnation: number): void {
+    this.#incarnation = incarnation
+    this.#risen = true
+    this.#logs.set(this.#signer.member, new MemberLog(incarnation))
+    this.#pending = new Map(this.#own)
+    this.#changed(this.#signer.member)
+  }
+
+  #ownLog(): MemberLog {
+    const log = this.#logs.get(this.#signer.member)
+    if (log === undefined) throw new TuttiError('internal', 'the own status is missing')
+    return log
+  }
+
+  #everything(): StatusEntry[] {
+    return sortedBy(this.#own, ([key]) => key).map(([key, value]) => ({ key, value }))
+  }
+
+  #statusOf(member: MemberId, log: MemberLog): MemberStatus {
+    const kept = this.#decoded.get(member)
+    if (kept !== undefined) return kept
+    const entries = member === this.#signer.member ? this.#own : new Map(log.live())
+    const status = decodeStatus(log.incarnation, entries)
+    this.#decoded.set(member, status)
+    return status
+  }
+
+  #changed(member: MemberId): void {
+    this.#decoded.delete(member)
+    this.#statuses = null
+    this.#digest = null
+  }
+}
+
+const sizeOf = (key: string, value: string | null): number =>
+  value === null ? 0 : utf8(key).length + utf8(value).length + 8
+
+const sizeOfAll = (entries: readonly StatusEntry[]): number =>
+  entries.reduce((sum, { key, value }) => sum + sizeOf(key, value), 0)
+
+const checkSize = (key: string, value: string, bytes: number, keys: number): void => {
+  if (utf8(key).length > STATUS_KEY_BYTES_MAX)
+    throw new TuttiError(
+      'too-large',
+      `the status key '${key.slice(0, 60)}…' exceeds ${STATUS_KEY_BYTES_MAX} bytes`,
+    )
+  if (utf8(value).length > STATUS_VALUE_BYTES_MAX)
+    throw new TuttiError('too-large', `the status of '${key}' exceeds ${STATUS_VALUE_BYTES_MAX} bytes`)
+  if (keys > STATUS_KEYS_MAX)
+    throw new TuttiError('too-large', `a member may have ${STATUS_KEYS_MAX} status entries, no more`)
+  if (bytes > LIMITS.statusBytesMax - ENVELOPE_BYTES)
+    throw new TuttiError('too-large', 'all status of a member must fit into one record; this entry does not')
+}
+
+/** Seqs that still hold a current entry once `pending` is sealed. */
+const stillCurrent = (
+  log: MemberLog,
+  seqs: readonly number[],
+  pending: ReadonlyMap<string, string | null>,
+): number[] => {
+  const current = log.currentSeqs(pending)
+  return seqs.filter((seq) => current.has(seq))
+}

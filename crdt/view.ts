@@ -1,0 +1,161 @@
+// The view out of the registers: one sorted, frozen value with a digest (S1). Incremental: a commit derives the entities
+// it touched anew and nothing else. Nothing here depends on the order in which changes arrived.
+
+import type { ClusterId, Digest, MemberId, ServiceId } from '../lib/ids.ts'
+import { compareStrings, deepFreeze, sortedBy } from '../lib/order.ts'
+import { conflictsOf, sortedConflicts } from './conflicts.ts'
+import { Invite, LIFE, memberOfEntity, serviceOfEntity } from './fields.ts'
+import { winnerOf, type EntityFields } from './registers.ts'
+import type { ConflictView, InviteView, MemberView, Role, View } from './schema/view.ts'
+import { deriveService, fingerprint, lifeOf, type DerivedService, type IsInPast } from './view-service.ts'
+
+interface DerivedMember {
+  readonly id: MemberId
+  readonly generation: number
+  readonly gone: boolean
+  readonly view: MemberView
+  readonly invite: string | null
+  readonly conflicts: readonly ConflictView[]
+}
+
+interface DerivedInvite {
+  readonly id: MemberId
+  readonly value: Invite | null
+  readonly conflicts: readonly ConflictView[]
+}
+
+/** Room for a suffix within the 63 characters of a name. */
+const NAME_BASE_LENGTH_MAX = 58
+
+export class ViewBuilder {
+  readonly #cluster: ClusterId
+  readonly #isInPast: IsInPast
+  readonly #services = new Map<ServiceId, DerivedService>()
+  readonly #members = new Map<MemberId, DerivedMember>()
+  readonly #invites = new Map<MemberId, DerivedInvite>()
+  #clusterConflicts: readonly ConflictView[] = []
+  #view: View | null = null
+
+  constructor(cluster: ClusterId, isInPast: IsInPast) {
+    this.#cluster = cluster
+    this.#isInPast = isInPast
+  }
+
+  /** Derives one entity anew from its fields. */
+  update(entity: string, fields: EntityFields): void {
+    this.#view = null
+    if (entity.startsWith('services/')) {
+      const id = serviceOfEntity(entity)
+      this.#services.set(id, deriveService(id, fields, this.#isInPast))
+    } else if (entity.startsWith('members/')) {
+      this.#members.set(memberOfEntity(entity), deriveMember(entity, fields))
+    } else if (entity.startsWith('invites/')) {
+      this.#invites.set(memberOfEntity(entity), deriveInvite(entity, fields))
+    } else {
+      this.#clusterConflicts = entityConflicts(entity, fields)
+    }
+  }
+
+  /** The same value until the next update. */
+  view(): View {
+    this.#view ??= this.#build()
+    return this.#view
+  }
+
+  /** An independent builder that starts from here, and may know more of causality. */
+  copy(isInPast: IsInPast = this.#isInPast): ViewBuilder {
+    const copy = new ViewBuilder(this.#cluster, isInPast)
+    for (const [id, service] of this.#services) copy.#services.set(id, service)
+    for (const [id, member] of this.#members) copy.#members.set(id, member)
+    for (const [id, invite] of this.#invites) copy.#invites.set(id, invite)
+    copy.#clusterConflicts = this.#clusterConflicts
+    return copy
+  }
+
+  #build(): View {
+    const members = sortedBy(this.#members.values(), ({ id }) => id)
+    const live = members.filter(({ generation, gone }) => generation > 0 && !gone)
+    const removed = members.filter(({ gone }) => gone).map(({ id }) => id)
+    const derived = [...this.#services].sort(([a], [b]) => compareStrings(a, b))
+    const services = derived.flatMap(([, { view }]) => view ?? [])
+    const generations: [string, number][] = []
+    for (const { id, generation, gone } of members)
+      if (gone || generation > 1) generations.push([id, generation])
+    for (const [id, { generation, view }] of derived) if (view === null) generations.push([id, generation])
+    const whole = {
+      cluster: this.#cluster,
+      members: withUniqueNames(live.map(({ view }) => view)),
+      removed,
+      invites: this.#inviteViews(members),
+      generations: Object.fromEntries(generations),
+      conflicts: sortedConflicts([
+        ...this.#clusterConflicts,
+        ...live.flatMap(({ conflicts }) => conflicts),
+        ...sortedBy(this.#invites.values(), ({ id }) => id).flatMap(({ conflicts }) => conflicts),
+        ...derived.flatMap(([, { superseded }]) => superseded),
+      ]),
+    }
+    // Services enter as their hashes, which are kept, so that a digest costs what changed and not what there is.
+    const hashes = derived.flatMap(([id, { hash }]) => (hash === '' ? [] : [`${id} ${hash}`]))
+    const digest = fingerprint({ ...whole, services: hashes }) as Digest
+    return deepFreeze({ ...whole, services, digest })
+  }
+
+  #inviteViews(members: readonly DerivedMember[]): InviteView[] {
+    const used = new Map<string, number>()
+    // A removed member used its ticket all the same.
+    for (const { invite } of members) if (invite !== null) used.set(invite, (used.get(invite) ?? 0) + 1)
+    return sortedBy(this.#invites.values(), ({ id }) => id).flatMap(({ id, value }) =>
+      value === null ? [] : [{ id, ...value, used: used.get(id) ?? 0 }],
+    )
+  }
+}
+
+const entityConflicts = (entity: string, fields: EntityFields): ConflictView[] =>
+  [...fields].flatMap(([field, register]) => (field === LIFE ? [] : conflictsOf(entity, field, register)))
+
+// The casts below are those of a parser: fields.ts has checked every value before it entered the document.
+const deriveMember = (entity: string, fields: EntityFields): DerivedMember => {
+  const id = memberOfEntity(entity)
+  const life = lifeOf(fields.get(LIFE))?.life ?? { generation: 0, gone: false }
+  const addresses = winnerOf(fields.get('addresses'))
+  const invite = winnerOf(fields.get('invite'))
+  return {
+    id,
+    ...life,
+    invite: typeof invite === 'string' ? invite : null,
+    conflicts: entityConflicts(entity, fields),
+    view: {
+      id,
+      name: String(winnerOf(fields.get('name')) ?? `peer-${suffixOf(id, 4)}`),
+      role: (winnerOf(fields.get('role')) ?? 'runner') as Role,
+      addresses: typeof addresses === 'string' ? (JSON.parse(addresses) as string[]) : [],
+      cordoned: winnerOf(fields.get('cordoned')) === true,
+      draining: winnerOf(fields.get('draining')) === true,
+    },
+  }
+}
+
+const deriveInvite = (entity: string, fields: EntityFields): DerivedInvite => {
+  const value = winnerOf(fields.get(''))
+  return {
+    id: memberOfEntity(entity),
+    value: typeof value === 'string' ? (JSON.parse(value) as Invite) : null,
+    conflicts: entityConflicts(entity, fields),
+  }
+}
+
+/** The end of a member id as part of a name: names are lower case. */
+const suffixOf = (id: MemberId, length: number): string => id.slice(-length).toLowerCase()
+
+/** In order of ids: whoever finds its name taken gets as much of its id appended as it takes. */
+const withUniqueNames = (members: readonly MemberView[]): MemberView[] => {
+  const taken = new Set<string>()
+  return members.map((member) => {
+    let name = member.name
+    for (let length = 4; taken.has(name); length += 4)
+      name = `${member.name.slice(0, Math.max(1, NAME_BASE_LENGTH_MAX + 4 - length))}-${suffixOf(member.id, length)}`
+    taken.add(name)
+    return name === member.name ? member : { ...member, name }
+  })
+}

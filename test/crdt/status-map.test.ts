@@ -1,0 +1,235 @@
+// Status: last values by their writer alone, whatever is lost, repeated or reordered on the way.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import * as fc from 'fast-check'
+import { StatusMap } from '../../crdt/status-map.ts'
+import { openStatus, sealStatus } from '../../crdt/status-record.ts'
+import { signerOf, memberOf } from './cluster.ts'
+
+const mapOf = (name: string, incarnation = 1): StatusMap =>
+  new StatusMap({ signer: signerOf(name), incarnation })
+
+const report = (digest: string) => ({ digest, settled: true, waiting: [] })
+const instance = (state: string) => ({
+  slot: 'shop/web/0',
+  release: 'r1',
+  state,
+  pid: 1,
+  ports: { http: 80 },
+  since: 0,
+  restarts: 0,
+  reason: '',
+  cpusMilli: 0,
+  memoryBytes: 0,
+})
+
+const seal = (map: StatusMap): Uint8Array => {
+  const sealed = map.seal()
+  assert.ok(sealed)
+  return sealed
+}
+
+const pull = (to: StatusMap, from: StatusMap): void => {
+  for (const record of from.missingFrom(to.vector(), Infinity))
+    assert.notEqual(to.ingest(record).kind, 'invalid')
+}
+
+describe('status map', () => {
+  it('says the same elsewhere as at home', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('report', report('d1'))
+    ada.set('instance/shop/web/0@r1', instance('ready'))
+    ada.set(`alert/${memberOf('cem')}`, { incarnation: 2, silent: true })
+    assert.deepEqual(bob.ingest(seal(ada)), { kind: 'new', member: memberOf('ada') })
+    const said = bob.statuses().get(memberOf('ada'))
+    assert.deepEqual(said, ada.statuses().get(memberOf('ada')))
+    assert.equal(said?.instances.get('shop/web/0@r1')?.state, 'ready')
+    assert.deepEqual([...(said?.alerts.keys() ?? [])], [memberOf('cem')])
+    assert.equal(ada.digest(), bob.digest())
+  })
+
+  it('seals nothing when nothing changed', () => {
+    const ada = mapOf('ada')
+    assert.equal(ada.seal(), null)
+    assert.equal(ada.set('report', report('d1')), true)
+    assert.equal(ada.set('report', { waiting: [], settled: true, digest: 'd1' }), false)
+    seal(ada)
+    assert.equal(ada.set('report', report('d1')), false)
+    ada.set('passing', 1)
+    ada.set('passing', null)
+    assert.equal(ada.seal(), null)
+  })
+
+  it('applies a record behind a gap at once, and counts it as complete when the gap is filled', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('instance/a@1', instance('ready'))
+    const first = seal(ada)
+    ada.set('report', report('d2'))
+    const second = seal(ada)
+    assert.equal(bob.ingest(second).kind, 'gap')
+    assert.equal(bob.statuses().get(memberOf('ada'))?.report?.digest, 'd2')
+    assert.equal(bob.vector().get(memberOf('ada'))?.seq, 0)
+    assert.equal(bob.ingest(first).kind, 'new')
+    assert.deepEqual(bob.vector().get(memberOf('ada')), { incarnation: 1, seq: 2 })
+    assert.equal(bob.ingest(first).kind, 'known')
+  })
+
+  it('needs no record that was superseded', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    for (let round = 0; round < 10; round += 1) {
+      ada.set('report', report(`d${round}`))
+      const sealed = seal(ada)
+      if (round === 9) assert.equal(bob.ingest(sealed).kind, 'new')
+    }
+    assert.equal(ada.records().length, 1)
+    assert.equal(ada.digest(), bob.digest())
+  })
+
+  it('forgets deleted entries, and keeps records in proportion to what lives', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    for (let round = 0; round < 300; round += 1) {
+      ada.set(`instance/s${round}@r`, instance('ready'))
+      if (round >= 3) ada.set(`instance/s${round - 3}@r`, null)
+      bob.ingest(seal(ada))
+      for (const map of [ada, bob]) assert.ok(map.records().length <= 20)
+    }
+    assert.equal(bob.statuses().get(memberOf('ada'))?.instances.size, 3)
+    assert.equal(ada.digest(), bob.digest())
+  })
+
+  it('voids everything of a lower incarnation', () => {
+    const bob = mapOf('bob')
+    const before = mapOf('ada', 1)
+    before.set('instance/old@1', instance('ready'))
+    const old = seal(before)
+    bob.ingest(old)
+    const after = mapOf('ada', 2)
+    after.set('report', report('d'))
+    assert.equal(bob.ingest(seal(after)).kind, 'new')
+    assert.equal(bob.ingest(old).kind, 'known')
+    assert.equal(bob.statuses().get(memberOf('ada'))?.instances.size, 0)
+    assert.equal(bob.statuses().get(memberOf('ada'))?.incarnation, 2)
+  })
+
+  it('refutes with a higher incarnation and restates everything', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('report', report('d'))
+    bob.ingest(seal(ada))
+    ada.refute(4)
+    assert.equal(ada.incarnation, 5)
+    assert.equal(bob.ingest(seal(ada)).kind, 'new')
+    assert.equal(bob.statuses().get(memberOf('ada'))?.incarnation, 5)
+    assert.equal(bob.statuses().get(memberOf('ada'))?.report?.digest, 'd')
+    const bare = mapOf('cem')
+    bare.refute(1)
+    assert.ok(bare.pending)
+    assert.equal(bob.ingest(seal(bare)).kind, 'new')
+  })
+
+  it('rises above itself when others know a later life of it', () => {
+    const later = mapOf('ada', 7)
+    later.set('report', report('d'))
+    const ada = mapOf('ada', 1)
+    ada.ingest(seal(later))
+    assert.equal(ada.incarnation, 8)
+    assert.ok(ada.pending)
+    ada.heardOfSelf(3)
+    assert.equal(ada.incarnation, 8)
+  })
+
+  it('takes no record that its member did not sign as it is', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('report', report('d'))
+    const sealed = seal(ada)
+    for (let at = 0; at < sealed.length; at += 7) {
+      const forged = sealed.slice()
+      forged[at] = (forged[at] ?? 0) ^ 1
+      const { kind, reason } = bob.ingest(forged)
+      assert.equal(kind, 'invalid')
+      assert.match(reason ?? '', /\w/)
+    }
+    assert.equal(bob.ingest(new Uint8Array(0)).kind, 'invalid')
+  })
+
+  it('refuses keys, values and totals beyond the limits', () => {
+    const ada = mapOf('ada')
+    assert.throws(() => ada.set('k'.repeat(301), 1), /300 bytes/)
+    assert.throws(() => ada.set('k', 'x'.repeat(32 * 1024)), /32768 bytes/)
+    assert.throws(() => {
+      for (let index = 0; index < 40; index += 1) ada.set(`k${index}`, 'x'.repeat(30_000))
+    }, /must fit into one record/)
+    assert.ok(seal(ada).length < 2 ** 20)
+  })
+
+  it('leaves out what a newer version says', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('report', { ...report('d'), mood: 'good' })
+    ada.set('weather', 'rain')
+    ada.set('instance/a@1', instance('levitating'))
+    bob.ingest(seal(ada))
+    const said = bob.statuses().get(memberOf('ada'))
+    assert.deepEqual([said?.report, said?.instances.size], [null, 0])
+  })
+
+  it('keeps members only, and takes nothing of others', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('report', report('d'))
+    const sealed = seal(ada)
+    bob.ingest(sealed)
+    bob.retain(new Set([memberOf('bob')]))
+    assert.ok(!bob.statuses().has(memberOf('ada')))
+    assert.equal(bob.ingest(sealed).kind, 'known')
+    assert.ok(!bob.statuses().has(memberOf('ada')))
+  })
+
+  it('converges under loss, repetition and reordering (S1)', () => {
+    const steps = fc.array(
+      fc.record({ key: fc.nat(6), value: fc.option(fc.nat(3)), fate: fc.nat(4), restart: fc.nat(12) }),
+      { minLength: 1, maxLength: 60 },
+    )
+    fc.assert(
+      fc.property(steps, (todo) => {
+        const [ada, bob, cem] = [mapOf('ada'), mapOf('bob'), mapOf('cem')]
+        const late: Uint8Array[] = []
+        for (const { key, value, fate, restart } of todo) {
+          ada.set(`k${key}`, value)
+          if (restart === 0) ada.refute(0)
+          const sealed = ada.seal()
+          if (sealed === null) continue
+          if (fate < 2) bob.ingest(sealed)
+          if (fate === 2) late.push(sealed)
+          if (fate === 3) pull(cem, bob)
+        }
+        for (const record of late.toReversed()) {
+          bob.ingest(record)
+          bob.ingest(record)
+        }
+        pull(cem, ada)
+        pull(bob, cem)
+        for (const map of [bob, cem]) {
+          assert.equal(map.digest(), ada.digest())
+          // Nothing sealed, nothing known of her elsewhere.
+          const own = ada.vector().get(memberOf('ada'))
+          assert.deepEqual(map.vector().get(memberOf('ada')), own?.seq === 0 ? undefined : own)
+        }
+        assert.deepEqual(
+          bob.records().map((bytes) => openStatus(bytes)),
+          ada.records().map((bytes) => openStatus(bytes)),
+        )
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  it('opens only canonical records', () => {
+    const signer = signerOf('ada')
+    const record = { incarnation: 1, seq: 9, retained: [2, 5], entries: [{ key: 'a', value: '1' }] }
+    assert.deepEqual(openStatus(sealStatus(signer, record)), { ...record, member: signer.member })
+    assert.throws(() => openStatus(sealStatus(signer, { ...record, retained: [9] })), /not before it/)
+    assert.throws(
+      () => openStatus(sealStatus(signer, { ...record, entries: [...record.entries, ...record.entries] })),
+      /twice/,
+    )
+  })
+})
