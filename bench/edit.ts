@@ -78,5 +78,10 @@ const at = async (count: number, aimAll: string, aimReady: string): Promise<read
   }
 }
 
-const rows = [...(await at(10, '', '<= 400 p99')), ...(await at(30, '<= 60 p50, <= 200 p99', ''))]
+const sizes = process.argv.slice(2).map(Number)
+const wanted = sizes.length > 0 ? sizes : [10, 30]
+const rows: Row[] = []
+for (const count of wanted) {
+  rows.push(...(await at(count, count >= 30 ? '<= 60 p50, <= 200 p99' : '', count <= 10 ? '<= 400 p99' : '')))
+}
 print('edit', rows)

@@ -9,8 +9,11 @@ import { Client } from './client.ts'
 import { socketOf } from './default-data.ts'
 import { EXIT, Failure } from './exit.ts'
 
-/** The launcher beside this folder; it finds the right Node.js. */
-export const LAUNCHER = resolve(import.meta.dirname, '../bin/tutti')
+/** The project's own folder: the same from source (`cli/`) and from the bundle (`dist/`). */
+export const PROJECT = resolve(import.meta.dirname, '..')
+
+/** The launcher; it finds the right Node.js. */
+export const LAUNCHER = join(PROJECT, 'bin/tutti')
 
 // A peer loads in half a second; its socket is asked often, since people wait for it.
 const POLL_MS = 50

@@ -89,10 +89,13 @@ export const enrol = async (options: {
   }
 }
 
-/** The members that an origin names, each with its addresses: whom to trust and dial while the document is not here yet. */
-export const bootstrapOf = (origin: ClusterOrigin): readonly KnownPeer[] => {
+/**
+ * The members that an origin names, each with its addresses: whom to trust and dial while the document is not here yet.
+ * `also` are addresses from the command line of a member that comes back: the way in when all it knew are outdated.
+ */
+export const bootstrapOf = (origin: ClusterOrigin, also: readonly string[]): readonly KnownPeer[] => {
   const peers = new Map<MemberId, string[]>()
-  for (const address of origin.kind === 'joined' ? origin.addresses : []) {
+  for (const address of [...also, ...(origin.kind === 'joined' ? origin.addresses : [])]) {
     const member = memberOfAddress(address)
     if (member === null) continue
     const known = peers.get(member)

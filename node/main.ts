@@ -183,6 +183,7 @@ class Peer {
       data: this.#data,
       identity,
       origin,
+      dial: this.#options.join === null ? [] : ticketOf(this.#options.join).addresses,
       listen: this.#options.listen.length === 0 ? [LISTEN_DEFAULT] : this.#options.listen,
       labels: await this.#labels(),
       version,

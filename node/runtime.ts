@@ -24,6 +24,8 @@ export interface RuntimeOptions {
   readonly data: DataDirectory
   readonly identity: Identity
   readonly origin: ClusterOrigin
+  /** Addresses of members from the command line, beside those that are known. */
+  readonly dial: readonly string[]
   readonly listen: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly version: string
@@ -44,7 +46,7 @@ const SEED_BYTES = 32
 
 /** Builds and starts everything. @throws TuttiError `storage`, `busy` (a port is taken), `invalid`. */
 export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> => {
-  const { data, identity, origin, listen, labels, version, log } = options
+  const { data, identity, origin, dial, listen, labels, version, log } = options
   const random = seededRandom(randomBytes(SEED_BYTES).toString('hex'))
   const links = new ServiceLinks({ log, store: data })
   const built = createHands({
@@ -81,7 +83,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
       startedAt: systemClock.wall(),
     },
     hostOf: (addresses) => hostOfAddress(addresses[0] ?? '') ?? '127.0.0.1',
-    bootstrap: bootstrapOf(origin),
+    bootstrap: bootstrapOf(origin, dial),
     founding: origin.kind === 'founded' ? { nonce: origin.nonce, name: origin.name } : null,
     newActor: () => toHex(randomBytes(ACTOR_BYTES)) as ActorId,
     newSeed: () => new Uint8Array(randomBytes(SEED_BYTES)),

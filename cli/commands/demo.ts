@@ -2,7 +2,7 @@
 // removes everything; also when it fails half-way.
 
 import { existsSync } from 'node:fs'
-import { delimiter, join, resolve } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { formatDuration } from '../../lib/time.ts'
 import { compareStrings } from '../../lib/order.ts'
 import type { ChangeReply, InstancesReply } from '../../node/serve/api/contract.ts'
@@ -11,10 +11,10 @@ import { PEER_NAMES, Stage } from '../demo/stage.ts'
 import { EXIT, Failure } from '../exit.ts'
 import { followConvergence } from '../follow.ts'
 import { tell, type Context } from '../io.ts'
-import { LAUNCHER, type Launched } from '../launch.ts'
+import { LAUNCHER, PROJECT, type Launched } from '../launch.ts'
 import { counted, harmless, paintFor } from '../render.ts'
 
-const SHOP = resolve(import.meta.dirname, '../../examples/shop')
+const SHOP = join(PROJECT, 'examples/shop')
 // Ready takes a few seconds; a loaded machine gets patience.
 const READY_TIMEOUT_MS = 60_000
 

@@ -15,7 +15,7 @@ const DurationMs = Type.Integer({ minimum: 0, maximum: DURATION_MAX_MS })
 const Text = Type.String({ maxLength: LIMITS.valueBytesMax })
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
   Type.Union([schema, Type.Null()])
-const Choice = <const V extends readonly string[]>(...values: V) => Type.Enum(values)
+const Choice = <const V extends string[]>(...values: readonly [...V]) => Type.Enum<V>(values)
 
 /** Readiness probe. `http` is a path asked on the first named port, `tcp` connects to it, `command` must exit with 0. */
 export const Healthcheck = Type.Object(

@@ -71,6 +71,8 @@ export const InstanceStatus = Type.Object(
     /** Reservation it holds on its member. */
     cpusMilli: Count,
     memoryBytes: Count,
+    /** Its member's claim to the slot, 0 where it is left out: of two that serve it, the higher goes on (S8). */
+    claim: Type.Optional(Count),
   },
   strict,
 )

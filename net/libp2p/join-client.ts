@@ -33,7 +33,7 @@ export const requestJoin = async (request: JoinRequest): Promise<Uint8Array> => 
   await node.start()
   let failure = new TuttiError(
     'unreachable',
-    'the ticket names no address; ask a member for a new one with `tutti invite`',
+    "the ticket names no address; ask a member for a new one with 'tutti invite'",
   )
   try {
     for (const address of addresses) {
@@ -42,14 +42,15 @@ export const requestJoin = async (request: JoinRequest): Promise<Uint8Array> => 
         return await askToJoin(node, address, request)
       } catch (thrown) {
         const error = thrown instanceof TuttiError ? thrown : unreachableAt(address, thrown)
-        log.log('info', 'joining was not possible there', { address, reason: messageOf(thrown) })
+        // The caller says the last of these to the user, as one sentence.
+        log.log('debug', 'joining was not possible there', { address, reason: messageOf(thrown) })
         if (error instanceof Refusal) throw new TuttiError('refused', error.message)
         // That a member does not know the ticket says more than that another did not answer.
         if (failure.code !== 'refused') failure = error
       }
     }
     if (signal.aborted)
-      throw new TuttiError('timeout', 'no member answered in time; try again with `tutti join`')
+      throw new TuttiError('timeout', "no member answered in time; try again with 'tutti join'")
     throw failure
   } finally {
     await node.stop()
@@ -103,7 +104,7 @@ const converse = async (
     // The handshake went through and the other side hung up: its gater does not know the key.
     throw new TuttiError(
       'refused',
-      `the peer at ${address} does not know this ticket: it is forged, was made for another cluster, or has been used up long ago; ask a member for a new one with \`tutti invite\``,
+      `the peer at ${address} does not know this ticket: it is forged, was made for another cluster, or has been used up long ago; ask a member for a new one with 'tutti invite'`,
       { cause: thrown },
     )
   }

@@ -42,6 +42,7 @@ export class Reporter {
         reason: report.reason,
         cpusMilli: here?.cpusMilli ?? 0,
         memoryBytes: here?.memoryBytes ?? 0,
+        ...(report.claim === undefined ? {} : { claim: report.claim }),
       })
     }
     // Readiness and its loss leave at once (others wait for them); a growing restart count may wait a second.
@@ -52,7 +53,9 @@ export class Reporter {
       this.#options.say(`instance/${id}`, null)
     }
     for (const [id, status] of next) {
-      urgent ||= this.#said.get(id)?.state !== status.state
+      // A claim is waited for as a readiness is: another member goes on serving until it hears of it.
+      const before = this.#said.get(id)
+      urgent ||= before?.state !== status.state || before.claim !== status.claim
       this.#options.say(`instance/${id}`, status)
     }
     this.#said = next

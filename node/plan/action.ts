@@ -4,6 +4,7 @@
 import type { InstanceId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
 
+/** Starts an instance; one of that id that runs and drains serves again instead. */
 export interface StartAction {
   readonly kind: 'start'
   readonly instance: InstanceId

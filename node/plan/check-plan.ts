@@ -5,6 +5,7 @@
 import type { ServiceId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Action, StartAction } from './action.ts'
+import { compareClaims, saidClaims } from './claims.ts'
 import { isPresent } from './eligibility.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
@@ -41,7 +42,8 @@ const checkStart = (
   instance: LocalInstance | undefined,
 ): string | null => {
   const service = services.get(action.service)
-  if (instance !== undefined) return `start of ${action.instance}, which exists already (S6)`
+  const revives = instance?.phase === 'running' && instance.draining
+  if (instance !== undefined && !revives) return `start of ${action.instance}, which exists already (S6)`
   if (service === undefined || service.stopped)
     return `start of ${action.instance}, whose service is not wanted`
   if (service.release !== action.release) return `start of ${action.instance} at a release nobody wants`
@@ -55,8 +57,10 @@ const checkStart = (
 
 const runsElsewhereHere = (input: PlanInput, action: StartAction): boolean =>
   input.local.some(
-    ({ slot, phase }) =>
-      slot === action.slot && (phase === 'running' || phase === 'stopping' || phase === 'preparing'),
+    ({ id, slot, phase }) =>
+      id !== action.instance &&
+      slot === action.slot &&
+      (phase === 'running' || phase === 'stopping' || phase === 'preparing'),
   )
 
 const checkEnding = (
@@ -100,10 +104,12 @@ const readyElsewhere = (input: PlanInput, instance: LocalInstance): boolean => {
       healthOf(other, input.nowMs).state === 'ready',
   )
   if (here) return true
+  const own = { member: input.self, claim: saidClaims(input).get(instance.slot) ?? 0 }
   return input.membership.members.some(({ id, state }) => {
     if (id === input.self || !isPresent(state)) return false
-    for (const status of input.statuses.get(id)?.instances.values() ?? []) {
-      if (status.slot === instance.slot && (status.state === 'ready' || status.state === 'stopped'))
+    for (const { slot, state, claim = 0 } of input.statuses.get(id)?.instances.values() ?? []) {
+      if (slot !== instance.slot) continue
+      if (state === 'stopped' || (state === 'ready' && compareClaims({ member: id, claim }, own) > 0))
         return true
     }
     return false
@@ -119,13 +125,15 @@ const checkRoom = (input: PlanInput, plan: Plan): readonly string[] => {
   const forgotten = new Set<string>(
     plan.actions.flatMap((action) => (action.kind === 'forget' ? [action.instance] : [])),
   )
-  const counted = [...input.local.filter(({ id }) => !forgotten.has(id)), ...starts]
+  const present = new Set<string>(input.local.map(({ id }) => id))
+  const begun = starts.filter(({ instance }) => !present.has(instance))
+  const counted = [...input.local.filter(({ id }) => !forgotten.has(id)), ...begun]
   const cpusMilli = counted.reduce((sum, one) => sum + one.cpusMilli, 0)
   const memoryBytes = counted.reduce((sum, one) => sum + one.memoryBytes, 0)
   const violations: string[] = []
-  if (starts.some((start) => start.cpusMilli > 0) && cpusMilli > facts.cpusMilli)
+  if (begun.some((start) => start.cpusMilli > 0) && cpusMilli > facts.cpusMilli)
     violations.push(`reservations of ${cpusMilli} thousandths of a cpu exceed ${facts.cpusMilli} (S7)`)
-  if (starts.some((start) => start.memoryBytes > 0) && memoryBytes > facts.memoryBytes)
+  if (begun.some((start) => start.memoryBytes > 0) && memoryBytes > facts.memoryBytes)
     violations.push(`reservations of ${memoryBytes} bytes exceed ${facts.memoryBytes} (S7)`)
   return violations
 }

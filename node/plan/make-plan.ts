@@ -2,8 +2,9 @@
 // input alone; the memo only saves work. With nothing to do it returns no actions and no wake-up (L2, L4).
 
 import type { ServiceView } from '../../crdt/schema/view.ts'
-import type { MemberId, ServiceId, SlotId } from '../../lib/ids.ts'
+import { instanceIdOf, type InstanceId, type MemberId, type ServiceId, type SlotId } from '../../lib/ids.ts'
 import { formatDuration } from '../../lib/time.ts'
+import { Claims } from './claims.ts'
 import { nextStandingChangeMs } from './eligibility.ts'
 import { Waves } from './gates.ts'
 import { thresholdsOf } from './health.ts'
@@ -28,10 +29,10 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
   const services = new Map(input.view.services.map((service) => [service.id, service]))
   const sightings = new Sightings(input)
   const waves = new Waves(input, placements, sightings)
-  const result = reconcile({ input, placements, services, sightings, waves })
+  const claims = new Claims(input, sightings)
+  const result = reconcile({ input, placements, services, sightings, claims, waves })
   const overdue = new Overdue(input)
-  for (const unready of result.unready)
-    overdue.own(unready, services.get(serviceOf(unready.slot, placements)))
+  for (const unready of result.unready) overdue.own(unready)
   overdue.unattended(placements, services)
   const wakes = [...result.wakes, ...overdue.wakes]
   const standing = nextStandingChangeMs(input)
@@ -67,9 +68,6 @@ const idle = (reason: string): Plan => ({
   wakeAtMs: null,
 })
 
-const serviceOf = (slot: SlotId, placements: ReadonlyMap<SlotId, SlotPlacement>): ServiceView['id'] =>
-  (placements.get(slot)?.service ?? '') as ServiceView['id']
-
 /** How long a slot of a service may take from its start to ready. */
 export const readyDeadlineMs = (service: ServiceView): number => {
   const { retries, startPeriodMs } = thresholdsOf(service.definition)
@@ -82,7 +80,7 @@ class Overdue {
   readonly found: Unfulfilled[] = []
   readonly waiting: string[] = []
   readonly wakes: number[] = []
-  readonly sinceMs = new Map<SlotId, number>()
+  readonly sinceMs = new Map<InstanceId, number>()
   readonly #input: PlanInput
   readonly #slots = new Set<SlotId>()
 
@@ -90,9 +88,8 @@ class Overdue {
     this.#input = input
   }
 
-  own({ slot, reason, hopeless, startedAtMs }: Unready, service: ServiceView | undefined): void {
-    const deadlineMs = service === undefined ? UNREADY_MS : readyDeadlineMs(service)
-    this.#note(slot, reason, hopeless ? 0 : deadlineMs, startedAtMs)
+  own({ slot, service, reason, hopeless }: Unready): void {
+    this.#note(slot, service, reason, hopeless ? 0 : readyDeadlineMs(service))
   }
 
   /** Slots that nobody can hold, or whose member is not here, are reported by one peer: their service's steward. */
@@ -104,25 +101,26 @@ class Overdue {
     const here = new Set(present)
     const stewards = new Map<string, string | null>()
     for (const placement of placements.values()) {
-      const { slot, service, member } = placement
-      if (member !== null && here.has(member)) continue
-      const steward = stewards.get(service) ?? stewardAmong(service, present)
-      stewards.set(service, steward)
+      const { slot, service: id, member } = placement
+      const service = services.get(id)
+      if (service === undefined || (member !== null && here.has(member))) continue
+      const steward = stewards.get(id) ?? stewardAmong(id, present)
+      stewards.set(id, steward)
       if (steward !== this.#input.self) continue
-      const reason = member === null ? placement.reason : this.#absence(member, services.get(service))
+      const reason = member === null ? placement.reason : this.#absence(member, service)
       this.waiting.push(`${slot}: ${reason}`)
-      this.#note(slot, reason, UNREADY_MS, null)
+      this.#note(slot, service, reason, UNREADY_MS)
     }
   }
 
   /** In words that do not change while it lasts: a countdown would be a new status every second. */
-  #absence(member: MemberId, service: ServiceView | undefined): string {
+  #absence(member: MemberId, service: ServiceView): string {
     const name = this.#input.view.members.find(({ id }) => id === member)?.name ?? member
-    if (service?.onPartition === 'stay') {
+    if (service.onPartition === 'stay') {
       return `${name} is dead and on_partition is stay; bring it back, or remove it with tutti peers rm ${name}`
     }
     if (this.#input.membership.brakedUntilMs !== null) return `${name} is dead, and the brake holds`
-    return `${name} is dead; moves elsewhere when reschedule_after of ${formatDuration(service?.rescheduleAfterMs ?? 0)} is over`
+    return `${name} is dead; moves elsewhere when reschedule_after of ${formatDuration(service.rescheduleAfterMs)} is over`
   }
 
   /** A slot that is overdue and has nothing running says so in its own report. */
@@ -132,11 +130,12 @@ class Overdue {
       : report
   }
 
-  #note(slot: SlotId, reason: string, deadlineMs: number, startedAtMs: number | null): void {
+  #note(slot: SlotId, service: ServiceView, reason: string, deadlineMs: number): void {
     const { nowMs, unreadySinceMs } = this.#input
-    const sinceMs = unreadySinceMs?.get(slot) ?? (unreadySinceMs === undefined ? startedAtMs : nowMs)
-    this.sinceMs.set(slot, sinceMs ?? nowMs)
-    if (sinceMs === null || nowMs - sinceMs >= deadlineMs) {
+    const wanted = instanceIdOf(slot, service.release)
+    const sinceMs = unreadySinceMs?.get(wanted) ?? nowMs
+    this.sinceMs.set(wanted, sinceMs)
+    if (nowMs - sinceMs >= deadlineMs) {
       this.found.push({ slot, reason })
       this.#slots.add(slot)
     } else this.wakes.push(sinceMs + deadlineMs)

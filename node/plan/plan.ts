@@ -19,9 +19,9 @@ export interface PlanInput {
   readonly nowMs: number
   /**
    * The last plan's `unreadySinceMs`, handed back, so that a pass can tell how long a slot has not been as desired.
-   * Where it is left out, a slot that waits to start counts as overdue at once.
+   * What is not in it counts from this pass on.
    */
-  readonly unreadySinceMs?: ReadonlyMap<SlotId, number>
+  readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
 }
 
 /** Where one slot is placed, and why not elsewhere. */
@@ -40,6 +40,8 @@ export interface InstanceReport {
   readonly state: InstanceState
   readonly restarts: number
   readonly reason: string
+  /** This peer's claim to the slot; left out: 0. To be said as it is: the next plan finds it in the own status. */
+  readonly claim?: number
 }
 
 /** Desired differs from actual beyond the deadline. */
@@ -57,6 +59,9 @@ export interface Plan {
   readonly waiting: readonly string[]
   /** When a pass is due although nothing happens (a backoff ends, a hold ends). Monotonic milliseconds; null: never. */
   readonly wakeAtMs: number | null
-  /** Slots this peer answers for that are not as desired, and since when: pass it to the next plan. */
-  readonly unreadySinceMs?: ReadonlyMap<SlotId, number>
+  /**
+   * Slots this peer answers for that are not as desired, at the release that is wanted, and since when: pass it to the
+   * next plan. A new release is given time anew.
+   */
+  readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
 }

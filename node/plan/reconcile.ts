@@ -3,6 +3,7 @@
 // or a crash in between costs a pass and nothing else. Deliberately absent: who owns what (placement) and execution.
 
 import { instanceIdOf, type InstanceId, type SlotId } from '../../lib/ids.ts'
+import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Action } from './action.ts'
 import { capacityOf, roomGate, roomTaken } from './gates.ts'
 import { healthOf } from './health.ts'
@@ -20,6 +21,7 @@ export const DRAIN_MS = 1000
 /** A slot placed here that is not as desired. */
 export interface Unready {
   readonly slot: SlotId
+  readonly service: ServiceView
   readonly reason: string
   /** It is past waiting for: a crash loop, or a failure that nobody will retry. */
   readonly hopeless: boolean
@@ -70,9 +72,15 @@ const report = (
   state: InstanceReport['state'],
   reason: string,
 ): void => {
-  const restarts = Math.max(instance.runs - 1, 0)
-  turn.reports.push({ instance: instance.id, slot: instance.slot, state, restarts, reason })
+  const { id, slot, runs } = instance
+  const { input, claims, placements } = turn.scene
+  const claim = placements.get(slot)?.member === input.self ? claims.owned(slot) : claims.held(slot)
+  const restarts = Math.max(runs - 1, 0)
+  turn.reports.push({ instance: id, slot, state, restarts, reason, ...claimed(claim) })
 }
+
+/** Most slots never have a rival; their entries stay as short as they were. */
+const claimed = (claim: number): Pick<InstanceReport, 'claim'> => (claim === 0 ? {} : { claim })
 
 const wait = (turn: Turn, subject: string, reason: string): void => {
   turn.waiting.push(`${subject}: ${reason}`)
@@ -128,7 +136,12 @@ const keepEnded = (turn: Turn, { instance, service, as }: Kept): void => {
     report(turn, instance, 'stopped', verdict.reason)
     return
   }
-  const unready = { slot, reason: verdict.reason, startedAtMs: instance.exit?.atMs ?? instance.startedAtMs }
+  const unready = {
+    slot,
+    service,
+    reason: verdict.reason,
+    startedAtMs: instance.exit?.atMs ?? instance.startedAtMs,
+  }
   if (verdict.kind === 'given-up') {
     report(turn, instance, 'crashed', verdict.reason)
     if (as === 'wanted') turn.unready.push({ ...unready, hopeless: true })
@@ -156,6 +169,7 @@ const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
   if (as === 'wanted') {
     turn.unready.push({
       slot,
+      service,
       reason: reason || health.state,
       hopeless: loop,
       startedAtMs: instance.startedAtMs,
@@ -173,19 +187,22 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
   const taken = roomTaken(turn.scene.input.local, gone)
   const known = new Set(turn.scene.input.local.map((instance) => instance.id))
   for (const start of starts) {
-    const { slot, service, replaces } = start
+    const { slot, service, replaces, revives } = start
     const instance = instanceIdOf(slot, service.release)
-    const gate = start.gate ?? roomGate(service, taken, capacity, replaces)
+    const gate = start.gate ?? (revives === null ? roomGate(service, taken, capacity, replaces) : null)
     if (gate !== null) {
       wait(turn, slot, gate)
-      if (!start.queued) turn.unready.push({ slot, reason: gate, hopeless: false, startedAtMs: null })
+      if (!start.queued)
+        turn.unready.push({ slot, service, reason: gate, hopeless: false, startedAtMs: null })
       // An instance of that id that still ends here is reported by its own facts.
       if (!known.has(instance))
         turn.reports.push({ instance, slot, state: 'pending', restarts: 0, reason: gate })
       continue
     }
-    taken.cpusMilli += service.reservedCpusMilli
-    taken.memoryBytes += service.reservedMemoryBytes
+    if (revives === null) {
+      taken.cpusMilli += service.reservedCpusMilli
+      taken.memoryBytes += service.reservedMemoryBytes
+    }
     turn.actions.push({
       kind: 'start',
       instance,
@@ -198,7 +215,17 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
       reason: start.reason,
     })
     wait(turn, slot, `starts: ${start.reason}`)
-    turn.unready.push({ slot, reason: 'is about to start', hopeless: false, startedAtMs: turn.nowMs })
-    turn.reports.push({ instance, slot, state: 'starting', restarts: 0, reason: start.reason })
+    turn.unready.push({
+      slot,
+      service,
+      reason: 'is about to start',
+      hopeless: false,
+      startedAtMs: turn.nowMs,
+    })
+    // Until the hands have done it, it is what it was; readiness is never said in advance.
+    const state = revives === null ? 'starting' : healthOf(revives, turn.nowMs).state
+    const restarts = Math.max((revives?.runs ?? 1) - 1, 0)
+    const claim = turn.scene.claims.begun(slot)
+    turn.reports.push({ instance, slot, state, restarts, reason: start.reason, ...claimed(claim) })
   }
 }

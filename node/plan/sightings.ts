@@ -7,6 +7,7 @@ import type { InstanceState, InstanceStatus } from '../../crdt/schema/status.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { MemberLiveness } from '../../net/membership.ts'
 import { sortedBy } from '../../lib/order.ts'
+import type { Claim } from './claims.ts'
 import { isMerelyWanted, isPresent, keepsUntilMs } from './eligibility.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
@@ -68,19 +69,16 @@ export class Sightings {
     return this.#input.statuses.get(member)?.instances.get(id)?.state
   }
 
-  /**
-   * True when a member has last planned for the same view as this peer. Only then does its word count against an
-   * instance of ours: two members with different views could each end theirs in favour of the other (S8).
-   */
+  /** True when a member has last planned for the same view as this peer. It may have another one by now. */
   agrees(member: MemberId): boolean {
     const report = this.#input.statuses.get(member)?.report ?? null
     return report === null || report.digest === this.#input.view.digest
   }
 
-  /** Present members other than this one that agree and have the slot ready, at any release, in order of their ids. */
-  servers(slot: SlotId): readonly MemberId[] {
+  /** Present members other than this one that have the slot ready, at any release, in order of their ids. */
+  servers(slot: SlotId): readonly Claim[] {
     return (this.#slots().get(slot) ?? []).flatMap(({ member, status }) =>
-      status.state === 'ready' && this.isPresent(member) && this.agrees(member) ? [member] : [],
+      status.state === 'ready' && this.isPresent(member) ? [{ member, claim: status.claim ?? 0 }] : [],
     )
   }
 

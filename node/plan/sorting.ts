@@ -5,6 +5,7 @@
 import { compareStrings } from '../../lib/order.ts'
 import type { InstanceId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
+import type { Claims } from './claims.ts'
 import { dependencyGate, type Waves } from './gates.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
@@ -41,6 +42,8 @@ export interface Start {
   readonly queued: boolean
   /** An older release of it runs here meanwhile. */
   readonly replaces: boolean
+  /** Its former run, which drains and is taken back: it needs no room and no dependency. Null: it starts anew. */
+  readonly revives: LocalInstance | null
 }
 
 export interface Buckets {
@@ -55,6 +58,7 @@ export interface Scene {
   readonly placements: ReadonlyMap<SlotId, SlotPlacement>
   readonly services: ReadonlyMap<ServiceId, ServiceView>
   readonly sightings: Sightings
+  readonly claims: Claims
   readonly waves: Waves
 }
 
@@ -118,8 +122,8 @@ const sortOwn = (
   }
   const start = startOf(scene, service, placement, wanted, others)
   buckets.starts.push(start)
-  // Draining cannot be taken back: what drains ends, and the slot starts anew while others serve.
-  if (wanted !== undefined)
+  // What has ended, or is being stopped, goes first, and the slot starts anew while others serve.
+  if (wanted !== undefined && start.revives === null)
     buckets.dropped.push({ instance: wanted, reason: 'it was draining when it was wanted again' })
   if (service.update.order === 'stop-first' && !start.queued && !start.dependent) {
     for (const instance of others)
@@ -147,15 +151,19 @@ const startOf = (
   const holders = scene.sightings.holders(slot, service)
   const changes = others.length > 0 || holders.some(({ status }) => status.release !== service.release)
   const wave = changes ? scene.waves.gate(service, slot) : null
-  const dependency = dependencyGate(service, scene.services, scene.sightings)
-  const gate = wave ?? dependency ?? overlapGate(scene, service, wanted, others, holders)
+  const revives = revivable(service, wanted, wave, others, holders)
+  const dependency = revives === null ? dependencyGate(service, scene.services, scene.sightings) : null
+  const gate =
+    wave ?? dependency ?? (revives === null ? overlapGate(scene, service, wanted, others, holders) : null)
   const from = holders[0]
   const reason =
-    others.length > 0
-      ? 'the release has changed'
-      : from === undefined
-        ? `placed here: ${placement.reason}`
-        : `moves here from ${scene.sightings.nameOf(from.member)}: ${placement.reason}`
+    revives !== null
+      ? 'it is wanted again'
+      : others.length > 0
+        ? 'the release has changed'
+        : from === undefined
+          ? `placed here: ${placement.reason}`
+          : `moves here from ${scene.sightings.nameOf(from.member)}: ${placement.reason}`
   return {
     slot,
     service,
@@ -164,7 +172,23 @@ const startOf = (
     queued: wave !== null,
     dependent: dependency !== null,
     replaces: others.length > 0,
+    revives,
   }
+}
+
+/**
+ * The run that drains here and can serve again at once: taking a drain back is cheaper and faster than a start. Not
+ * before its turn in a rollout, which would be surge, and for stop-first not beside another run of the slot.
+ */
+const revivable = (
+  service: ServiceView,
+  wanted: LocalInstance | undefined,
+  wave: string | null,
+  others: readonly LocalInstance[],
+  holders: readonly unknown[],
+): LocalInstance | null => {
+  if (wanted === undefined || wanted.phase !== 'running' || wave !== null) return null
+  return service.update.order === 'start-first' || others.length + holders.length === 0 ? wanted : null
 }
 
 /** What must be gone first: an instance of the same id, and for stop-first every other run of the slot. */
@@ -193,6 +217,13 @@ const sortMoved = (
 ): void => {
   const { input, sightings } = scene
   const owner = placement.member
+  // Whoever serves it with a higher claim: its owner, or, until that is ready, one of several former owners.
+  const superior = scene.claims.superior(placement.slot)
+  if (superior !== null) {
+    const reason = `${sightings.nameOf(superior)} has it ready`
+    for (const instance of instances) buckets.dropped.push({ instance, reason })
+    return
+  }
   if (owner === null || !sightings.isPresent(owner)) {
     const why = owner === null ? placement.reason : `${sightings.nameOf(owner)}, which owns it, is not there`
     keepBest(service, instances, 'moving', `keeps serving: ${why}`, input.nowMs, buckets)
@@ -200,14 +231,9 @@ const sortMoved = (
   }
   const name = sightings.nameOf(owner)
   const state = sightings.stateOf(owner, placement.slot, service.release)
-  const servers = sightings.servers(placement.slot)
-  // The owner serves, maybe at an older release that it keeps until the new one is ready; or, of several former owners
-  // that still serve, the one with the lowest id goes on alone.
-  const server = servers.includes(owner) ? owner : servers[0]
-  const done = state === 'stopped' && sightings.agrees(owner)
-  if (done || (server !== undefined && (server === owner || compareStrings(server, input.self) < 0))) {
-    const reason = `${done ? name : sightings.nameOf(server ?? owner)} has it ready`
-    for (const instance of instances) buckets.dropped.push({ instance, reason })
+  if (state === 'stopped' && sightings.agrees(owner)) {
+    for (const instance of instances)
+      buckets.dropped.push({ instance, reason: `${name} has run it to its end` })
     return
   }
   if (service.update.order === 'stop-first') {

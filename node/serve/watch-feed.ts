@@ -7,12 +7,14 @@ export interface WatchFeedOptions {
   readonly compute: () => WatchReply
   /** Calls after anything changed; returns the unsubscriber. AgentPort.onChange. */
   readonly onChange: (listener: () => void) => () => void
-  /** At most one computation in this time. @default 50 ms */
+  /** At most one computation in this time; a change after a quiet while is computed at once. @default by its cost */
   readonly intervalMs?: number
 }
 
-/** Twenty pictures a second look live; at 200 members one costs some milliseconds. */
-const INTERVAL_MS = 50
+/** A hundred pictures a second at most: what follows a deploy is timed by scripts as well as seen by people. */
+const INTERVAL_MIN_MS = 10
+/** Watching may cost a tenth of a core: the interval is so many times what the last computation took. */
+const COST_FACTOR = 10
 
 interface Current {
   readonly reply: WatchReply
@@ -25,6 +27,8 @@ export class WatchFeed {
   #current: Current | null = null
   #stopListening: (() => void) | null = null
   #timer: NodeJS.Timeout | null = null
+  #renewedMs = Number.NEGATIVE_INFINITY
+  #costMs = 0
 
   constructor(options: WatchFeedOptions) {
     this.#options = options
@@ -64,19 +68,31 @@ export class WatchFeed {
   }
 
   #compute(): Current {
+    const fromMs = performance.now()
     const reply = this.#options.compute()
-    return { reply, text: JSON.stringify(reply) }
+    const current = { reply, text: JSON.stringify(reply) }
+    this.#costMs = performance.now() - fromMs
+    return current
+  }
+
+  #intervalMs(): number {
+    return this.#options.intervalMs ?? Math.max(INTERVAL_MIN_MS, COST_FACTOR * this.#costMs)
   }
 
   #enter(watcher: () => void): void {
     this.#watchers.add(watcher)
     this.#stopListening ??= this.#options.onChange(() => {
-      this.#timer ??= setTimeout(() => {
-        this.#timer = null
-        this.#current = null
-        for (const wake of this.#watchers) wake()
-      }, this.#options.intervalMs ?? INTERVAL_MS)
+      const restMs = this.#renewedMs + this.#intervalMs() - performance.now()
+      if (restMs <= 0 && this.#timer === null) this.#renew()
+      else this.#timer ??= setTimeout(() => this.#renew(), restMs)
     })
+  }
+
+  #renew(): void {
+    this.#timer = null
+    this.#renewedMs = performance.now()
+    this.#current = null
+    for (const wake of this.#watchers) wake()
   }
 
   #leave(watcher: () => void): void {

@@ -124,7 +124,9 @@ const sendError = (
     route: request.routeOptions.url,
     error: thrown,
   }
-  if (status >= 500) context.log.log(error.code === 'internal' ? 'error' : 'warn', 'request failed', fields)
+  // Not ready is what a probe asks about while a peer starts, many times a second: an answer, no trouble.
+  const level = error.code === 'internal' ? 'error' : error.code === 'not-ready' ? 'debug' : 'warn'
+  if (status >= 500) context.log.log(level, 'request failed', fields)
   if (status === 401) void reply.header('www-authenticate', 'Bearer realm="tutti"')
   if (error.code === 'busy') void reply.header('retry-after', '1')
   void reply

@@ -9,6 +9,7 @@ import {
   slotIdOf,
   type ClusterId,
   type Digest,
+  type InstanceId,
   type MemberId,
   type ReleaseId,
   type SlotId,
@@ -103,6 +104,7 @@ export interface StatusOptions {
   readonly release?: ReleaseId
   readonly restarts?: number
   readonly pid?: number | null
+  readonly claim?: number
 }
 
 /** Entries of a member's status for slots of a service. */
@@ -128,6 +130,7 @@ export const holding = (
         reason: '',
         cpusMilli: of.reservedCpusMilli,
         memoryBytes: of.reservedMemoryBytes,
+        ...(options.claim === undefined ? {} : { claim: options.claim }),
       },
     ]
   })
@@ -141,7 +144,7 @@ export interface FleetOptions {
   readonly local?: readonly LocalInstance[]
   readonly nowMs?: number
   readonly brakedUntilMs?: number | null
-  readonly unreadySinceMs?: ReadonlyMap<SlotId, number>
+  readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
   /** The digest that a member's report names, by member name; members that are left out have no report. */
   readonly digests?: Readonly<Record<string, string>>
 }

@@ -3,7 +3,7 @@
 // holds at each instant. No network, no processes: those belong to simulations/.
 
 import assert from 'node:assert/strict'
-import { instanceIdOf, type MemberId, type ServiceId } from '../../../lib/ids.ts'
+import { instanceIdOf, type MemberId, type ServiceId, type SlotId } from '../../../lib/ids.ts'
 import type { InstanceStatus } from '../../../crdt/schema/status.ts'
 import type { ServiceView } from '../../../crdt/schema/view.ts'
 import type { Action } from '../../../node/plan/action.ts'
@@ -20,14 +20,19 @@ const TURN_MS = 250
 /** From spawn to the first good probe. */
 const START_MS = 750
 
+/** What a member says of itself at the end of a turn. */
+export interface Word {
+  readonly published: [string, InstanceStatus][]
+  /** The view it was given for. */
+  readonly digest: string
+}
+
 interface Peer {
   local: LocalInstance[]
   memo: PlacementMemo
   plan: Plan | null
-  /** What the others see: the last turn's word. */
-  published: [string, InstanceStatus][]
-  /** The view that word was given for. */
-  digest: string
+  /** What the others see: the last turn's. */
+  word: Word
 }
 
 export class Stage {
@@ -37,6 +42,8 @@ export class Stage {
   late = new Map<string, readonly ServiceView[]>()
   /** Members as a member still sees them. */
   lateMembers = new Map<string, Record<string, MemberOptions>>()
+  /** Words of others as a member still has them, when statuses reach it late. */
+  lateWords = new Map<string, ReadonlyMap<string, Word>>()
   nowMs = 100_000
   actions = 0
   /** Called after each turn with the ready instances of each service over the members that run. */
@@ -52,14 +59,19 @@ export class Stage {
 
   input(name: string): PlanInput {
     const peer = this.#peer(name)
+    // Nobody is late in hearing itself.
+    const words = Object.entries({
+      ...Object.fromEntries(this.lateWords.get(name) ?? this.words()),
+      [name]: peer.word,
+    })
     return fleet({
       self: name,
       members: this.lateMembers.get(name) ?? this.members,
       services: this.late.get(name) ?? this.services,
       local: peer.local,
       nowMs: this.nowMs,
-      holds: Object.fromEntries([...this.#peers].map(([other, { published }]) => [other, published])),
-      digests: Object.fromEntries([...this.#peers].map(([other, { digest }]) => [other, digest])),
+      holds: Object.fromEntries(words.map(([other, { published }]) => [other, published])),
+      digests: Object.fromEntries(words.map(([other, { digest }]) => [other, digest])),
       unreadySinceMs: peer.plan?.unreadySinceMs ?? new Map(),
     })
   }
@@ -74,7 +86,7 @@ export class Stage {
 
   /** One turn of every member that runs; the dead keep their last word. */
   turn(): void {
-    const words = new Map<string, Pick<Peer, 'published' | 'digest'>>()
+    const words = new Map<string, Word>()
     for (const [name, options] of Object.entries(this.members)) {
       if ((options.state ?? 'alive') !== 'alive') continue
       const peer = this.#peer(name)
@@ -87,7 +99,7 @@ export class Stage {
       this.actions += plan.actions.length
       words.set(name, { published: wordOf(plan, peer.local), digest: input.view.digest })
     }
-    for (const [name, word] of words) Object.assign(this.#peer(name), word)
+    for (const [name, word] of words) this.#peer(name).word = word
     this.watch(this.ready())
     this.nowMs += TURN_MS
   }
@@ -105,6 +117,23 @@ export class Stage {
         .flatMap((peer) => peer.plan?.waiting ?? [])
         .join(' | ')}`,
     )
+  }
+
+  /** What everybody has said last. */
+  words(): ReadonlyMap<string, Word> {
+    return new Map([...this.#peers].map(([name, { word }]) => [name, word]))
+  }
+
+  /** Ready instances of each slot, on members that nobody reaches too: what runs there serves on. */
+  readyBySlot(): ReadonlyMap<SlotId, number> {
+    const ready = new Map<SlotId, number>()
+    for (const { local } of this.#peers.values()) {
+      for (const instance of local) {
+        if (healthOf(instance, this.nowMs).state === 'ready')
+          ready.set(instance.slot, (ready.get(instance.slot) ?? 0) + 1)
+      }
+    }
+    return ready
   }
 
   ready(): ReadonlyMap<ServiceId, number> {
@@ -136,7 +165,8 @@ export class Stage {
   #peer(name: string): Peer {
     let peer = this.#peers.get(name)
     if (peer === undefined) {
-      peer = { local: [], memo: new PlacementMemo(), plan: null, published: [], digest: '' }
+      const word = { published: [], digest: '' }
+      peer = { local: [], memo: new PlacementMemo(), plan: null, word }
       this.#peers.set(name, peer)
     }
     return peer
@@ -164,6 +194,10 @@ export class Stage {
     }
     switch (action.kind) {
       case 'start':
+        if (peer.local.some((one) => one.id === action.instance)) {
+          change({ draining: false, drainingSinceMs: null })
+          break
+        }
         peer.local.push({
           id: instanceIdOf(action.slot, action.release),
           slot: action.slot,
@@ -217,6 +251,7 @@ const wordOf = (plan: Plan, local: readonly LocalInstance[]): [string, InstanceS
         reason: report.reason,
         cpusMilli: instance?.cpusMilli ?? 0,
         memoryBytes: instance?.memoryBytes ?? 0,
+        ...(report.claim === undefined ? {} : { claim: report.claim }),
       },
     ]
   })

@@ -94,7 +94,7 @@ const stories: Readonly<Record<string, readonly (readonly [string, FleetOptions]
     ['the slot is the other’s now, which has not begun', { ...pair, self: there, local: [instance(web, 0)] }],
     [
       'the other has it ready',
-      { ...pair, self: there, local: [instance(web, 0)], holds: { [here]: holding(web, [0]) } },
+      { ...pair, self: there, local: [instance(web, 0)], holds: { [here]: holding(web, [0], { claim: 1 }) } },
     ],
     [
       'the other is dead, for less than the reschedule delay',
@@ -187,7 +187,7 @@ const stories: Readonly<Record<string, readonly (readonly [string, FleetOptions]
           service('shop/web', { dependsOn: { db: 'healthy' } }),
           service('shop/db', { stopped: true }),
         ],
-        unreadySinceMs: new Map([[instance(web, 0).slot, 80_000]]),
+        unreadySinceMs: new Map([[instance(web, 0).id, 80_000]]),
       },
     ],
     [
