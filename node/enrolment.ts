@@ -10,9 +10,10 @@ import type { Log } from '../lib/log.ts'
 import type { Signer } from '../lib/signature.ts'
 import { nameLike } from '../net/admission.ts'
 import { decodeJoinAnswer, encodeJoinRequest, signJoin } from '../net/join-wire.ts'
-import { memberOfAddress, requestJoin } from '../net/libp2p/transport.ts'
+import { memberOfAddress, requestJoin, type JoinRequest } from '../net/libp2p/transport.ts'
 import { checkTicketExpiry, inviteIdOf, parseTicket, type Ticket } from '../net/ticket.ts'
 import type { ClusterOrigin } from './act/disk/identity.ts'
+import { systemClock } from './clock.ts'
 import type { KnownPeer } from './agent/neighbourhood.ts'
 
 /** How a peer joins: with a ticket, or with a member's address and a token. */
@@ -20,8 +21,11 @@ export type JoinOptions =
   | { readonly kind: 'ticket'; readonly ticket: string }
   | { readonly kind: 'address'; readonly address: string; readonly token: string }
 
-/** Dialling every address of a ticket at three seconds each, and a slow disk at the other end. */
+/** Several rounds over every address of a ticket at three seconds each, and a slow disk at the other end. */
 const JOIN_TIMEOUT_MS = 30_000
+/** Nobody answering is tried again for this long: a busy member's handshake may take seconds when a fleet joins at once. */
+const JOIN_PATIENCE_MS = 12_000
+const JOIN_PAUSE_MS = 500
 const NONCE_BYTES = 16
 
 /** The name that was asked for, or one like the host's. @throws TuttiError `invalid`. */
@@ -67,7 +71,7 @@ export const enrol = async (options: {
   checkTicketExpiry(ticket, wall)
   const { cluster, seed, addresses } = ticket
   const request = signJoin({ cluster, name, nameChosen, addresses: [] }, inviteIdOf(ticket), signer)
-  const body = await requestJoin({
+  const body = await requestUntilAnswered({
     ticketSeed: seed,
     addresses,
     body: encodeJoinRequest(request),
@@ -86,6 +90,21 @@ export const enrol = async (options: {
     cluster,
     name: answer.name,
     addresses: answer.members.flatMap((member) => member.addresses),
+  }
+}
+
+/** Asks again while nobody is reached; a refusal is final. */
+const requestUntilAnswered = async (request: JoinRequest): Promise<Uint8Array> => {
+  const patientUntilMs = systemClock.now() + JOIN_PATIENCE_MS
+  for (;;) {
+    try {
+      return await requestJoin(request)
+    } catch (thrown) {
+      const unreached =
+        thrown instanceof TuttiError && thrown.code === 'unreachable' && request.addresses.length > 0
+      if (!unreached || systemClock.now() > patientUntilMs) throw thrown
+      await new Promise<void>((retry) => systemClock.after(JOIN_PAUSE_MS * (0.5 + Math.random()), retry))
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import { PART, REFUSED, sentenceOf } from './ask.ts'
 import { dialFirst } from './dial.ts'
 import { framesOf, sendFrame } from './frames.ts'
 import { createNewcomerNode } from './node.ts'
-import { DIAL_TIMEOUT_MS, GUEST_STAY_MS, JOIN_PROTOCOL } from './wire.ts'
+import { GUEST_STAY_MS, JOIN_DIAL_TIMEOUT_MS, JOIN_PROTOCOL } from './wire.ts'
 
 export interface JoinRequest {
   /** The ticket's secret: a raw 32-byte Ed25519 seed, whose public key is the invite's id. */
@@ -70,7 +70,7 @@ const unreachableAt = (address: string, cause: unknown): TuttiError =>
 const askToJoin = async (node: Libp2p, address: string, request: JoinRequest): Promise<Uint8Array> => {
   if (hostPortOf(address) === null)
     throw new TuttiError('invalid', `'${address}' is not an address such as /ip4/10.0.0.1/tcp/4100`)
-  const dialSignal = AbortSignal.any([request.signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
+  const dialSignal = AbortSignal.any([request.signal, AbortSignal.timeout(JOIN_DIAL_TIMEOUT_MS)])
   const connection = await dialFirst(node, [address], dialSignal)
   try {
     return await converse(connection, address, request)

@@ -25,6 +25,7 @@ import {
   CONNECTIONS_MAX,
   CONNECTIONS_PER_HOST_MAX,
   DIAL_TIMEOUT_MS,
+  JOIN_DIAL_TIMEOUT_MS,
   GOSSIP_BUFFER_BYTES_MAX,
   HANDSHAKES_MAX,
   OPEN_TIMEOUT_MS,
@@ -77,7 +78,7 @@ const baseOptions = async (seed: Uint8Array, gater: ConnectionGater) =>
       inboundConnectionThreshold: CONNECTIONS_PER_HOST_MAX,
       dialTimeout: DIAL_TIMEOUT_MS,
       // A stranger that connects and says nothing holds a place among the handshakes this long.
-      inboundUpgradeTimeout: DIAL_TIMEOUT_MS,
+      inboundUpgradeTimeout: JOIN_DIAL_TIMEOUT_MS,
       inboundStreamProtocolNegotiationTimeout: OPEN_TIMEOUT_MS,
       outboundStreamProtocolNegotiationTimeout: OPEN_TIMEOUT_MS,
       // A graceful close waits this long for a peer that does not take its last bytes.

@@ -52,8 +52,10 @@ export const ASK_BYTES_MAX = 64 * 1024
 /** What a question's reader may lag behind before its stream is paused. */
 export const UNREAD_BYTES_MAX = 1024 * 1024
 
-/** Newcomers that are connected at once. They stay for one exchange; more than these at one moment is an attack. */
-export const GUESTS_MAX = 16
+/** Newcomers that are connected at once: a fleet of 200 that a script joins. Each holds a ticket's key already. */
+export const GUESTS_MAX = 256
+/** A newcomer's connection and handshake. Longer than a member's: a peer that admits a whole fleet at once is busy. */
+export const JOIN_DIAL_TIMEOUT_MS = 8000
 /** A newcomer's whole stay: one exchange with one durable edit in it, with room for a slow disk. */
 export const GUEST_STAY_MS = 10_000
 /** A join request: a member id, a name, a signature, labels. */

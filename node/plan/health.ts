@@ -48,10 +48,16 @@ export const probeOf = (definition: ReleaseDefinition): ProbeSpec | null => {
     firstIntervalMs: Math.min(check.intervalMs, FIRST_INTERVAL_MAX_MS),
   }
   const port = check.port ?? first
-  if (check.kind === 'command')
-    return { kind: 'command', port: null, path: null, command: check.command ?? [], ...timing }
-  if (check.kind === 'tcp') return { kind: 'tcp', port, path: null, command: null, ...timing }
-  return { kind: 'http', port, path: check.path ?? '/', command: null, ...timing }
+  switch (check.kind) {
+    case 'http':
+      return { kind: 'http', port, path: check.path ?? '/', command: null, ...timing }
+    case 'tcp':
+      return { kind: 'tcp', port, path: null, command: null, ...timing }
+    case 'command':
+      return { kind: 'command', port: null, path: null, command: check.command ?? [], ...timing }
+    default:
+      return unreachable(check.kind)
+  }
 }
 
 /** Failures in a row that make an instance failing, and the time after a start in which none counts. */

@@ -25,8 +25,6 @@ export interface Unready {
   readonly reason: string
   /** It is past waiting for: a crash loop, or a failure that nobody will retry. */
   readonly hopeless: boolean
-  /** Monotonic milliseconds when its present run began, or its last one ended; null: there was none. */
-  readonly startedAtMs: number | null
 }
 
 export interface Reconciled {
@@ -140,7 +138,6 @@ const keepEnded = (turn: Turn, { instance, service, as }: Kept): void => {
     slot,
     service,
     reason: verdict.reason,
-    startedAtMs: instance.exit?.atMs ?? instance.startedAtMs,
   }
   if (verdict.kind === 'given-up') {
     report(turn, instance, 'crashed', verdict.reason)
@@ -172,7 +169,6 @@ const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
       service,
       reason: reason || health.state,
       hopeless: loop,
-      startedAtMs: instance.startedAtMs,
     })
     wait(turn, id, `${health.state}${reason === '' ? '' : `: ${reason}`}`)
   }
@@ -192,8 +188,7 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
     const gate = start.gate ?? (revives === null ? roomGate(service, taken, capacity, replaces) : null)
     if (gate !== null) {
       wait(turn, slot, gate)
-      if (!start.queued)
-        turn.unready.push({ slot, service, reason: gate, hopeless: false, startedAtMs: null })
+      if (!start.queued) turn.unready.push({ slot, service, reason: gate, hopeless: false })
       // An instance of that id that still ends here is reported by its own facts.
       if (!known.has(instance))
         turn.reports.push({ instance, slot, state: 'pending', restarts: 0, reason: gate })
@@ -220,7 +215,6 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
       service,
       reason: 'is about to start',
       hopeless: false,
-      startedAtMs: turn.nowMs,
     })
     // Until the hands have done it, it is what it was; readiness is never said in advance.
     const state = revives === null ? 'starting' : healthOf(revives, turn.nowMs).state

@@ -6,6 +6,7 @@ import * as fc from 'fast-check'
 import { defined } from '../../../lib/assert.ts'
 import { numbered, service, type MemberOptions, type ServiceOptions } from './fleet.ts'
 import { Stage } from './stage.ts'
+import { play, quietStep, steps, type Step } from './turmoil.ts'
 
 const ports = { http: 0 }
 const web = (options: ServiceOptions = {}) => service('shop/web', { ports, replicas: 3, ...options })
@@ -23,6 +24,29 @@ const bound = (stage: Stage, low: number, high: number): void => {
     assert.ok(count >= low && count <= high, `${count} ready at ${stage.nowMs}, not ${low} to ${high}`)
   }
 }
+
+/**
+ * Two members that changed places between two views, each ending its instance since the other had been ready, and of the
+ * same view, a moment ago; found by the property below when agreement of views was all that was asked for.
+ */
+const CROSSINGS: [Step[]][] = [
+  [
+    [
+      { ...quietStep, parallelism: 0, draining: 0, cordoned: 0, late: [0] },
+      { ...quietStep, draining: 3, cordoned: 2, late: [0] },
+      { ...quietStep, turns: 2, parallelism: 0, draining: 0, cordoned: 0, late: [1] },
+      { ...quietStep, draining: 3, cordoned: 2, late: [1] },
+    ],
+  ],
+  [
+    [
+      { ...quietStep, parallelism: 2, deaf: 0 },
+      { ...quietStep, turns: 4, parallelism: 0, draining: 0, late: [1] },
+      { ...quietStep, parallelism: 2, late: [1] },
+      { ...quietStep, parallelism: 0, draining: 0 },
+    ],
+  ],
+]
 
 describe('changes of a start-first service: safety', () => {
   it('never has fewer ready than replicas in a rollout, nor more than one above with parallelism 1 (S8)', () => {
@@ -84,43 +108,14 @@ describe('changes of a start-first service: safety', () => {
     assert.equal(stage.ready().get(web().id), 3)
   })
 
-  it('never lets a slot be without a ready instance, whatever is edited, drained, cordoned or joined meanwhile (S8)', () => {
-    const step = fc.record({
-      turns: fc.integer({ min: 1, max: 12 }),
-      token: fc.constantFrom('', 'a', 'b'),
-      parallelism: fc.constantFrom(0, 1, 2),
-      draining: fc.integer({ min: 0, max: 4 }),
-      cordoned: fc.integer({ min: 0, max: 4 }),
-      members: fc.integer({ min: 3, max: 5 }),
-      late: fc.integer({ min: 0, max: 4 }),
+  for (const [title, kinds] of Object.entries({
+    'edited, drained, cordoned or joined': { scaled: false, lost: false },
+    'scaled, lost or found again': { scaled: true, lost: true },
+  })) {
+    it(`never lets a slot be without a ready instance, whatever is ${title} meanwhile (S8)`, () => {
+      fc.assert(fc.property(steps(kinds), play), { numRuns: 20, examples: CROSSINGS })
     })
-    fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 8 }), (steps) => {
-        const stage = settled(numbered(3), web({ replicas: 5 }))
-        let count = 3
-        bound(stage, 5, 10)
-        for (const { turns, token, parallelism, draining, cordoned, members, late } of steps) {
-          // One member hears of this step a step late.
-          stage.late = new Map([[`m${late}`, stage.services]])
-          stage.lateMembers = new Map([[`m${late}`, stage.members]])
-          // Members that joined stay: a lost member's instances are gone with it, and that is nobody's doing.
-          count = Math.max(count, members)
-          const update = { order: 'start-first' as const, parallelism }
-          stage.services = [web({ replicas: 5, restartToken: token, update })]
-          stage.members = numbered(count, (at) => ({ draining: at === draining, cordoned: at === cordoned }))
-          for (let turn = 0; turn < turns; turn += 1) stage.turn()
-        }
-        stage.members = numbered(count)
-        stage.late = new Map()
-        stage.lateMembers = new Map()
-        stage.settle()
-        assert.equal(stage.ready().get(web().id), 5)
-        const release = stage.services[0]?.release ?? ''
-        assert.ok(stage.picture().every((line) => line.includes(release)))
-      }),
-      { numRuns: 60 },
-    )
-  })
+  }
 
   it('drains the surplus once a partition has healed', () => {
     const stage = settled(numbered(3), web())
@@ -193,6 +188,44 @@ describe('changes: liveness', () => {
       for (let turn = 0; turn < 4; turn += 1) stage.turn()
     }
     assert.equal(stage.actions, before)
+  })
+
+  it('takes back what drains when it is wanted again, and starts nothing for it', () => {
+    const stage = settled(numbered(3), web())
+    bound(stage, 3, 4)
+    const before = stage.picture()
+    const started = ['m0', 'm1', 'm2'].flatMap((name) => stage.local(name))
+    stage.services = [web({ restartToken: 'b' })]
+    const drains = () => ['m0', 'm1', 'm2'].some((name) => stage.local(name).some(({ draining }) => draining))
+    for (let turn = 0; turn < 20 && !drains(); turn += 1) stage.turn()
+    assert.ok(drains())
+    stage.services = [web()]
+    stage.turn()
+    stage.settle()
+    assert.deepEqual(stage.picture(), before)
+    const ended = ['m0', 'm1', 'm2'].flatMap((name) => stage.local(name))
+    assert.deepEqual(
+      ended.map(({ startedAtMs }) => startedAtMs),
+      started.map(({ startedAtMs }) => startedAtMs),
+    )
+  })
+
+  it('is pending while it waits, and unfulfilled only after its deadline; a new release is given time anew', () => {
+    const api = (token: string) =>
+      service('shop/api', { ports, dependsOn: { db: 'healthy' }, restartToken: token })
+    const db = service('shop/db', { stopped: true })
+    const stage = new Stage(numbered(1), [api(''), db])
+    const states = (turns: number): readonly (string | undefined)[] =>
+      Array.from({ length: turns }, () => {
+        stage.turn()
+        return stage.plan('m0')?.reports[0]?.state
+      })
+    assert.deepEqual(new Set(states(40)), new Set(['pending']))
+    assert.deepEqual(new Set(states(5)), new Set(['unfulfilled']))
+    assert.equal(stage.plan('m0')?.unfulfilled.length, 1)
+    stage.services = [api('again'), db]
+    assert.deepEqual(new Set(states(40)), new Set(['pending']))
+    assert.deepEqual(new Set(states(1)), new Set(['unfulfilled']))
   })
 
   it('starts dependents after what they depend on', () => {

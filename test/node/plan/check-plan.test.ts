@@ -61,9 +61,21 @@ describe('check of a plan', () => {
       checkPlan(fleet({ ...base, local }), drain)[0] ?? '',
       /only ready instance of its slot \(S8\)/,
     )
-    assert.deepEqual(checkPlan(fleet({ ...base, local, holds: { m1: holding(web, [0]) } }), drain), [])
+    const rival = (claim: number) => ({ m1: holding(web, [0], { claim }) })
+    assert.deepEqual(checkPlan(fleet({ ...base, local, holds: rival(1) }), drain), [])
+    const said = { ...rival(1), m0: holding(web, [0], { claim: 2 }) }
+    assert.match(checkPlan(fleet({ ...base, local, holds: said }), drain)[0] ?? '', /\(S8\)/)
     const scaled = service('shop/web', { replicas: 0, ports: { http: 0 } })
     assert.deepEqual(checkPlan(fleet({ ...base, services: [scaled], local }), drain), [])
+  })
+
+  it('takes the start of what drains for its return, which needs no room (S6, S7)', () => {
+    const local = [instance(web, 0, { draining: true })]
+    assert.deepEqual(checkPlan(fleet({ ...base, local }), planOf(start(web))), [])
+    assert.match(
+      checkPlan(fleet({ ...base, local: [instance(web, 0)] }), planOf(start(web)))[0] ?? '',
+      /exists already \(S6\)/,
+    )
   })
 
   it('refuses unwanted releases, stopped services, double actions, wrong phases and past wake-ups', () => {

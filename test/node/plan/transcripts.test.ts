@@ -24,6 +24,8 @@ const owner = place(fleet({ members: { elm: {}, oak: {} }, services: [web] })).g
   instance(web, 0).slot,
 )?.member
 const [here, there] = owner === idOf('oak') ? ['oak', 'elm'] : ['elm', 'oak']
+const dependent = service('shop/web', { dependsOn: { db: 'healthy' } })
+const stoppedDb = service('shop/db', { stopped: true })
 const pair = { members: { [there]: {}, [here]: {} }, services: [web] }
 
 const stories: Readonly<Record<string, readonly (readonly [string, FleetOptions])[]>> = {
@@ -95,6 +97,33 @@ const stories: Readonly<Record<string, readonly (readonly [string, FleetOptions]
     [
       'the other has it ready',
       { ...pair, self: there, local: [instance(web, 0)], holds: { [here]: holding(web, [0], { claim: 1 }) } },
+    ],
+    [
+      'the other has it ready, but has yet to hear of our claim',
+      {
+        ...pair,
+        self: there,
+        local: [instance(web, 0)],
+        holds: { [here]: holding(web, [0]), [there]: holding(web, [0], { claim: 1 }) },
+      },
+    ],
+    [
+      'the slot is ours, and the other serves it with a higher claim',
+      {
+        ...pair,
+        self: here,
+        local: [instance(web, 0)],
+        holds: { [there]: holding(web, [0], { claim: 1 }) },
+      },
+    ],
+    [
+      'the slot is ours again while our run of it drains',
+      {
+        ...pair,
+        self: here,
+        local: [instance(web, 0, { draining: true, drainingSinceMs: 99_500 })],
+        holds: { [there]: holding(web, [0], { claim: 1 }) },
+      },
     ],
     [
       'the other is dead, for less than the reschedule delay',
@@ -179,15 +208,13 @@ const stories: Readonly<Record<string, readonly (readonly [string, FleetOptions]
         ],
       },
     ],
+    ['it waits for what it depends on', { members: { oak: {} }, services: [dependent, stoppedDb] }],
     [
       'it waits for what it depends on, longer than it should',
       {
         members: { oak: {} },
-        services: [
-          service('shop/web', { dependsOn: { db: 'healthy' } }),
-          service('shop/db', { stopped: true }),
-        ],
-        unreadySinceMs: new Map([[instance(web, 0).id, 80_000]]),
+        services: [dependent, stoppedDb],
+        unreadySinceMs: new Map([[instance(dependent, 0).id, 80_000]]),
       },
     ],
     [
@@ -207,7 +234,7 @@ const given = (input: PlanInput): string[] => [
   ...input.view.members.map((member) => {
     const state = input.membership.members.find(({ id }) => id === member.id)?.state ?? ''
     const held = [...(input.statuses.get(member.id)?.instances.entries() ?? [])]
-    const shows = held.map(([id, { state }]) => ` ${id}=${state}`).join('')
+    const shows = held.map(([id, { state, claim }]) => ` ${id}=${state}${claimText(claim)}`).join('')
     return `  member ${member.name} ${state}${member.id === input.self ? ' (self)' : ''}${member.draining ? ' draining' : ''}${shows}`
   }),
   ...input.view.services.map(
@@ -217,6 +244,8 @@ const given = (input: PlanInput): string[] => [
 ]
 
 const actionText = (action: Action): string => `  ${action.kind} ${action.instance}: ${action.reason}`
+
+const claimText = (claim: number | undefined): string => (claim === undefined ? '' : ` claim ${claim}`)
 
 const render = (title: string, input: PlanInput): string => {
   const plan = makePlan(input)
@@ -230,7 +259,8 @@ const render = (title: string, input: PlanInput): string => {
       'plan',
       ...plan.actions.map(actionText),
       ...plan.reports.map(
-        (one) => `  report ${one.instance} ${one.state}${one.reason === '' ? '' : `: ${one.reason}`}`,
+        (one) =>
+          `  report ${one.instance} ${one.state}${claimText(one.claim)}${one.reason === '' ? '' : `: ${one.reason}`}`,
       ),
       ...plan.unfulfilled.map((one) => `  unfulfilled ${one.slot}: ${one.reason}`),
       ...plan.waiting.map((one) => `  waiting ${one}`),
