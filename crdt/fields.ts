@@ -9,7 +9,7 @@ import { utf8 } from '../lib/bytes.ts'
 import { NAME_PATTERN, serviceIdOf, type MemberId, type ServiceId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { canonicalJson, type Json } from '../lib/order.ts'
-import { keyOfMemberId } from '../lib/signature.ts'
+import { isMemberId } from '../lib/signature.ts'
 import type { ContainerName, Scalar } from './edit.ts'
 import { ServiceSpec } from './schema/service.ts'
 
@@ -86,7 +86,7 @@ const text =
   (pattern: RegExp): Check =>
   (value) =>
     typeof value === 'string' && pattern.test(value)
-const member: Check = (value) => typeof value === 'string' && keyOfMemberId(value as MemberId).length === 32
+const member: Check = (value) => typeof value === 'string' && isMemberId(value)
 
 const life =
   (gone: string): Check =>
@@ -175,14 +175,6 @@ export const placeOf = (container: ContainerName, key: string): FieldPlace | nul
       return null
     default:
       return unreachable(container)
-  }
-}
-
-const isMemberId = (text: string): boolean => {
-  try {
-    return member(text)
-  } catch {
-    return false
   }
 }
 

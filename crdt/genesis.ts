@@ -1,6 +1,7 @@
 // The constant first change of every document of a cluster: the same bytes on every peer, derived from the cluster id
 // alone. It makes the containers, so that no two peers ever create the same one twice (concurrently created maps hide
-// each other whole). Services are spread over 256 maps because Automerge's cost grows with the map that is touched.
+// each other whole). Services are spread over 64 maps because Automerge's cost grows with the map that is touched: a
+// thousand services of 25 fields make 400 keys a map, and making more maps would cost every start of a peer.
 
 import { fromHex, toHex } from '../lib/bytes.ts'
 import { hash32, sha256Hex } from '../lib/hash.ts'
@@ -9,7 +10,7 @@ import { AutomergeDocument, type ContainerPath } from './automerge.ts'
 import { changeHashOf, type OpId } from './change-codec.ts'
 import type { ContainerName } from './edit.ts'
 
-const BUCKETS = 256
+const BUCKETS = 64
 const ROOTS = ['cluster', 'members', 'invites', 'cells', 'packages', 'services'] as const
 
 const bucketName = (bucket: number): string => toHex(Uint8Array.of(bucket))

@@ -83,11 +83,15 @@ export class MemberLog {
     return this.seqs().flatMap((own) => (own > seq ? (this.#records.get(own)?.sealed ?? []) : []))
   }
 
+  /** Whether a record of that seq could add nothing: it is here, or replaced. */
+  knows(seq: number): boolean {
+    const isReplaced = seq < this.#newest && this.#records.get(this.#newest)?.retained.includes(seq) !== true
+    return isReplaced || this.#records.has(seq)
+  }
+
   add(record: StatusRecord, sealed: Uint8Array): Admission {
     const { seq, retained, entries } = record
-    const newest = this.#records.get(this.#newest)
-    const obsolete = seq < this.#newest && newest?.retained.includes(seq) !== true
-    if (obsolete || this.#records.has(seq)) return 'known'
+    if (this.knows(seq)) return 'known'
     const keys = entries.filter(({ key }) => !this.#entries.has(key)).length
     // A record that retains nothing makes room for itself.
     const replacesAll = seq > this.#newest && retained.length === 0

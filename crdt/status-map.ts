@@ -17,7 +17,7 @@ import {
   type MemberStatus,
 } from './schema/status.ts'
 import { decodeStatus } from './status-decode.ts'
-import { openStatus, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
+import { openStatus, statusHeadOf, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
 
 /** How far a holder is: everything of a member up to there. */
 export interface StatusCursor {
@@ -127,6 +127,13 @@ export class StatusMap {
   ingest(sealed: Uint8Array): StatusIngest {
     let record: StatusRecord
     try {
+      // Most records arrive more than once, from several peers; a signature costs as much as all the rest.
+      const head = statusHeadOf(sealed)
+      const held = this.#logs.get(head.member)
+      const isOld =
+        held !== undefined && head.member !== this.#signer.member && held.incarnation > head.incarnation
+      if (isOld || (held?.incarnation === head.incarnation && held.knows(head.seq)))
+        return { kind: 'known', member: head.member }
       record = openStatus(sealed)
     } catch (thrown) {
       return { kind: 'invalid', member: null, reason: messageOf(thrown) }

@@ -26,6 +26,8 @@ export interface StatusRecord {
   readonly entries: readonly StatusEntry[]
 }
 
+export type StatusHead = Pick<StatusRecord, 'member' | 'incarnation' | 'seq'>
+
 const VERSION = 1
 const MEMBER_BYTES_MAX = 64
 const SIGNATURE_BYTES = 64
@@ -85,12 +87,18 @@ export const openStatus = (sealed: Uint8Array): StatusRecord => {
   return record
 }
 
-const readBody = (reader: ByteReader): StatusRecord => {
+/** Whose record it claims to be, and which: enough to drop one that is known, before its signature costs anything. */
+export const statusHeadOf = (sealed: Uint8Array): StatusHead => readHead(new ByteReader(sealed))
+
+const readHead = (reader: ByteReader): StatusHead => {
   if (reader.varint() !== VERSION)
     throw new TuttiError('unsupported', 'the status record is of another version of tutti')
   const member = reader.text(MEMBER_BYTES_MAX) as MemberId
-  const incarnation = reader.varint()
-  const seq = reader.varint()
+  return { member, incarnation: reader.varint(), seq: reader.varint() }
+}
+
+const readBody = (reader: ByteReader): StatusRecord => {
+  const { member, incarnation, seq } = readHead(reader)
   if (seq < 1) throw new TuttiError('invalid', 'the status record has no seq')
   const retained: number[] = []
   let last = 0

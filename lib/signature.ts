@@ -64,6 +64,16 @@ const keyObjectOf = (member: MemberId): KeyObject => {
   return key
 }
 
+/** Whether a text is the peer id of an Ed25519 key. */
+export const isMemberId = (text: string): text is MemberId => {
+  try {
+    keyObjectOf(text as MemberId)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Whether `signature` over `bytes` was made with the key that `member` is. False, never a throw, on malformed input. */
 export const verifySignature = (member: MemberId, bytes: Uint8Array, signature: Uint8Array): boolean => {
   try {

@@ -5,9 +5,9 @@
 import type { MemberId } from '../lib/ids.ts'
 
 export interface DetectorOptions {
-  /** From an observed member to each of its observers. Four per silence window, so that three may be late. @default 500 */
+  /** From an observed member to each of its observers. Three per silence window, so that two may be late. @default 800 */
   readonly beatIntervalMs: number
-  /** Silence that makes an observer alert. Below it lie stalls of garbage collection and of a busy disk. @default 2000 */
+  /** Silence that makes an observer alert. Below it lie stalls of garbage collection and of a busy disk. @default 2400 */
   readonly silenceMs: number
   /** After a close, before the alert: a redial at once may show that only the connection ended. @default 300 */
   readonly closeGraceMs: number
@@ -30,8 +30,8 @@ export interface DetectorOptions {
 }
 
 export const DETECTOR_DEFAULTS: DetectorOptions = {
-  beatIntervalMs: 500,
-  silenceMs: 2000,
+  beatIntervalMs: 800,
+  silenceMs: 2400,
   closeGraceMs: 300,
   lateMs: 500,
   massDoubtMs: 1000,

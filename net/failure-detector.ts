@@ -1,5 +1,5 @@
 // The failure detector: who is alive, as this peer sees it. Each member is watched by a few observers, appointed by
-// rings (rings.ts), to which it sends a beat twice a second. An observer that loses it publishes an alert in its own
+// rings (rings.ts), to which it sends its beats. An observer that loses it publishes an alert in its own
 // replicated status; enough alerts of living observers make the member dead for everybody (conviction.ts), since all
 // read the same statuses. Pieces: watch.ts (one observed member), self-doubt.ts and mass-doubt.ts (is it us?), refutation.ts
 // (alerts on ourselves), brake.ts (S16). It sends and dials nothing itself and knows no clock but its arguments.

@@ -4,8 +4,8 @@
 import { hostname } from 'node:os'
 import { TuttiError } from '../lib/errors.ts'
 import { toHex } from '../lib/bytes.ts'
-import { sha256Hex } from '../lib/hash.ts'
-import { NAME_PATTERN, type ClusterId, type MemberId } from '../lib/ids.ts'
+import { clusterIdOf } from '../crdt/genesis.ts'
+import { NAME_PATTERN, type MemberId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Signer } from '../lib/signature.ts'
 import { nameLike } from '../net/admission.ts'
@@ -45,7 +45,7 @@ export const found = (
   randomBytes: (length: number) => Uint8Array,
 ): ClusterOrigin => {
   const nonce = toHex(randomBytes(NONCE_BYTES))
-  const cluster = sha256Hex(`tutti/cluster/1/${signer.member}/${nonce}`).slice(0, 32) as ClusterId
+  const cluster = clusterIdOf(signer.member, nonce)
   return { kind: 'founded', cluster, nonce, name }
 }
 

@@ -99,6 +99,7 @@ export class ScriptedHands implements Hands {
           startedAtMs: this.#machine.clock.now(),
           runs: 0,
           failuresInARow: 0,
+          proofMs: action.proofMs,
           exit: null,
           error: null,
           probe: TALLY_EMPTY,

@@ -1,8 +1,9 @@
 // A simulated cluster: machines on one network and one clock, drawn from one seed, with what a test wants to ask and to
 // do. It checks nothing by itself; checkers and tests read `snapshots`.
 
+import { clusterIdOf } from '../crdt/genesis.ts'
 import { sha256Hex } from '../lib/hash.ts'
-import type { ClusterId, MemberId } from '../lib/ids.ts'
+import type { MemberId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import { seededRandom, type Random } from '../lib/random.ts'
 import { decodeJoinAnswer, encodeJoinRequest, signJoin } from '../net/join-wire.ts'
@@ -63,7 +64,7 @@ export class World {
     const [first, ...rest] = machines
     if (first === undefined) return []
     const nonce = sha256Hex(`${this.#options.seed} founding`).slice(0, 32)
-    const cluster = sha256Hex(`tutti/cluster/1/${first.signer.member}/${nonce}`).slice(0, 32) as ClusterId
+    const cluster = clusterIdOf(first.signer.member, nonce)
     first.enrol({ cluster, nonce, bootstrap: [] })
     await this.finish(first.start())
     for (const machine of rest) await this.join(machine, first)

@@ -58,9 +58,41 @@ const carefulYamux = (): StreamMuxerFactory => {
           return true
         }
       }
-      return factory.createStreamMuxer(stream)
+      const muxer = factory.createStreamMuxer(stream)
+      const create = muxer.createStream.bind(muxer)
+      muxer.createStream = async (options) => lazily(await create(options))
+      // Not by the event: a first listener would be handed the streams that libp2p has yet to ask for.
+      const welcome = muxer.onRemoteStream.bind(muxer)
+      muxer.onRemoteStream = (arrived) => welcome(lazily(arrived))
+      return muxer
     },
   }
+}
+
+/** What of js-yamux's stream is private; the version is pinned, and a missing part changes nothing. */
+interface YamuxInside {
+  readonly state?: number
+  readonly recvWindow?: number
+  readonly recvWindowCapacity?: number
+  sendWindowUpdate?: () => void
+}
+
+/** js-yamux's StreamState.Established, which it does not export. */
+const ESTABLISHED = 3
+
+/**
+ * Makes a stream announce its receive window when half of it is used, as the yamux of Go does; js-yamux announces it after
+ * every frame, which doubles the packets of a connection that carries heartbeats.
+ */
+const lazily = <S extends object>(stream: S): S => {
+  const inside = stream as unknown as YamuxInside
+  const update = inside.sendWindowUpdate?.bind(stream)
+  if (update === undefined) return stream
+  inside.sendWindowUpdate = () => {
+    const { state, recvWindow = 0, recvWindowCapacity = 0 } = inside
+    if (state !== ESTABLISHED || recvWindowCapacity * 2 <= recvWindow) update()
+  }
+  return stream
 }
 
 /** What a full peer and a newcomer's short-lived node have in common. */

@@ -22,6 +22,7 @@ export const factsOfStart = (action: StartAction, nowMs: number): LocalInstance 
   startedAtMs: nowMs,
   runs: 0,
   failuresInARow: 0,
+  proofMs: action.proofMs,
   exit: null,
   error: null,
   probe: TALLY_EMPTY,

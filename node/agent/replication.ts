@@ -191,7 +191,7 @@ export class Replication {
   }
 
   async stop(): Promise<void> {
-    this.#feed.stop()
+    await this.#feed.stop()
     await this.#queue.idle()
   }
 

@@ -16,8 +16,11 @@ const DELTA_INTERVAL_MS = 1000
  * edit is spread: every delta costs milliseconds on every peer (facts of gossipsub), and small clusters hardly wait.
  */
 const SPREAD_PER_MEMBER_MS = 20
-/** Others' records are written to disk this often, together. */
-const DURABLE_INTERVAL_MS = 5000
+/**
+ * Status is written to disk this often, together. What a whole-cluster crash within this time forgets is who held what,
+ * so that the first to return would take over slots that still run; a settled cluster writes nothing all the same.
+ */
+const DURABLE_INTERVAL_MS = 1000
 /** Unwritten records of others beyond this are dropped from the log; the next snapshot has them. */
 const UNWRITTEN_MAX = 4096
 
@@ -39,6 +42,7 @@ export class StatusFeed {
   #lastFlushMs = -Infinity
   #unwritten: Uint8Array[] = []
   #deltas = 0
+  #stopped = false
 
   constructor(options: StatusFeedOptions) {
     this.#options = options
@@ -68,10 +72,7 @@ export class StatusFeed {
   /** Remembers a record for the disk. */
   keep(record: Uint8Array): void {
     if (this.#unwritten.length < UNWRITTEN_MAX) this.#unwritten.push(record)
-    this.#cancelDurable ??= this.#options.clock.after(DURABLE_INTERVAL_MS, () => {
-      this.#cancelDurable = null
-      void this.#write()
-    })
+    this.#writeSoon()
   }
 
   /** A snapshot holds everything: nothing is left to append. */
@@ -79,11 +80,14 @@ export class StatusFeed {
     this.#unwritten = []
   }
 
-  stop(): void {
+  /** Ends it, with what is known on the disk: the next start dials the addresses that are in it. */
+  async stop(): Promise<void> {
+    this.#stopped = true
     this.#cancelFlush?.()
     this.#cancelDurable?.()
     this.#cancelFlush = null
     this.#cancelDurable = null
+    if (this.#unwritten.length > 0) await this.#write()
   }
 
   #schedule(): void {
@@ -94,13 +98,23 @@ export class StatusFeed {
     this.#cancelFlush = clock.after(Math.max(rest, spreadMs), () => this.flush())
   }
 
+  #writeSoon(): void {
+    if (this.#stopped) return
+    this.#cancelDurable ??= this.#options.clock.after(DURABLE_INTERVAL_MS, () => {
+      this.#cancelDurable = null
+      void this.#write()
+    })
+  }
+
   async #write(): Promise<void> {
-    const frames = this.#unwritten.map((bytes) => ({ kind: 'status' as const, bytes }))
+    const records = this.#unwritten
     this.#unwritten = []
     try {
-      await this.#options.store.append(frames)
+      await this.#options.store.append(records.map((bytes) => ({ kind: 'status' as const, bytes })))
     } catch (thrown) {
-      // Nothing acknowledged depends on it; anti-entropy and the next snapshot have these records.
+      // Nothing acknowledged depends on it, but a restart finds the others by it: once the disk takes writes again.
+      this.#unwritten = [...records, ...this.#unwritten].slice(0, UNWRITTEN_MAX)
+      this.#writeSoon()
       this.#options.log.log('warn', 'status not written to disk', { reason: messageOf(thrown) })
     }
   }

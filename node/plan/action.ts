@@ -14,6 +14,8 @@ export interface StartAction {
   readonly definition: ReleaseDefinition
   readonly cpusMilli: number
   readonly memoryBytes: number
+  /** How long it must have run before it counts as ready where nothing checks it, milliseconds (health.ts). */
+  readonly proofMs: number
   readonly reason: string
 }
 

@@ -1,59 +1,33 @@
 // The election: slot by slot in canonical order, each goes to the best-scored member that the rules admit, and counts
 // against that member for the slots after it. Hard rules (eligibility, constraints, reservations, replicas per node)
-// are never broken; soft ones are given up in a stated order when nobody is left. explain.ts watches the same run.
-//
-// Loss of one member: its slots go to their next preference; others move only where such a slot now takes their seat.
+// are never broken; soft ones are given up in a stated order when nobody is left. Slots whose home stands are seated
+// there before any other is elected (homes.ts). explain.ts watches the same run.
 
 import { hash32 } from '../../lib/hash.ts'
 import { compareStrings } from '../../lib/order.ts'
 import { seatOfSlot, type ServiceId, type SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
-import { inOrder, type Electorate, type Groups, type Pool } from './electorate.ts'
+import { inOrder, type Electorate, type Groups } from './electorate.ts'
 import type { Preferences } from './preferences.ts'
+import { groupShareOf, memberShareOf, type Leniency, type Outcome, type Race } from './race.ts'
 import { slotsOf } from './slots.ts'
 
-/**
- * How far rules are bent for a slot. 0: not at all. 1: beyond the load bound. 2: also beyond an even spread over
- * members. 3: also beyond an even spread over the label. The operator's own word, the label, is given up last.
- */
-export type Leniency = 0 | 1 | 2 | 3
+/** Where slots live when everybody is there, for those that somebody can hold then. */
+export type Homes = ReadonlyMap<ServiceId, ReadonlyMap<SlotId, Outcome>>
 
-/** What is asked while one slot is being elected. */
-export interface Race {
-  readonly slot: SlotId
-  readonly service: ServiceView
-  /** Seat number; in global mode the place in the order of names. */
-  readonly seat: number
-  readonly hash: number
-  readonly pool: Pool
-  readonly keepers: readonly number[]
-  readonly groups: Groups | null
-  /** Members that stand for this service: open ones, and those that keep. */
-  readonly candidates: number
-  /** Slots of this service that one member may hold before the others have as many. */
-  readonly memberShare: number
-  readonly groupShare: number
+/** Follows an election. */
+export interface Watch {
+  readonly elected: (race: Race, outcome: Outcome, election: Election) => void
+  /** Sees the state just before a slot is elected; not called for slots that are seated at home. */
+  readonly look?: ((election: Election, race: Race) => void) | undefined
 }
 
-/** Seats below this spread over members as evenly as numbers allow: people count the replicas of such services. */
-const EVEN_SEATS = 16
-/** Further slots a member may take from that seat on: with two, fewer than one choice in ten meets a full member. */
-const EVEN_SLACK = 2
-
-/**
- * Slots of one service that a member may hold once a seat of this number is there: the seats before it, shared out
- * evenly, and one. It depends on lower seats only, so that scaling a service never moves what it had. A perfect fit of
- * many seats on as many members would move a chain of slots (its length grows with the logarithm of their number)
- * whenever one member goes; hence the slack for high seats.
- */
-export const memberShareOf = (seat: number, candidates: number): number =>
-  Math.floor(seat / Math.max(candidates, 1)) + 1 + (seat < EVEN_SEATS ? 0 : EVEN_SLACK)
-
-export interface Outcome {
-  /** Place in the roster; -1: nobody. */
-  readonly member: number
-  readonly leniency: Leniency
+/** One service while its slots are elected. */
+interface Ballot extends Omit<Race, 'slot' | 'hash' | 'memberShare' | 'groupShare'> {
+  readonly homes: ReadonlyMap<SlotId, Outcome> | undefined
 }
+
+const NO_HOMES: Homes = new Map()
 
 export class Election {
   readonly electorate: Electorate
@@ -80,29 +54,22 @@ export class Election {
     preferences.enrol(members)
   }
 
-  /**
-   * Elects every slot and tells each outcome. `before` sees the state just before a slot is elected; false ends the
-   * election there.
-   */
-  run(elected: (race: Race, outcome: Outcome) => void, before?: (race: Race) => boolean): void {
+  /** Seats every slot whose home stands, elects the others, and tells each outcome in canonical order. Runs once. */
+  run(watch: Watch, homes: Homes = NO_HOMES): void {
     const services = inOrder(this.electorate.input.view.services)
     this.preferences.retain(new Set<ServiceId>(services.map((service) => service.id)))
-    for (const service of services) {
-      if (service.stopped) continue
-      this.mine.fill(0)
-      const goesOn =
-        service.mode === 'global'
-          ? this.#runGlobal(service, elected, before)
-          : this.#runReplicated(service, elected, before)
-      if (!goesOn) return
+    const ballots = services.filter(({ stopped }) => !stopped).map((service) => this.#ballot(service, homes))
+    for (const ballot of ballots) this.#seatHomes(ballot)
+    for (const ballot of ballots) {
+      if (ballot.service.mode === 'global') this.#runGlobal(ballot, watch)
+      else this.#runReplicated(ballot, watch)
     }
   }
 
   /** May the member hold the slot at hand, and how far would rules have to bend? -1: not at all. */
   judge(race: Race, member: number): Leniency | -1 {
     const { service, groups } = race
-    if (race.pool.open[member] !== 1 && !this.#keeps(race, member)) return -1
-    if (!this.fits(race, member)) return -1
+    if (!this.#stands(race, race.slot, member) || !this.fits(race, member)) return -1
     const mine = this.mine[member] ?? 0
     if (service.replicasPerNodeMax !== null && mine >= service.replicasPerNodeMax) return -1
     if (groups !== null && this.groupLoad(race, member) >= race.groupShare) return 3
@@ -117,56 +84,82 @@ export class Election {
   }
 
   /** Slots of the service at hand in the member's group. */
-  groupLoad(race: Race, member: number): number {
+  groupLoad(race: Pick<Race, 'groups'>, member: number): number {
     return this.#perGroup[race.groups?.of[member] ?? 0] ?? 0
   }
 
-  #keeps(race: Race, member: number): boolean {
-    return race.keepers.includes(member) && this.electorate.members[member]?.held.has(race.slot) === true
+  #stands({ pool, keepers }: Pick<Race, 'pool' | 'keepers'>, slot: SlotId, member: number): boolean {
+    if (pool.open[member] === 1) return true
+    return this.electorate.members[member]?.held.has(slot) === true && keepers.includes(member)
   }
 
-  #runReplicated(
-    service: ServiceView,
-    elected: (race: Race, outcome: Outcome) => void,
-    before?: (race: Race) => boolean,
-  ): boolean {
-    const { electorate } = this
-    const row = this.preferences.prepare(service.id, service.replicas)
-    const pool = electorate.pool(service)
-    const keepers = electorate.keepers(service)
-    const groups = electorate.groups(service, keepers)
+  #ballot(service: ServiceView, homes: Homes): Ballot {
+    const pool = this.electorate.pool(service)
+    const keepers = this.electorate.keepers(service)
+    const groups = service.mode === 'global' ? null : this.electorate.groups(service, keepers)
     const candidates = pool.openList.length + keepers.length
+    return { service, pool, keepers, groups, candidates, homes: homes.get(service.id) }
+  }
+
+  /** The home of a slot, where that can hold it now. What is at home together fits together: it did in the first stage. */
+  #atHome(ballot: Ballot, slot: SlotId): Outcome | null {
+    const home = ballot.homes?.get(slot)
+    return home !== undefined && this.#stands(ballot, slot, home.member) ? home : null
+  }
+
+  #seatHomes(ballot: Ballot): void {
+    for (const slot of ballot.homes?.keys() ?? []) {
+      const home = this.#atHome(ballot, slot)
+      if (home !== null) this.#load(ballot.service, home.member)
+    }
+  }
+
+  #runReplicated(ballot: Ballot, { elected, look }: Watch): void {
+    const { service, pool, keepers, groups, candidates, homes } = ballot
+    const row = this.preferences.prepare(service.id, service.replicas)
+    this.mine.fill(0)
     this.#perGroup = new Int32Array(groups?.count ?? 0)
+    const atHome = row.slots.map((slot) => this.#atHome(ballot, slot))
+    let seated = 0
+    for (const home of atHome) {
+      if (home === null) continue
+      this.#count(groups, home.member)
+      seated += 1
+    }
     let hopeless = false
-    for (let seat = 0; seat < service.replicas; seat += 1) {
-      const slot = row.slots[seat]
-      if (slot === undefined) break
+    for (const [seat, slot] of row.slots.entries()) {
       const race: Race = {
         slot,
         service,
-        seat,
         hash: row.hashOf(seat),
         pool,
         keepers,
         groups,
         candidates,
-        memberShare: memberShareOf(seat, candidates),
-        groupShare: Math.floor(seat / Math.max(groups?.count ?? 1, 1)) + 1,
+        memberShare: memberShareOf(seated, candidates),
+        groupShare: groupShareOf(seated, groups),
       }
-      if (before !== undefined && !before(race)) return false
+      const home = atHome[seat] ?? null
+      if (home !== null) {
+        elected(race, home, this)
+        continue
+      }
+      look?.(this, race)
       // Room only shrinks within a service: once nobody could take a slot, only a keeper can take a later one.
-      const outcome: Outcome =
-        hopeless && keepers.length === 0 ? { member: -1, leniency: 0 } : this.#choose(race, row.preferred)
-      if (outcome.member < 0) hopeless = true
-      else this.#seat(race, outcome.member)
-      elected(race, outcome)
+      const choice = hopeless && keepers.length === 0 ? NOBODY : this.#choose(race, seat, row.preferred)
+      if (choice.member < 0) hopeless = true
+      else {
+        this.#load(service, choice.member)
+        this.#count(groups, choice.member)
+        seated += 1
+      }
+      elected(race, { ...choice, candidates, home: homes?.get(slot)?.member ?? choice.member }, this)
     }
-    return true
   }
 
-  #choose(race: Race, preferred: (seat: number, rank: number) => number): Outcome {
+  #choose(race: Race, seat: number, preferred: (seat: number, rank: number) => number): Choice {
     for (let rank = 0; ; rank += 1) {
-      const member = preferred(race.seat, rank)
+      const member = preferred(seat, rank)
       if (member === -2) break
       if (member >= 0 && this.judge(race, member) === 0) return { member, leniency: 0 }
     }
@@ -174,38 +167,40 @@ export class Election {
   }
 
   /** The best candidate of the least leniency, looking at all of them. */
-  #scan(race: Race): Outcome {
-    const { members } = this.electorate
-    let member = -1
-    let leniency: Leniency = 3
-    let cost = 0
-    const look = (at: number): void => {
-      const verdict = this.judge(race, at)
-      if (verdict === -1 || (member >= 0 && verdict > leniency)) return
-      const own = this.preferences.cost(race.hash, at)
-      if (member >= 0 && verdict === leniency) {
-        // Cross-multiplied, so that no division rounds; equal scores go to the lower id, which is the earlier place.
-        const left = own * (members[member]?.weight ?? 1)
-        const right = cost * (members[at]?.weight ?? 1)
-        if (left > right || (left === right && at > member)) return
-      }
-      member = at
-      leniency = verdict
-      cost = own
+  #scan(race: Race): Choice {
+    let best = NOBODY
+    const look = (member: number): void => {
+      const leniency = this.judge(race, member)
+      if (leniency !== -1 && (best.member < 0 || this.#precedes(race, { member, leniency }, best)))
+        best = { member, leniency }
     }
     for (const at of race.pool.openList) look(at)
     for (const at of race.keepers) look(at)
-    return { member, leniency: member < 0 ? 0 : leniency }
+    return best
   }
 
-  #runGlobal(
-    service: ServiceView,
-    elected: (race: Race, outcome: Outcome) => void,
-    before?: (race: Race) => boolean,
-  ): boolean {
+  /** Less leniency first; then, where a spread is given up, whoever keeps it most even; then the hash's order. */
+  #precedes(race: Race, a: Choice, b: Choice): boolean {
+    if (a.leniency !== b.leniency) return a.leniency < b.leniency
+    if (a.leniency === 3) {
+      const groupLoads = this.groupLoad(race, a.member) - this.groupLoad(race, b.member)
+      if (groupLoads !== 0) return groupLoads < 0
+    }
+    if (a.leniency >= 2) {
+      const mine = (this.mine[a.member] ?? 0) - (this.mine[b.member] ?? 0)
+      if (mine !== 0) return mine < 0
+    }
+    const { members } = this.electorate
+    // Cross-multiplied, so that no division rounds; equal scores go to the lower id, which is the earlier place.
+    const left = this.preferences.cost(race.hash, a.member) * (members[b.member]?.weight ?? 1)
+    const right = this.preferences.cost(race.hash, b.member) * (members[a.member]?.weight ?? 1)
+    return left < right || (left === right && a.member < b.member)
+  }
+
+  #runGlobal(ballot: Ballot, { elected, look }: Watch): void {
     const { electorate } = this
-    const pool = electorate.pool(service)
-    const keepers = electorate.keepers(service)
+    const { service, pool, keepers, homes } = ballot
+    this.mine.fill(0)
     const byName = new Map<string, number>()
     for (const at of pool.openList) byName.set(electorate.members[at]?.name ?? '', at)
     for (const at of keepers) {
@@ -213,36 +208,33 @@ export class Election {
       if (member?.held.has(`${service.id}/${member.name}` as SlotId) === true) byName.set(member.name, at)
     }
     const names = [...byName.keys()].sort(compareStrings)
-    for (const [seat, slot] of slotsOf(service, names).entries()) {
-      const race: Race = {
-        slot,
-        service,
-        seat,
-        hash: hash32(slot),
-        pool,
-        keepers,
-        groups: null,
-        candidates: names.length,
-        memberShare: 1,
-        groupShare: 1,
-      }
-      if (before !== undefined && !before(race)) return false
-      const member = byName.get(seatOfSlot(slot)) ?? -1
-      const fits = member >= 0 && this.fits(race, member)
-      if (fits) this.#seat(race, member)
-      elected(race, { member: fits ? member : -1, leniency: 0 })
+    const shares = { candidates: names.length, memberShare: 1, groupShare: 1 }
+    for (const slot of slotsOf(service, names)) {
+      const race: Race = { slot, service, hash: hash32(slot), pool, keepers, groups: null, ...shares }
+      const home = this.#atHome(ballot, slot)
+      if (home === null) look?.(this, race)
+      const own = byName.get(seatOfSlot(slot)) ?? -1
+      const member = home?.member ?? (own >= 0 && this.fits(race, own) ? own : -1)
+      if (home === null && member >= 0) this.#load(service, member)
+      const outcome = { member, leniency: 0, candidates: names.length } as const
+      elected(race, { ...outcome, home: homes?.get(slot)?.member ?? member }, this)
     }
-    return true
   }
 
-  #seat(race: Race, member: number): void {
-    const { service, groups } = race
-    this.mine[member] = (this.mine[member] ?? 0) + 1
+  #load(service: ServiceView, member: number): void {
     this.cpus[member] = (this.cpus[member] ?? 0) + service.reservedCpusMilli
     this.memory[member] = (this.memory[member] ?? 0) + service.reservedMemoryBytes
     // Global services put the same load on everybody, so the bound leaves them out.
     if (service.mode === 'replicated') this.loads[member] = (this.loads[member] ?? 0) + 1
+  }
+
+  #count(groups: Groups | null, member: number): void {
+    this.mine[member] = (this.mine[member] ?? 0) + 1
     const group = groups?.of[member] ?? -1
     if (group >= 0) this.#perGroup[group] = (this.#perGroup[group] ?? 0) + 1
   }
 }
+
+type Choice = Pick<Outcome, 'member' | 'leniency'>
+
+const NOBODY: Choice = { member: -1, leniency: 0 }

@@ -7,6 +7,7 @@ import { compareStrings } from '../../lib/order.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import { refusalBy, type Refusal } from './constraints.ts'
 import {
+  asIfThere,
   isPresent,
   keepsUntilMs,
   rosterOf,
@@ -54,9 +55,9 @@ export class Electorate {
   readonly #pools = new Map<string, Pool>()
   readonly #groups = new Map<string, Groups>()
 
-  constructor(input: PlanInput) {
+  constructor(input: PlanInput, members: readonly RosterMember[] = rosterOf(input)) {
     this.input = input
-    this.members = rosterOf(input)
+    this.members = members
     this.#special = this.members.flatMap((member, at) =>
       member.outReason === null && (member.cordoned || !isPresent(member.state)) ? [at] : [],
     )
@@ -66,6 +67,14 @@ export class Electorate {
       0,
     )
     this.bounds = this.#boundsOf()
+  }
+
+  /** The same fleet with everybody there: every member open that has said its facts. Null when that is so already. */
+  whole(): Electorate | null {
+    const everybody = this.members.map(asIfThere)
+    return everybody.every((member, at) => member === this.members[at])
+      ? null
+      : new Electorate(this.input, everybody)
   }
 
   standing(member: RosterMember, service: ServiceView): Standing {

@@ -19,6 +19,8 @@ export interface RosterMember {
   readonly memoryBytes: number
   /** Share of the load it is given, relative to the others: its whole CPUs, 1 to 64. */
   readonly weight: number
+  /** It has said its labels and capacity: without them nothing can have its home there. */
+  readonly known: boolean
   readonly cordoned: boolean
   readonly state: MemberState
   /** Monotonic milliseconds since when it is in that state. */
@@ -68,6 +70,7 @@ export const rosterOf = (input: PlanInput): readonly RosterMember[] => {
       cpusMilli: facts?.cpusMilli ?? 0,
       memoryBytes: facts?.memoryBytes ?? 0,
       weight: Math.min(Math.max(Math.floor((facts?.cpusMilli ?? 0) / 1000), 1), WEIGHT_MAX),
+      known: facts !== null,
       cordoned: member.cordoned,
       state,
       sinceMs,
@@ -75,6 +78,18 @@ export const rosterOf = (input: PlanInput): readonly RosterMember[] => {
       held: keepsOnly ? heldBy(input, member) : NOTHING,
     }
   })
+}
+
+/** A member as it is when it is back and takes slots; the very same when nothing is in the way now. */
+export const asIfThere = (member: RosterMember): RosterMember =>
+  !member.known || (member.outReason === null && !member.cordoned && isPresent(member.state))
+    ? member
+    : { ...member, state: 'alive', cordoned: false, outReason: null, held: NOTHING }
+
+/** Why a member cannot hold its own slots, in words that follow its name and stay the same while it lasts. */
+export const absenceOf = (member: RosterMember): string => {
+  if (member.outReason !== null) return member.outReason
+  return member.state === 'dead' ? 'is dead' : 'is cordoned'
 }
 
 const outReasonOf = (

@@ -1,14 +1,18 @@
-// Explanations: why a slot is where it is, why not elsewhere, and what would change that. It re-runs the election up to the
-// slot and looks at every member as the election did, so an explanation never disagrees with the placement.
+// Explanations: why a slot is where it is, why not elsewhere, and what would change that. It re-runs the election and looks
+// at every member as the election did when it decided, so an explanation never disagrees with the placement.
 
 import { unreachable } from '../../lib/assert.ts'
 import { serviceOfSlot, type MemberId, type SlotId } from '../../lib/ids.ts'
 import { formatSize } from '../../lib/time.ts'
-import { Election, type Outcome, type Race } from './election.ts'
+import type { Election } from './election.ts'
 import { Electorate } from './electorate.ts'
+import { absenceOf } from './eligibility.ts'
+import { withoutMembers } from './forecast.ts'
 import { cpusText, hindranceOf, hindrancesOf, reservationsOf, type Hindrance } from './hindrance.ts'
-import { choiceReason, placementVersionOf, PlacementMemo } from './placement.ts'
+import { electAll } from './homes.ts'
+import { choiceReason, place, placementVersionOf, PlacementMemo } from './placement.ts'
 import type { PlanInput } from './plan.ts'
+import type { Outcome, Race } from './race.ts'
 
 export interface ExplainedCandidate {
   readonly member: MemberId
@@ -37,61 +41,112 @@ export const explainSlot = (
   input: PlanInput,
   slot: SlotId,
   memo: PlacementMemo = new PlacementMemo(),
-): Explanation | null => {
-  const electorate = new Electorate(input)
-  const election = new Election(electorate, memo.preferences)
-  let answer: Explanation | null = null
-  let candidates: readonly ExplainedCandidate[] = []
-  let hindrance = ''
-  let changes: readonly string[] = []
-  let looked = false
-  election.run(
-    (race, outcome) => {
-      if (race.slot !== slot) return
-      const member = electorate.members[outcome.member]?.id ?? null
-      answer = {
-        slot,
-        member,
-        reason: outcome.member < 0 ? hindrance : choiceReason(race, outcome.leniency),
-        version: placementVersionOf(input),
-        candidates,
-        changes: member === null ? changes : changesOfPlaced(electorate, candidates, outcome, race),
-      }
-    },
-    (race) => {
-      if (looked) return false
-      if (race.slot === slot) {
-        looked = true
-        candidates = candidatesOf(election, race)
-        hindrance = hindranceOf(election, race)
-        changes = changesOfLost(election, race)
-      }
-      return true
-    },
-  )
-  return answer
-}
+): Explanation | null => explainService(input, [slot], memo)[0] ?? null
 
-/** Explains every slot of a service, in order. */
+/** Explains slots, usually every one of a service, in their order. Those that the view does not want are left out. */
 export const explainService = (
   input: PlanInput,
   slots: readonly SlotId[],
   memo: PlacementMemo = new PlacementMemo(),
-): readonly Explanation[] =>
-  slots.flatMap((slot) => {
-    const explanation = explainSlot(input, slot, memo)
-    return explanation === null ? [] : [explanation]
+): readonly Explanation[] => {
+  const wanted = new Set(slots)
+  const electorate = new Electorate(input)
+  const version = placementVersionOf(input)
+  const outlook = new Outlook(input, memo)
+  const looks = new Map<SlotId, Look>()
+  const answers = new Map<SlotId, Explanation>()
+  electAll(electorate, memo.preferences, {
+    // A slot that is seated at home was decided in the first stage, any other in the second, which comes later.
+    look: (election, race) => {
+      if (wanted.has(race.slot)) looks.set(race.slot, lookAt(electorate, election, race))
+    },
+    elected: (race, outcome) => {
+      const look = looks.get(race.slot)
+      if (look === undefined) return
+      const { slot } = race
+      const member = electorate.members[outcome.member]?.id ?? null
+      const reason = member === null ? look.hindrance : choiceReason(electorate, race, outcome)
+      // Who would be next is another election, with the same memo: not in the midst of this one.
+      const changes = member === null ? look.changes : []
+      answers.set(slot, { slot, member, reason, version, candidates: look.candidates, changes })
+      if (member !== null) outlook.note(race, outcome)
+    },
   })
+  return slots.flatMap((slot) => {
+    const answer = answers.get(slot)
+    if (answer === undefined) return []
+    return [answer.member === null ? answer : { ...answer, changes: outlook.changesOf(electorate, slot) }]
+  })
+}
+
+/** What is seen of a slot just before it is elected. */
+interface Look {
+  readonly candidates: readonly ExplainedCandidate[]
+  readonly hindrance: string
+  readonly changes: readonly string[]
+}
+
+const lookAt = (electorate: Electorate, election: Election, race: Race): Look => ({
+  candidates: candidatesOf(electorate, election, race),
+  hindrance: hindranceOf(election, race),
+  changes: changesOfLost(election, race),
+})
+
+/** What would move a placed slot: the placement without its member, computed once for each member. */
+class Outlook {
+  readonly #input: PlanInput
+  readonly #memo: PlacementMemo
+  readonly #placed = new Map<SlotId, { readonly race: Race; readonly outcome: Outcome }>()
+  readonly #without = new Map<MemberId, ReturnType<typeof place>>()
+
+  constructor(input: PlanInput, memo: PlacementMemo) {
+    this.#input = input
+    this.#memo = memo
+  }
+
+  note(race: Race, outcome: Outcome): void {
+    this.#placed.set(race.slot, { race, outcome })
+  }
+
+  changesOf({ members }: Electorate, slot: SlotId): readonly string[] {
+    const placed = this.#placed.get(slot)
+    const holder = members[placed?.outcome.member ?? -1]
+    if (placed === undefined || holder === undefined) return []
+    if (placed.race.service.mode === 'global') return [`it ends when ${holder.name} is drained or leaves`]
+    const next = this.#withoutMember(holder.id).get(slot)?.member ?? null
+    const nextName = members.find(({ id }) => id === next)?.name
+    const home = members[placed.outcome.home]
+    return [
+      nextName === undefined
+        ? `if ${holder.name} goes, nobody can hold it`
+        : `if ${holder.name} goes, it moves to ${nextName}`,
+      ...(home === undefined || home === holder
+        ? []
+        : [`it returns to ${home.name}, which ${absenceOf(home)}, when that takes slots again`]),
+    ]
+  }
+
+  #withoutMember(member: MemberId): ReturnType<typeof place> {
+    const known =
+      this.#without.get(member) ?? place(withoutMembers(this.#input, new Set([member])), this.#memo)
+    this.#without.set(member, known)
+    return known
+  }
+}
 
 /** Members in the hash's order for a slot. */
-const candidatesOf = (election: Election, race: Race): readonly ExplainedCandidate[] => {
-  const { members } = election.electorate
+const candidatesOf = (
+  electorate: Electorate,
+  election: Election,
+  race: Race,
+): readonly ExplainedCandidate[] => {
+  const { members } = electorate
   const ranked = members
     .map((member, at) => ({ member, at, cost: election.preferences.cost(race.hash, at) }))
     .sort((a, b) => a.cost * b.member.weight - b.cost * a.member.weight || a.at - b.at)
   return ranked.map(({ member, at }, rank) => {
     const own = race.service.mode !== 'global' || race.slot === `${race.service.id}/${member.name}`
-    const hindrances = hindrancesOf(election, race, at).map(({ reason }) => reason)
+    const hindrances = hindrancesOf(election, race, at, electorate).map(({ reason }) => reason)
     const reasons = own ? hindrances : ['has a slot of its own in this global service']
     const eligible = reasons.length === 0
     const soft = eligible ? reservationsOf(election, race, at) : []
@@ -104,24 +159,6 @@ const candidatesOf = (election: Election, race: Race): readonly ExplainedCandida
       rank: rank + 1,
     }
   })
-}
-
-/** For a placed slot: who would be next. */
-const changesOfPlaced = (
-  electorate: Electorate,
-  candidates: readonly ExplainedCandidate[],
-  outcome: Outcome,
-  race: Race,
-): readonly string[] => {
-  const holder = electorate.members[outcome.member]
-  if (holder === undefined) return []
-  if (race.service.mode === 'global') return [`it ends when ${holder.name} is drained or leaves`]
-  const next =
-    candidates.find(({ member, reasons }) => member !== holder.id && reasons[0] === 'can take it') ??
-    candidates.find(({ member, eligible }) => member !== holder.id && eligible)
-  return next === undefined
-    ? [`if ${holder.name} goes, nobody can hold it`]
-    : [`if ${holder.name} goes, it moves to ${next.name}`]
 }
 
 /** Suggestions named at once. More would be a list to search, not advice. */

@@ -60,6 +60,15 @@ export const probeOf = (definition: ReleaseDefinition): ProbeSpec | null => {
   }
 }
 
+/** Most programs that cannot work say so by ending within this time of their start. */
+export const PROOF_MS = 250
+/**
+ * A new release takes the place of one that works, so it shows more: long enough to read its configuration, to connect,
+ * and to give up. A service that needs longer has a healthcheck.
+ */
+export const PROOF_OF_REPLACEMENT_MS = 2000
+const PROOF_AFTER_FAILURE_MS = PROOF_OF_REPLACEMENT_MS
+
 /** Failures in a row that make an instance failing, and the time after a start in which none counts. */
 export const thresholdsOf = (
   definition: ReleaseDefinition,
@@ -100,7 +109,7 @@ const lasting = (state: InstanceState, reason: string): Health => ({ state, reas
 
 const healthOfRunning = (instance: LocalInstance, nowMs: number): Health => {
   const { probe, definition } = instance
-  if (probeOf(definition) === null) return lasting('ready', '')
+  if (probeOf(definition) === null) return healthOfUnchecked(instance, nowMs)
   const { retries, startPeriodMs } = thresholdsOf(definition)
   const failing = probe.failedInARow >= retries
   const failure = probe.lastFailure === '' ? 'no answer' : probe.lastFailure
@@ -115,6 +124,18 @@ const healthOfRunning = (instance: LocalInstance, nowMs: number): Health => {
   }
   if (failing) return lasting('failing', tally)
   return lasting('starting', probe.failedInARow === 0 ? 'has not been checked yet' : failure)
+}
+
+/**
+ * Nothing asks it, so only its running on speaks for it: for as long as its start demanded, and for longer after a short
+ * run, or every crash loop would be ready between two crashes.
+ */
+const healthOfUnchecked = (instance: LocalInstance, nowMs: number): Health => {
+  const proofMs = Math.max(instance.proofMs ?? 0, instance.failuresInARow > 0 ? PROOF_AFTER_FAILURE_MS : 0)
+  const provenAtMs = instance.startedAtMs + proofMs
+  if (nowMs >= provenAtMs) return lasting('ready', '')
+  const reason = `has no check and counts as ready once it has run for ${formatDuration(proofMs)}`
+  return { state: 'starting', reason, changesAtMs: provenAtMs }
 }
 
 /** How an instance ended, in words that follow its name. */

@@ -3,8 +3,9 @@
 
 import { compareStrings } from '../../lib/order.ts'
 import { formatSize } from '../../lib/time.ts'
-import type { Election, Race } from './election.ts'
-import { labelOf } from './electorate.ts'
+import type { Election } from './election.ts'
+import { labelOf, type Electorate } from './electorate.ts'
+import type { Race } from './race.ts'
 
 /** What kind of rule stands in the way: `change` suggestions are made from it. */
 export type HindranceKind = 'out' | 'keeps' | 'constraint' | 'room' | 'per-node'
@@ -14,9 +15,16 @@ export interface Hindrance {
   readonly reason: string
 }
 
-/** Why a member cannot hold the slot; null: it can. All hard rules are named, not only the first. */
-export const hindrancesOf = (election: Election, race: Race, at: number): readonly Hindrance[] => {
-  const { electorate } = election
+/**
+ * Why a member cannot hold the slot; empty: it can. All hard rules are named, not only the first. `electorate` says who
+ * stands now: in the first stage of an election everybody does.
+ */
+export const hindrancesOf = (
+  election: Election,
+  race: Race,
+  at: number,
+  electorate: Electorate = election.electorate,
+): readonly Hindrance[] => {
   const member = electorate.members[at]
   if (member === undefined) return []
   const found: Hindrance[] = []

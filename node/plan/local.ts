@@ -46,6 +46,8 @@ export interface LocalInstance {
   readonly runs: number
   /** Failed runs in a row; a run longer than the stable time starts over. Kept by the hands, judged by restart.ts. */
   readonly failuresInARow: number
+  /** As its start said; after an adoption 0. @default 0 */
+  readonly proofMs?: number
   readonly exit: ProcessExit | null
   readonly error: string | null
   readonly probe: ProbeTally

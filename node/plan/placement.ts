@@ -4,11 +4,14 @@
 
 import { unreachable } from '../../lib/assert.ts'
 import type { MemberId, SlotId } from '../../lib/ids.ts'
-import { Election, type Leniency, type Outcome, type Race } from './election.ts'
+import type { Election } from './election.ts'
 import { Electorate } from './electorate.ts'
+import { absenceOf } from './eligibility.ts'
 import { hindranceOf } from './hindrance.ts'
+import { electAll } from './homes.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
 import { Preferences } from './preferences.ts'
+import type { Outcome, Race } from './race.ts'
 
 /** The election's rules as this version knows them. A change of any answer takes a new number (S5). */
 export const PLACEMENT_VERSION = 1
@@ -31,25 +34,27 @@ export const place = (
   memo: PlacementMemo = new PlacementMemo(),
 ): ReadonlyMap<SlotId, SlotPlacement> => {
   const electorate = new Electorate(input)
-  const election = new Election(electorate, memo.preferences)
   const placements = new Map<SlotId, SlotPlacement>()
   // One reason per service and kind of outcome: thousands of slots share a few sentences.
   const reasons = new Map<string, string>()
-  const reasonOf = (race: Race, outcome: Outcome): string => {
-    const key = `${race.service.id} ${outcome.member < 0 ? -1 : outcome.leniency}`
+  const reasonOf = (race: Race, outcome: Outcome, election: Election): string => {
+    const { member, home, leniency } = outcome
+    const key = `${race.service.id} ${member < 0 ? -1 : leniency} ${home === member ? -1 : home}`
     const known = reasons.get(key)
     if (known !== undefined && race.service.mode === 'replicated') return known
-    const reason = outcome.member < 0 ? hindranceOf(election, race) : choiceReason(race, outcome.leniency)
+    const reason = member < 0 ? hindranceOf(election, race) : choiceReason(electorate, race, outcome)
     reasons.set(key, reason)
     return reason
   }
-  election.run((race, outcome) => {
-    placements.set(race.slot, {
-      slot: race.slot,
-      service: race.service.id,
-      member: memberAt(electorate, outcome.member),
-      reason: reasonOf(race, outcome),
-    })
+  electAll(electorate, memo.preferences, {
+    elected: (race, outcome, election) => {
+      placements.set(race.slot, {
+        slot: race.slot,
+        service: race.service.id,
+        member: memberAt(electorate, outcome.member),
+        reason: reasonOf(race, outcome, election),
+      })
+    },
   })
   return placements
 }
@@ -57,9 +62,12 @@ export const place = (
 const memberAt = (electorate: Electorate, at: number): MemberId | null => electorate.members[at]?.id ?? null
 
 /** Why a slot is where it is, for one that has a member. */
-export const choiceReason = (race: Race, leniency: Leniency): string => {
+export const choiceReason = (electorate: Electorate, race: Race, outcome: Outcome): string => {
   if (race.service.mode === 'global') return 'a global service runs on every eligible member'
-  const among = `the hash's best of ${race.candidates} candidate${race.candidates === 1 ? '' : 's'}`
+  const { candidates, leniency } = outcome
+  const home = outcome.home === outcome.member ? undefined : electorate.members[outcome.home]
+  const away = home === undefined ? '' : `its home ${home.name} ${absenceOf(home)}; `
+  const among = `${away}the hash's best of ${candidates} candidate${candidates === 1 ? '' : 's'}`
   switch (leniency) {
     case 0:
       return among

@@ -6,7 +6,7 @@ import { instanceIdOf, type InstanceId, type SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Action } from './action.ts'
 import { capacityOf, roomGate, roomTaken } from './gates.ts'
-import { healthOf } from './health.ts'
+import { healthOf, PROOF_MS, PROOF_OF_REPLACEMENT_MS } from './health.ts'
 import type { LocalInstance } from './local.ts'
 import type { InstanceReport } from './plan.ts'
 import { failsForLong, isCrashLoop, restartOf, STABLE_RUN_MS } from './restart.ts'
@@ -207,6 +207,7 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
       definition: service.definition,
       cpusMilli: service.reservedCpusMilli,
       memoryBytes: service.reservedMemoryBytes,
+      proofMs: replaces ? PROOF_OF_REPLACEMENT_MS : PROOF_MS,
       reason: start.reason,
     })
     wait(turn, slot, `starts: ${start.reason}`)

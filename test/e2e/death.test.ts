@@ -2,14 +2,15 @@
 // expectation is a condition that must come true, or a number that must not change.
 
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
 import { describe, it } from 'node:test'
 import {
   applyOf,
   fingerprint,
+  freePort,
   type Fleet,
   idle,
   type Instance,
+  onDisk,
   type Peer,
   ready,
   until,
@@ -36,17 +37,6 @@ const threeWith = async (
   await fleet.agree([a, b, c])
   return { a, b, c, before: await ready(a, 'web', before.length) }
 }
-
-/** A port that nothing listens on now. */
-const freePort = (): Promise<number> =>
-  new Promise((done, failed) => {
-    const server = createServer()
-    server.on('error', failed)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => done(address !== null && typeof address === 'object' ? address.port : 0))
-    })
-  })
 
 describe('the death of a peer', () => {
   it('leaves its instances running; a return within reschedule_after adopts them and moves nothing (S10, L4)', () =>
@@ -81,11 +71,10 @@ describe('the death of a peer', () => {
       await fleet.agree([a, b, c])
       const after = await ready(a, 'web', 6)
       assert.equal(new Set(after.map(({ index }) => index)).size, 6, 'a slot runs twice')
-      const pids = new Set(after.map(({ pid }) => pid))
-      const alive = running([...before, ...moved, ...after])
+      const pids = (instances: readonly Instance[]) => new Set(instances.map(({ pid }) => pid))
       assert.deepEqual(
-        [...new Set(alive.map(({ pid }) => pid))].length,
-        pids.size,
+        pids(running([...before, ...moved, ...after])),
+        pids(after),
         'a surplus instance runs on',
       )
     }))
@@ -182,6 +171,7 @@ describe('the whole cluster', () => {
       await fleet.agree([a, b, c])
       const before = await ready(a, 'web', 6)
       const digest = await a.digest()
+      await onDisk([a, b, c], before)
       await Promise.all([a, b, c].map((peer) => peer.end('SIGKILL')))
       assert.equal(running(before).length, 6)
       await Promise.all([a, b, c].map((peer) => peer.up()))

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { applyOf, fingerprint, idle, type Peer, ready, throughout, until } from './support/fleet.ts'
+import { applyOf, fingerprint, idle, onDisk, type Peer, ready, throughout, until } from './support/fleet.ts'
 import { type Land, netbedMissing, withLand } from './support/netbed.ts'
 
 const missing = await netbedMissing()
@@ -60,7 +60,9 @@ describe('a cluster', { skip: missing ?? false }, () => {
       await a.change(applyOf(idle('web', { replicas: 3, rescheduleAfterMs: 60_000 })))
       await ready(a, 'web', 3)
       await land.fleet.agree([a, b, c])
-      const before = fingerprint(await ready(a, 'web', 3))
+      const instances = await ready(a, 'web', 3)
+      const before = fingerprint(instances)
+      await onDisk([a, b, c], instances)
       await Promise.all([a, b, c].map((peer) => peer.end('SIGKILL')))
       await Promise.all([2, 3].map((host) => land.bed.readdress(host, `10.77.0.${100 + host}`)))
       await Promise.all([a, b, c].map((peer) => peer.up()))

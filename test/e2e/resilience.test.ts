@@ -12,7 +12,7 @@ import { signerFromSeed } from '../../lib/signature.ts'
 import { frameOf } from '../../net/libp2p/frames.ts'
 import { askProtocol, channelProtocol, gossipTopic } from '../../net/libp2p/wire.ts'
 import { createRawPeer } from '../net/libp2p/raw-peer.ts'
-import { applyOf, idle, type Peer, ready, until, withFleet } from './support/fleet.ts'
+import { applyOf, freePort, idle, type Peer, ready, until, withFleet } from './support/fleet.ts'
 import { isRunning } from './support/leftovers.ts'
 import { mountSmallDisk, smallDiskMissing } from './support/small-disk.ts'
 
@@ -33,7 +33,8 @@ describe('a full disk', { skip: missing ?? false }, () => {
     withFleet(async (fleet) => {
       const disk = await mountSmallDisk(join(fleet.directory, 'p0'), 8 * 1024 * 1024)
       try {
-        const [a, b] = await fleet.grow(2)
+        const listen = `/ip4/127.0.0.1/tcp/${await freePort()}`
+        const [a, b] = await fleet.grow(2, (at) => ({ name: `p${at}`, ...(at === 0 ? { listen } : {}) }))
         assert.ok(a !== undefined && b !== undefined)
         await a.change(applyOf(idle('web', { replicas: 2 })))
         const before = await ready(a, 'web', 2)

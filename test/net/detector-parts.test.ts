@@ -39,7 +39,7 @@ describe('SelfDoubt (Lifeguard §IV.A)', () => {
 })
 
 describe('Watch', () => {
-  const { silenceMs, closeGraceMs, cutAfterMs } = DETECTOR_DEFAULTS
+  const { beatIntervalMs, silenceMs, closeGraceMs, cutAfterMs } = DETECTOR_DEFAULTS
   const fresh = (): Watch => new Watch(DETECTOR_DEFAULTS, true, silenceMs, 0)
 
   it('counts from the last beat, and more shortly from a close', () => {
@@ -73,9 +73,10 @@ describe('Watch', () => {
 
   it('asks for a beat that is late, and gives a deaf connection up once', () => {
     const watch = fresh()
-    assert.ok(!watch.probe(700))
-    assert.ok(watch.probe(750))
-    assert.ok(!watch.probe(800))
+    const lateMs = 1.5 * beatIntervalMs
+    assert.ok(!watch.probe(lateMs - 1))
+    assert.ok(watch.probe(lateMs))
+    assert.ok(!watch.probe(lateMs + 1))
     watch.accuse(1)
     assert.ok(!watch.cut(cutAfterMs - 1))
     assert.ok(watch.cut(cutAfterMs))

@@ -87,6 +87,7 @@ const startOf = (command: readonly string[], ports: Record<string, number> = {})
   const { instance, slot, service, release, definition, cpusMilli, memoryBytes } = recordFor(command)
   return {
     kind: 'start',
+    proofMs: 0,
     instance,
     slot,
     service,

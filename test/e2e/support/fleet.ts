@@ -1,7 +1,8 @@
 // A fleet of real peers for end-to-end tests and benches, in one temporary directory. Whatever happens, closing it ends
 // every process that it or its peers started, found by that directory and killed by pid.
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -160,3 +161,26 @@ export const ready = (
 /** The same instances in the same order, whatever has been asked in between. */
 export const fingerprint = (instances: readonly Instance[]): readonly string[] =>
   instances.map(({ slot, peer, pid }) => `${slot} ${peer} ${pid}`).sort()
+
+/** A loopback port that nothing listens on now, for a peer that keeps its address over restarts. */
+export const freePort = (): Promise<number> =>
+  new Promise((done, failed) => {
+    const server = createServer()
+    server.on('error', failed)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => done(address !== null && typeof address === 'object' ? address.port : 0))
+    })
+  })
+
+/** Waits until the logs of all the peers name these instances' processes: what a start of all at once goes by. */
+export const onDisk = async (peers: readonly Peer[], instances: readonly Instance[]): Promise<void> => {
+  const written = async ({ data }: Peer): Promise<boolean> => {
+    const names = await readdir(join(data, 'log'))
+    const logs = await Promise.all(names.map((name) => readFile(join(data, 'log', name), 'latin1')))
+    return instances.every(({ pid }) => logs.some((log) => log.includes(`"pid":${pid}`)))
+  }
+  await until('the status is on every disk', async () =>
+    (await Promise.all(peers.map(written))).every(Boolean),
+  )
+}

@@ -30,6 +30,7 @@ const startOf = (
   })
   return {
     kind: 'start',
+    proofMs: 0,
     instance,
     slot,
     service,

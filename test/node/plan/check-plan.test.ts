@@ -20,6 +20,7 @@ const planOf = (...actions: Action[]): Plan => ({
 
 const start = (of: ServiceView, seat = 0): Action => ({
   kind: 'start',
+  proofMs: 0,
   instance: instanceIdOf(slotIdOf(of.id, seat), of.release),
   slot: slotIdOf(of.id, seat),
   service: of.id,

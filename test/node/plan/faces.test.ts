@@ -8,7 +8,7 @@ import { explainService, explainSlot } from '../../../node/plan/explain.ts'
 import { forecast, forecastView, withMember, withoutMembers } from '../../../node/plan/forecast.ts'
 import { place } from '../../../node/plan/placement.ts'
 import { stewardOf } from '../../../node/plan/steward.ts'
-import { fleet, holding, idOf, numbered, service, viewOf, without } from './fleet.ts'
+import { fleet, holding, idOf, numbered, service, viewOf } from './fleet.ts'
 
 const web = service('shop/web', { replicas: 3, ports: { http: 0 } })
 
@@ -39,8 +39,29 @@ describe('explain', () => {
     const explained = explainSlot(input, slot)
     const holder = Object.keys(numbered(5)).find((name) => idOf(name) === explained?.member) ?? ''
     const next = /moves to (m\d)/.exec(explained?.changes[0] ?? '')?.[1] ?? ''
-    const after = place(fleet({ members: without(numbered(5), holder), services: [web] }))
+    const gone = { ...numbered(5), [holder]: { state: 'left' as const } }
+    const after = place(fleet({ members: gone, services: [web] }))
     assert.equal(after.get(slot)?.member, idOf(next))
+    const again = explainSlot(fleet({ members: gone, services: [web], self: next }), slot)
+    assert.match(
+      again?.reason ?? '',
+      new RegExp(`^its home ${holder} has left; the hash's best of 4 candidates$`),
+    )
+    assert.equal(again?.changes[1], `it returns to ${holder}, which has left, when that takes slots again`)
+    const home = again?.candidates.find(({ name }) => name === holder)
+    assert.deepEqual([home?.eligible, home?.reasons], [false, ['has left']])
+  })
+
+  it('names no member that is gone among those that could take a slot at home', () => {
+    const input = fleet({
+      members: numbered(4, (at) => (at === 2 ? { draining: true } : {})),
+      services: [web],
+    })
+    for (const { member, candidates } of explainService(input, [...place(input).keys()])) {
+      const drained = candidates.find(({ name }) => name === 'm2')
+      assert.notEqual(member, idOf('m2'))
+      assert.deepEqual([drained?.eligible, drained?.reasons], [false, ['is draining']])
+    }
   })
 
   it('says why not here, and what would change it, for a slot that nobody can hold', () => {
