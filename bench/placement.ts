@@ -96,13 +96,11 @@ const movesOf = (count: number, services: number, replicas: number): readonly Ro
   const memo = new PlacementMemo()
   const at = (changed: Members): Placements => place(fleet({ members: changed, services: specs }), memo)
   const before = at(members)
-  const [loss, back, second, join, removal] = [
-    new Moves(),
-    new Moves(),
-    new Moves(),
-    new Moves(),
-    new Moves(),
-  ]
+  const loss = new Moves()
+  const back = new Moves()
+  const second = new Moves()
+  const join = new Moves()
+  const removal = new Moves()
   const tries = Math.min(count, TRIES)
   const step = Math.floor(count / tries)
   for (let turn = 0; turn < tries; turn += 1) {
