@@ -53,5 +53,7 @@ try {
 } catch (thrown) {
   const missing = thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_MODULE_NOT_FOUND'
   if (!missing) throw thrown
-  process.stderr.write('esbuild is not installed (--omit=dev?); tutti runs from source, which takes more memory\n')
+  process.stderr.write(
+    'esbuild is not installed (--omit=dev?); tutti runs from source, which takes more memory\n',
+  )
 }

@@ -67,7 +67,11 @@ describe('validation', () => {
     ['starts its ops too high', (c) => ({ ...c, startOp: 2 ** 32 - 10 }), /ops start at 4294967286/],
     ['starts its ops too low', (c) => ({ ...c, startOp: c.startOp - 1 }), /ops start at/],
     ['depends on nothing', (c) => ({ ...c, deps: [] }), /depends on nothing/],
-    ['founds the cluster again', (c) => ({ ...c, deps: [genesis.hash], startOp: genesis.opMax + 1 }), /claims to found/],
+    [
+      'founds the cluster again',
+      (c) => ({ ...c, deps: [genesis.hash], startOp: genesis.opMax + 1 }),
+      /claims to found/,
+    ],
     [
       'writes under a stranger actor',
       (c) => ({ ...c, actor: actorOf('eve') }),
