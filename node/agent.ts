@@ -236,7 +236,8 @@ export class Agent implements AgentPort {
   }
 
   counters(): AgentCounters {
-    return this.#counters.read()
+    const { rounds, differing } = this.#replication.syncCounts
+    return { ...this.#counters.read(), syncRounds: rounds, syncDiffering: differing }
   }
 
   ask(

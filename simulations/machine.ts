@@ -6,6 +6,7 @@ import type { ActorId, ClusterId } from '../lib/ids.ts'
 import { silentLog, type Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import { signerFromSeed, type Signer } from '../lib/signature.ts'
+import type { Clock } from '../lib/time.ts'
 import type { KnownPeer } from '../node/agent/neighbourhood.ts'
 import { Agent } from '../node/agent.ts'
 import { PLACEMENT_VERSION } from '../node/plan/placement.ts'
@@ -51,6 +52,7 @@ export class Machine {
   #starts = 0
   #clock: PausableClock | null = null
   #agent: Agent | null = null
+  #hands: ScriptedHands | null = null
 
   constructor(options: MachineOptions) {
     const { name, simulator, random } = options
@@ -58,7 +60,11 @@ export class Machine {
     this.#options = options
     this.#random = random.fork(name)
     this.signer = signerFromSeed(this.#random.fork('key').bytes(SEED_BYTES))
-    this.disk = new SimulatedDisk({ random: this.#random, clock: simulator.clock(), where: name })
+    const clock = simulator.clock()
+    // What a disk answers reaches its peer by the peer's own clock: nothing while it is frozen, never once it is gone.
+    const own = (): Clock => this.#clock ?? clock
+    const disk: Clock = { ...clock, after: (delayMs, fire) => own().after(delayMs, fire) }
+    this.disk = new SimulatedDisk({ random: this.#random, clock: disk, where: name })
     this.processes = new ScriptedMachine(simulator.clock())
   }
 
@@ -85,6 +91,8 @@ export class Machine {
     const random = this.#random.fork(`start ${this.#starts}`)
     const clock = new PausableClock(simulator.clock())
     this.#clock = clock
+    const hands = new ScriptedHands(this.processes)
+    this.#hands = hands
     const agent = await Agent.create({
       cluster: origin.cluster,
       signer: this.signer,
@@ -93,7 +101,7 @@ export class Machine {
       random,
       transport: network.transport(this.signer.member),
       store: this.disk.openStore(),
-      hands: new ScriptedHands(this.processes),
+      hands,
       log: log ?? silentLog,
       facts: {
         version: 'simulated',
@@ -115,18 +123,14 @@ export class Machine {
 
   /** kill -9 of the peer: its connections close, its processes run on. */
   kill(): void {
-    this.#clock?.kill()
-    this.#agent = null
-    this.processes.listen(null)
+    this.#end()
     this.disk.kill()
     this.#options.network.kill(this.signer.member)
   }
 
   /** The machine loses power: nobody is told, no process is left, unsynced writes may be gone or torn. */
   powerOff(): void {
-    this.#clock?.kill()
-    this.#agent = null
-    this.processes.listen(null)
+    this.#end()
     this.processes.reboot()
     this.disk.crash()
     this.#options.network.powerOff(this.signer.member)
@@ -141,5 +145,13 @@ export class Machine {
   thaw(): void {
     this.#options.network.thaw(this.signer.member)
     this.#clock?.resume()
+  }
+
+  /** Nothing of the peer's process happens any more; else its hands would go on writing the records of its successor. */
+  #end(): void {
+    this.#clock?.kill()
+    this.#agent = null
+    void this.#hands?.close()
+    this.#hands = null
   }
 }

@@ -196,6 +196,11 @@ const gossipOptions = (
   fallbackToFloodsub: false,
   // The mesh carries a message to everyone; flooding sends each one to all subscribers at once.
   floodPublish: false,
+  // A thinner mesh than the default of 6: every copy costs the receiver a decryption, and anti-entropy covers a gap.
+  D: 4,
+  Dlo: 3,
+  Dhi: 8,
+  Dout: 1,
   batchPublish: true,
   // Tags are for libp2p's own pruning and redialling, which are not used.
   tagMeshPeers: false,

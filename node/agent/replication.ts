@@ -7,11 +7,13 @@ import { IntentReplica, type Staged } from '../../crdt/replica.ts'
 import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import { StatusMap } from '../../crdt/status-map.ts'
+import { encodeSync } from '../../crdt/sync-message.ts'
 import type { Store } from '../../crdt/store.ts'
 import { concatBytes } from '../../lib/bytes.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { ActorId, ClusterId, MemberId } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
+import { compareStrings } from '../../lib/order.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Signer } from '../../lib/signature.ts'
@@ -93,9 +95,10 @@ export class Replication {
       log,
       spread: () => spread.next(),
       members: () => intent.view().members.length,
-      publish: (record) => {
+      publish: (record, urgent) => {
         counters.add('statusDeltasOut')
-        this.#publish(GOSSIP_STATUS, record)
+        if (urgent) this.#publish(GOSSIP_STATUS, record)
+        else this.#tellNeighbours(record)
         changed()
       },
     })
@@ -134,8 +137,9 @@ export class Replication {
     return this.#statuses.statuses()
   }
 
-  get incarnation(): number {
-    return this.#statuses.incarnation
+  /** Rounds of anti-entropy begun, and exchanges that found a difference. */
+  get syncCounts(): { readonly rounds: number; readonly differing: number } {
+    return this.#sync.counts
   }
 
   edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult> {
@@ -202,6 +206,17 @@ export class Replication {
     this.#options.transport.publish(concatBytes([Uint8Array.of(kind), record]))
   }
 
+  /**
+   * One hop to whoever is connected, once: gossip would bring every peer several copies and cost ten times as much, and
+   * after an edit every peer of the cluster has such a word to say. Anti-entropy brings it to the rest within seconds.
+   */
+  #tellNeighbours(record: Uint8Array): void {
+    const { transport } = this.#options
+    const message = encodeSync({ kind: 'records', more: false, intent: [], status: [record] })
+    for (const member of [...transport.connections()].sort(compareStrings))
+      transport.send(member, 'sync', message)
+  }
+
   #perform(effects: ReturnType<AntiEntropy['tick']>): void {
     for (const effect of effects) {
       switch (effect.kind) {
@@ -222,6 +237,7 @@ export class Replication {
 
   #ingestStatus(records: readonly Uint8Array[]): GossipVerdict {
     let verdict: GossipVerdict = 'ignore'
+    const before = this.#statuses.incarnation
     for (const record of records) {
       const { kind, reason } = this.#statuses.ingest(record)
       if (kind === 'invalid') {
@@ -232,6 +248,8 @@ export class Replication {
         this.#feed.keep(record)
       }
     }
+    // Someone held a higher incarnation of this peer: it has risen above it and restates what it says.
+    if (this.#statuses.pending && this.#statuses.incarnation !== before) this.#feed.flush()
     if (verdict === 'accept') this.#options.changed()
     return verdict
   }

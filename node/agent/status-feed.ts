@@ -32,7 +32,8 @@ export interface StatusFeedOptions {
   /** In [0, 1): where in the spread this peer's deltas fall. */
   readonly spread: () => number
   readonly members: () => number
-  readonly publish: (record: Uint8Array) => void
+  /** `urgent`: others wait for it. */
+  readonly publish: (record: Uint8Array, urgent: boolean) => void
 }
 
 export class StatusFeed {
@@ -59,13 +60,17 @@ export class StatusFeed {
 
   /** Sends what is pending at once. */
   flush(): void {
+    this.#send(true)
+  }
+
+  #send(urgent: boolean): void {
     this.#cancelFlush?.()
     this.#cancelFlush = null
     const record = this.#options.map.seal()
     if (record === null) return
     this.#lastFlushMs = this.#options.clock.now()
     this.#deltas += 1
-    this.#options.publish(record)
+    this.#options.publish(record, urgent)
     this.keep(record)
   }
 
@@ -95,7 +100,7 @@ export class StatusFeed {
     const { clock, members, spread } = this.#options
     const rest = DELTA_INTERVAL_MS - (clock.now() - this.#lastFlushMs)
     const spreadMs = Math.min(DELTA_INTERVAL_MS, members() * SPREAD_PER_MEMBER_MS) * spread()
-    this.#cancelFlush = clock.after(Math.max(rest, spreadMs), () => this.flush())
+    this.#cancelFlush = clock.after(Math.max(rest, spreadMs), () => this.#send(false))
   }
 
   #writeSoon(): void {
