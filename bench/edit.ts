@@ -2,11 +2,13 @@
 // share the machine's cores, so at 30 peers the figures include queueing for a core.
 
 import { applyOf, Fleet, service, type Peer } from '../test/e2e/support/fleet.ts'
-import { print, summarize, watchAll, type Row, type Watcher } from './support.ts'
+import { pause, print, summarize, watchAll, type Row, type Watcher } from './support.ts'
 
 /** Enough for a p99 that is not the maximum of a handful, few enough for two minutes. */
-const EDITS = 120
-const STARTS = 60
+const EDITS = 60
+const STARTS = 25
+/** Between two edits, so that each is measured alone: operators' edits are not back to back. */
+const PAUSE_MS = 250
 
 /** Scales a stopped-size service up and down by turns at changing peers: an edit that starts nothing. */
 const editsToAll = async (
@@ -28,6 +30,7 @@ const editsToAll = async (
     )
     for (const atMs of arrived) each.push(Math.max(0, atMs - from))
     toAll.push(Math.max(...arrived) - from)
+    await pause(PAUSE_MS)
   }
   return { toAll, each, acknowledged }
 }
@@ -44,6 +47,7 @@ const editsToReady = async (watchers: readonly Watcher[], peers: readonly Peer[]
       reply.slots.some(({ slot, state }) => slot === `e2e/${name}/0` && state === 'ready'),
     )
     samples.push(atMs - from)
+    await pause(PAUSE_MS)
   }
   await peers[0]?.change({ kind: 'remove-cell', cell: 'e2e' })
   return samples

@@ -334,7 +334,6 @@ export class Agent implements AgentPort {
   /** The document or the membership changed. */
   #changed(): void {
     this.#passes.dirty()
-    this.#follow()
     this.#notify()
   }
 
@@ -346,6 +345,7 @@ export class Agent implements AgentPort {
   #notify(): void {
     this.#cancelNotify ??= this.#options.clock.after(1, () => {
       this.#cancelNotify = null
+      this.#follow()
       const snapshot = this.snapshot()
       for (const event of eventsBetween(this.#before, snapshot)) this.#events.add(event)
       this.#before = snapshot

@@ -70,8 +70,9 @@ interface Sink extends DestinationStream {
 const readable = async (sink: Sink, options: LoggingOptions): Promise<DestinationStream> => {
   if (!(options.pretty ?? isatty(STDERR))) return sink
   // Loaded only for a terminal: under a service manager it would be memory for nothing.
-  const { prettyFactory } = await import('pino-pretty')
-  const prettify = prettyFactory({
+  // By `default`: it is CommonJS, whose named exports a bundle does not have.
+  const { default: pretty } = await import('pino-pretty')
+  const prettify = pretty.prettyFactory({
     colorize: options.colour ?? process.env['NO_COLOR'] === undefined,
     messageKey: 'message',
     ignore: 'pid,hostname',

@@ -13,8 +13,8 @@ export interface WatchFeedOptions {
 
 /** A hundred pictures a second at most: what follows a deploy is timed by scripts as well as seen by people. */
 const INTERVAL_MIN_MS = 10
-/** Watching may cost a tenth of a core: the interval is so many times what the last computation took. */
-const COST_FACTOR = 10
+/** Watching may cost a twentieth of a core: the interval is so many times what the last computation took. */
+const COST_FACTOR = 20
 
 interface Current {
   readonly reply: WatchReply
