@@ -31,6 +31,8 @@ export interface Verdict {
   readonly hindrances: readonly Hindrance[]
   /** Living peers that do not report the watched digest yet. */
   readonly behind: readonly string[]
+  /** More than half of all members live and report the watched digest: no loss of fewer than half can undo the change. */
+  readonly isHeldByMajority: boolean
 }
 
 // A slot that stays `unfulfilled` this long will not heal by waiting: the peer itself reports that only after its own
@@ -62,12 +64,14 @@ export class Convergence {
     const leaving = slots.filter((slot) => !slot.desired && !ENDED.has(slot.state))
     const living = watch.peers.filter(({ state }) => state === 'alive' || state === 'suspect')
     const behind = living.filter(({ digest }) => digest !== watch.digest).map(({ name }) => name)
+    const members = watch.peers.filter(({ state }) => state !== 'left')
+    const isHeldByMajority = (living.length - behind.length) * 2 > members.length
     const isReady = hindrances.length === 0 && leaving.length === 0 && behind.length === 0
     this.#readySinceMs = isReady ? (this.#readySinceMs ?? nowMs) : null
     const isQuiet = this.#readySinceMs !== null && nowMs - this.#readySinceMs >= QUIET_MS
     const isConverged = isReady && (isQuiet || living.every(({ settled }) => settled))
     const kind = isConverged ? 'converged' : this.#isFinal(hindrances, nowMs) ? 'failed' : 'waiting'
-    return { kind, services: progressOf(slots), hindrances, behind }
+    return { kind, services: progressOf(slots), hindrances, behind, isHeldByMajority }
   }
 
   #isFinal(hindrances: readonly Hindrance[], nowMs: number): boolean {

@@ -120,6 +120,8 @@ export const linesOfVerdict = (verdict: Verdict): readonly ProgressLine[] => {
 /** What following a change came to. */
 export interface Convergent {
   readonly converged: boolean
+  /** `majority` once more than half of all members were seen to have the change, else `local`: on one disk for sure. */
+  readonly accepted: 'local' | 'majority'
   readonly durationMs: number
   readonly hindrances: readonly Hindrance[]
   /** To be thrown once everything is said; null: converged. */
@@ -136,6 +138,7 @@ export const followConvergence = async (
   const sink = context.json ? context.io.stderr : context.io.stdout
   const progress = new Progress(sink, paintFor(sink, context.io.environment))
   const convergence = new Convergence(concerns)
+  let accepted: Convergent['accepted'] = 'local'
   const outcome = await follow(
     context,
     client,
@@ -143,6 +146,7 @@ export const followConvergence = async (
     (watch, nowMs) => {
       const verdict = convergence.judge(watch, nowMs)
       progress.show(linesOfVerdict(verdict))
+      if (verdict.isHeldByMajority) accepted = 'majority'
       return verdict
     },
     (verdict) => verdict.kind !== 'waiting',
@@ -152,7 +156,7 @@ export const followConvergence = async (
   const durationMs = Math.round(outcome.elapsedMs)
   const failure = failureOf(outcome)
   if (failure !== null) await tellHindrances(context, client, hindrances)
-  return { converged: failure === null, durationMs, hindrances, failure }
+  return { converged: failure === null, accepted, durationMs, hindrances, failure }
 }
 
 const failureOf = (outcome: Outcome<Verdict>): Failure | null => {

@@ -9,6 +9,7 @@ import { suggestion } from './cell-file/problem.ts'
 import { EXIT, EXIT_OF_ERROR, Failure, UsageError } from './exit.ts'
 import type { Io } from './io.ts'
 import { harmless, paintFor } from './render.ts'
+import { typable } from './program-name.ts'
 import { addCellCommands } from './tree/cells.ts'
 import { Frame } from './tree/frame.ts'
 import { addLookCommands, addShellCommands } from './tree/look.ts'
@@ -28,6 +29,8 @@ const rootCommand = (io: Io, frame: Frame): Command => {
     .version(versionOf(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
+    // `tutti --peer X ps` gives root the option; `tutti ps --peer X` gives it to ps.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
@@ -37,6 +40,7 @@ const rootCommand = (io: Io, frame: Frame): Command => {
       getOutHelpWidth: () => io.stdout.columns,
       getOutHasColors: () => false,
     })
+  frame.sharesPeer(root)
   frame.example(root, 'tutti up &\n  $ tutti apply -f cell.yaml')
   root.commandsGroup('Machines:')
   addMachineCommands(root, frame)
@@ -63,7 +67,9 @@ export const runProgram = async (argv: readonly string[], io: Io): Promise<numbe
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return EXIT.done
     const paint = paintFor(io.stderr, io.environment)
-    const lines = sentenceOf(thrown, root, argv).split('\n').map(harmless)
+    const lines = typable(sentenceOf(thrown, root, argv), io)
+      .split('\n')
+      .map(harmless)
     io.stderr.write(`${paint('red', 'tutti:')} ${lines.join('\n')}\n`)
     return exitOf(thrown)
   }
@@ -86,7 +92,9 @@ const sentenceOf = (thrown: unknown, root: Command, argv: readonly string[]): st
 }
 
 /** Commander's complaints in the house's form. */
-const usageSentence = (error: CommanderError, root: Command, argv: readonly string[]): string => {
+const usageSentence = (error: CommanderError, root: Command, all: readonly string[]): string => {
+  if (error.code === 'commander.help') return 'that names no command; see tutti --help'
+  const argv = withoutLeadingOptions(root, all)
   const { command, path } = commandOf(root, argv)
   const help = `see tutti ${path === '' ? '' : `${path} `}--help`
   const words = argv.filter((word) => !word.startsWith('-'))
@@ -110,6 +118,16 @@ const usageSentence = (error: CommanderError, root: Command, argv: readonly stri
     )
     .replace(/\.$/, '')
   return message.includes('did you mean') ? message : `${message}; ${help}`
+}
+
+/** The words from the first one on that is neither an option of root nor its value. */
+const withoutLeadingOptions = (root: Command, argv: readonly string[]): readonly string[] => {
+  let at = 0
+  for (let word = argv[at]; word?.startsWith('-') === true; word = argv[at]) {
+    const option = root.options.find(({ long }) => long === word)
+    at += option?.required === true ? 2 : 1
+  }
+  return argv.slice(at)
 }
 
 /** The deepest command that the words name. */

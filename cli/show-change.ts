@@ -40,6 +40,8 @@ const editLine = ({ from, to }: Edit, field: string, sink: Sink, paint: Paint): 
     ? Math.max(16, Math.floor((sink.columns - field.length - 12) / 2))
     : Infinity
   const value = (text: string): string => fitted(harmless(text), columns)
+  // Its value is a random word; that it changes is all there is to say.
+  if (field === 'restartToken') return paint('yellow', '  ~ restarted')
   const name = field === '' ? '' : `${harmless(field)}: `
   if (from === null && to === null) return `  ~ ${name}`
   if (from === null) return paint('green', `  + ${name}${value(to ?? '')}`)

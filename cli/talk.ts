@@ -3,6 +3,7 @@
 import type { AsOf } from '../node/serve/api/contract.ts'
 import { UsageError } from './exit.ts'
 import type { Context } from './io.ts'
+import { typable } from './program-name.ts'
 import { counted, harmless, paintFor, short } from './render.ts'
 
 /** `as of peer a: 3/3 peers alive, digest 1a2b3c4d`, on stderr, so that piped output stays an answer. */
@@ -15,7 +16,9 @@ export const tellFreshness = (context: Context, asOf: AsOf): void => {
 /** One warning on stderr. */
 export const warn = (context: Context, sentence: string): void => {
   const { stderr, environment } = context.io
-  stderr.write(`${paintFor(stderr, environment)('yellow', 'warning:')} ${harmless(sentence)}\n`)
+  stderr.write(
+    `${paintFor(stderr, environment)('yellow', 'warning:')} ${harmless(typable(sentence, context.io))}\n`,
+  )
 }
 
 /** Asks before a change. `--yes` answers; without it and without a terminal nothing is changed. @throws UsageError. */

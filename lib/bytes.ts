@@ -4,8 +4,9 @@
 import { TuttiError } from './errors.ts'
 
 const encoder = new TextEncoder()
-// `fatal`: bytes that are not UTF-8 are an error, not replacement characters; two inputs never decode to one text.
-const decoder = new TextDecoder('utf-8', { fatal: true })
+// `fatal`: bytes that are not UTF-8 are an error, not replacement characters. `ignoreBOM`: a byte order mark stays in the
+// text (by default it is dropped). So two inputs never decode to one text.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export const utf8 = (text: string): Uint8Array => encoder.encode(text)
 

@@ -34,11 +34,16 @@ export class TuttiError extends Error {
 /** Any thrown value as a TuttiError; what is not one becomes `internal` with the original as its cause. */
 export const asTuttiError = (thrown: unknown): TuttiError => {
   if (thrown instanceof TuttiError) return thrown
-  return new TuttiError('internal', thrown instanceof Error ? thrown.message : String(thrown), {
-    cause: thrown,
-  })
+  return new TuttiError('internal', messageOf(thrown), { cause: thrown })
 }
 
-/** One line a person can read from any thrown value. */
-export const messageOf = (thrown: unknown): string =>
-  thrown instanceof Error ? thrown.message : String(thrown)
+/** What was thrown, in words a person can read; never throws itself. */
+export const messageOf = (thrown: unknown): string => {
+  if (thrown instanceof Error) return thrown.message
+  try {
+    return String(thrown)
+  } catch {
+    // An object without a prototype has no text.
+    return 'an unknown failure'
+  }
+}

@@ -17,19 +17,22 @@ const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, 
 /** `500ms`, `5s`, `1m30s`, `2h` as milliseconds; a bare `0` is allowed. @throws TuttiError `invalid`. */
 export const parseDuration = (text: string): number => {
   if (text === '0') return 0
-  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {
-    throw new TuttiError('invalid', `'${text}' is not a duration; write for example 500ms, 5s, 1m or 2h`)
-  }
+  const malformed = new TuttiError(
+    'invalid',
+    `'${text}' is not a duration; write for example 500ms, 5s, 1m or 2h`,
+  )
+  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) throw malformed
   let total = 0
   for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
     total += Number(amount) * (UNITS_MS[unit ?? ''] ?? 0)
   }
+  if (!Number.isSafeInteger(Math.round(total))) throw malformed
   return Math.round(total)
 }
 
 /** A duration for people: `350ms`, `4.2s`, `3m10s`, `5h`, `2d`. */
 export const formatDuration = (durationMs: number): string => {
-  if (durationMs < 1000) return `${Math.round(durationMs)}ms`
+  if (Math.round(durationMs) < 1000) return `${Math.round(durationMs)}ms`
   if (durationMs < 10_000) return `${Math.round(durationMs / 100) / 10}s`
   const seconds = Math.round(durationMs / 1000)
   if (seconds < 60) return `${seconds}s`
@@ -54,11 +57,15 @@ const SIZES: Readonly<Record<string, number>> = {
 export const parseSize = (text: string): number => {
   const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?$/i.exec(text)
   const unit = SIZES[(match?.[2] ?? '').toLowerCase()]
-  if (match === null || unit === undefined) {
+  const bytes = match === null || unit === undefined ? Number.NaN : Math.round(Number(match[1]) * unit)
+  if (!Number.isSafeInteger(bytes)) {
     throw new TuttiError('invalid', `'${text}' is not a size; write for example 64M or 1G`)
   }
-  return Math.round(Number(match[1]) * unit)
+  return bytes
 }
+
+/** Sizes are said to a tenth of their unit: from 1023.95 on, 1024 would be said. */
+const ROUNDED_UP = 20 * 1024
 
 /** A size for people: `64M`, `1.5G`. */
 export const formatSize = (bytes: number): string => {
@@ -68,7 +75,8 @@ export const formatSize = (bytes: number): string => {
     ['M', 1024 ** 2],
     ['K', 1024],
   ] as const) {
-    if (bytes >= size) return `${Math.round((bytes / size) * 10) / 10}${unit}`
+    // What would be rounded to 1024 of a unit is 1 of the next.
+    if (bytes >= size - size / ROUNDED_UP) return `${Math.round((bytes / size) * 10) / 10}${unit}`
   }
   return `${bytes}`
 }

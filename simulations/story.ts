@@ -29,6 +29,9 @@ const PAUSES_MS = [50, 400, 2000, 6000, 20_000] as const
 /** A slow disk takes this long for each operation. */
 const SLOW_MS = 300
 const REPLICAS_MAX = 6
+/** How long the operator waits for the peers to agree; whether they ever do is the verdict's to say. */
+const AGREE_MAX_MS = 30_000
+const LOOK_MS = 250
 
 export class Story {
   readonly #world: World
@@ -57,7 +60,7 @@ export class Story {
   /** Runs the world through the trouble. */
   async tell(): Promise<void> {
     const untilMs = this.#world.simulator.nowMs + this.#options.durationMs
-    this.#apply()
+    this.#apply(SERVICES)
     while (this.#world.simulator.nowMs < untilMs) {
       const pauseMs = this.#pick(PAUSES_MS) * this.#random.next()
       await this.#world.run(Math.min(pauseMs, untilMs - this.#world.simulator.nowMs))
@@ -79,6 +82,9 @@ export class Story {
       }
       this.#conditions.set(machine, 'up')
     }
+    // An operator who edits what others edited meanwhile may lose to them, by the document's rules; this one looks first.
+    for (let waitedMs = 0; waitedMs < AGREE_MAX_MS && !this.#agree(); waitedMs += LOOK_MS)
+      await this.#world.run(LOOK_MS)
     const operator = defined(this.#machines[0], 'the first machine')
     const edits = this.#edit(operator, 'withdraw what cannot run', (view) => {
       const present = view.services.filter(({ cell }) => cell === CELL).map(({ name }) => name)
@@ -90,7 +96,7 @@ export class Story {
 
   #step(): void {
     const steps: readonly (() => void)[] = [
-      () => this.#apply(),
+      () => this.#apply(SERVICES.filter(() => this.#random.below(6) > 0)),
       () => this.#scale(),
       () => this.#restart(),
       () => this.#drain(),
@@ -110,9 +116,11 @@ export class Story {
 
   // ---------------------------------------------------------------------------------------------------- the operator
 
-  #apply(): void {
-    const names = SERVICES.filter(() => this.#random.below(3) > 0)
-    const services = names.map((name) => this.#spec(name, this.#command()))
+  #apply(names: readonly string[]): void {
+    const services = names.map((name) => {
+      const spec = this.#spec(name, this.#command())
+      return spec.mode === 'global' ? spec : { ...spec, replicas: 1 + this.#random.below(REPLICAS_MAX) }
+    })
     const what = `apply ${services.map(({ name, command }) => `${name} (${command.slice(1).join(' ')})`).join(', ')}`
     void this.#editSomewhere(what, (view) => applyCell(view, { name: CELL, services }).edits)
   }
@@ -173,7 +181,7 @@ export class Story {
     try {
       const list = edits(agent.snapshot().view)
       if (list.length === 0) return false
-      await agent.edit(list, { message: what, at: this.#world.simulator.nowMs })
+      await agent.edit(list, { message: what, at: Math.floor(this.#world.simulator.nowMs) })
       return true
     } catch (thrown) {
       this.#say(`${name}: refused to ${what}: ${asTuttiError(thrown).message}`)
@@ -295,6 +303,10 @@ export class Story {
 
   #is(machine: Machine, condition: Condition): boolean {
     return (this.#conditions.get(machine) ?? 'up') === condition
+  }
+
+  #agree(): boolean {
+    return new Set(this.#world.snapshots().map(({ view }) => view.digest)).size === 1
   }
 
   #those(condition: Condition): readonly Machine[] {

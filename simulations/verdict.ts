@@ -2,6 +2,7 @@
 // It looks at the machines themselves, not only at what their peers believe. It changes nothing; stories are in story.ts.
 
 import type { ServiceView, View } from '../crdt/schema/view.ts'
+import type { SlotId } from '../lib/ids.ts'
 import { formatDuration } from '../lib/time.ts'
 import { slotsOf } from '../node/plan/slots.ts'
 import type { AgentCounters } from '../node/ports.ts'
@@ -72,11 +73,11 @@ export const wrongNow = (world: World, cells: readonly string[]): readonly strin
 
 const wrongProcesses = (world: World, view: View): readonly string[] => {
   const releases = new Map(view.services.map(({ id, release }) => [id, release]))
-  const wanted = new Set(view.services.flatMap((service) => seatsOf(view, service)))
+  const wanted = new Set<SlotId>(view.services.flatMap((service) => seatsOf(view, service)))
   const reported = new Set(
     world.snapshots().flatMap(({ plan }) => (plan?.unfulfilled ?? []).map(({ slot }) => slot)),
   )
-  const running = new Map<string, string[]>()
+  const running = new Map<SlotId, string[]>()
   const wrong: string[] = []
   for (const { name, processes } of world.machines) {
     for (const { record, exit } of processes.processes()) {
@@ -85,6 +86,12 @@ const wrongProcesses = (world: World, view: View): readonly string[] => {
         wrong.push(`S10: ${name} keeps ${instance}, which nothing wants`)
       else if (exit === null) running.set(slot, [...(running.get(slot) ?? []), name])
     }
+  }
+  for (const { self, plan } of world.snapshots()) {
+    const name = view.members.find(({ id }) => id === self)?.name ?? self
+    for (const waits of plan?.waiting ?? ['its first pass'])
+      if (![...reported].some((slot) => waits.startsWith(`${slot}:`) || waits.startsWith(`${slot}@`)))
+        wrong.push(`L2: ${name} waits: ${waits}`)
   }
   for (const slot of wanted) {
     const where = running.get(slot) ?? []
@@ -97,7 +104,7 @@ const wrongProcesses = (world: World, view: View): readonly string[] => {
 }
 
 /** Every machine of a world has the same labels, so a constraint holds nowhere or everywhere. */
-const seatsOf = (view: View, service: ServiceView): readonly string[] => {
+const seatsOf = (view: View, service: ServiceView): readonly SlotId[] => {
   const members = service.constraints.length > 0 ? [] : view.members.filter(({ draining }) => !draining)
   return slotsOf(service, members.map(({ name }) => name).sort())
 }

@@ -83,7 +83,7 @@ export const apply = async (context: Context, options: ApplyOptions): Promise<nu
     writeJson(context, {
       change: change.change,
       digest: change.digest,
-      accepted: change.accepted,
+      accepted: outcome?.accepted ?? change.accepted,
       converged: outcome?.converged ?? false,
       durationMs,
       services: cell?.services ?? [],

@@ -1,8 +1,7 @@
 // `tutti demo`: three peers on this machine, the example shop on them, and what to try. Stays until Ctrl-C and then
 // removes everything; also when it fails half-way.
 
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { formatDuration } from '../../lib/time.ts'
 import { compareStrings } from '../../lib/order.ts'
 import type { ChangeReply, InstancesReply } from '../../node/serve/api/contract.ts'
@@ -11,7 +10,8 @@ import { PEER_NAMES, Stage } from '../demo/stage.ts'
 import { EXIT, Failure } from '../exit.ts'
 import { followConvergence } from '../follow.ts'
 import { tell, type Context } from '../io.ts'
-import { LAUNCHER, PROJECT, type Launched } from '../launch.ts'
+import { PROJECT, type Launched } from '../launch.ts'
+import { programPath } from '../program-name.ts'
 import { counted, harmless, paintFor } from '../render.ts'
 
 const SHOP = join(PROJECT, 'examples/shop')
@@ -61,12 +61,6 @@ export const demo = async (context: Context, options: DemoOptions): Promise<numb
   }
 }
 
-/** How to call this program in a shell: by its name where the PATH has it, else by its path. */
-const nameOfProgram = (environment: Context['io']['environment']): string => {
-  const folders = (environment['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
-  return folders.some((folder) => existsSync(join(folder, 'tutti'))) ? 'tutti' : LAUNCHER
-}
-
 /** What was done, where it runs, and what to try. */
 const tellTour = async (
   context: Context,
@@ -82,9 +76,9 @@ const tellTour = async (
   })
   const web = instances.find(({ service, state }) => service === 'web' && state === 'ready')
   const port = Object.values(web?.ports ?? {})[0]
-  const [one, two, three] = stage.peers.map(({ socket }) => socket)
+  const [one, two] = stage.peers.map(({ socket }) => socket)
   const peers = counted(stage.peers.length, 'peer')
-  const tutti = nameOfProgram(context.io.environment)
+  const tutti = programPath(context.io)
   const took = formatDuration(elapsedMs)
   const lines = [
     paint('green', `${peers} and ${counted(instances.length, 'instance')} are ready after ${took}`),
@@ -98,7 +92,7 @@ const tellTour = async (
     `  ${tutti} explain shop/web/0`,
     `  ${tutti} scale shop/web=5 --wait`,
     `  ${tutti} status --peer ${two ?? ''}`,
-    `  kill -9 ${stage.peers[2]?.child.pid ?? ''}   # peer c dies (${three ?? ''}); ps shows who takes over`,
+    `  kill -9 ${stage.peers[2]?.child.pid ?? ''}   # peer c dies; its programs run on, and ps shows who takes over`,
     '',
     'Ctrl-C removes it all',
   ]

@@ -42,8 +42,10 @@ export const change = async (
   }
   const timeoutMs = context.timeoutMs ?? WAIT_DEFAULT_MS
   const outcome = await followConvergence(context, client, timeoutMs, wait.concerns)
-  if (context.json)
-    writeJson(context, { ...reply, converged: outcome.converged, durationMs: outcome.durationMs })
+  if (context.json) {
+    const { accepted, converged, durationMs } = outcome
+    writeJson(context, { ...reply, accepted, converged, durationMs })
+  }
   if (outcome.failure !== null) throw outcome.failure
   return EXIT.done
 }

@@ -5,6 +5,7 @@ import type { InviteReply } from '../../node/serve/api/contract.ts'
 import { clientOf } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { writeJson, type Context } from '../io.ts'
+import { typable } from '../program-name.ts'
 import { counted } from '../render.ts'
 
 export interface InviteOptions {
@@ -21,9 +22,8 @@ export const invite = async (context: Context, options: InviteOptions): Promise<
   else {
     context.io.stdout.write(`${reply.ticket}\n`)
     const span = formatDuration(expiresMs)
-    context.io.stderr.write(
-      `good for ${counted(reply.uses, 'machine')} within ${span}; run there: tutti join TICKET\n`,
-    )
+    const hint = `good for ${counted(reply.uses, 'machine')} within ${span}; run there: tutti up --join TICKET`
+    context.io.stderr.write(`${typable(hint, context.io)}\n`)
   }
   return EXIT.done
 }

@@ -18,7 +18,7 @@ export const listPeers = async (context: Context): Promise<number> => {
     return EXIT.done
   }
   const { stdout, environment } = context.io
-  const head = ['NAME', 'STATE', 'INSTANCES', 'CPUS', 'MEMORY', 'VERSION', 'DIGEST', 'AGE', 'ID', 'LABELS']
+  const head = ['NAME', 'STATE', 'INSTANCES', 'CPUS', 'MEMORY', 'LABELS', 'VERSION', 'DIGEST', 'AGE', 'ID']
   const rows = reply.peers.map((peer) => {
     const flags = [peer.cordoned ? 'cordoned' : '', peer.draining ? 'draining' : ''].filter(
       (flag) => flag !== '',
@@ -30,11 +30,11 @@ export const listPeers = async (context: Context): Promise<number> => {
       cell(peer.instances),
       cell(peer.capacity.cpus),
       cell(formatSize(peer.capacity.memory)),
+      cell(labels.length === 0 ? '-' : labels.join(',')),
       cell(peer.version),
       cell(short(peer.digest)),
       cell(peer.ageMs === 0 ? '0s' : formatDuration(peer.ageMs)),
       cell(peer.id),
-      cell(labels.length === 0 ? '-' : labels.join(',')),
     ]
   })
   stdout.write(table(head, rows, stdout, paintFor(stdout, environment)))

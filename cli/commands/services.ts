@@ -14,6 +14,7 @@ import { clientOf } from '../client.ts'
 import { suggestion } from '../cell-file/problem.ts'
 import { EXIT } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
+import { typable } from '../program-name.ts'
 import { isWithin, parseRef, type Ref } from '../refs.ts'
 import { cell, colourOfState, harmless, paintFor, short, table, type Paint } from '../render.ts'
 import { tellFreshness } from '../talk.ts'
@@ -31,7 +32,7 @@ export const listServices = async (context: Context): Promise<number> => {
     return EXIT.done
   }
   const { stdout, stderr, environment } = context.io
-  if (reply.services.length === 0) stderr.write(`${NOTHING}\n`)
+  if (reply.services.length === 0) stderr.write(`${typable(NOTHING, context.io)}\n`)
   else {
     const head = ['SERVICE', 'MODE', 'READY', 'RELEASE', 'PORTS', 'COMMAND']
     const rows = reply.services.map((service) => {
@@ -117,7 +118,7 @@ export const showStatus = async (context: Context, of: string | undefined): Prom
   const paint = paintFor(stdout, environment)
   tell(context, reply.settled ? paint('green', 'settled') : paint('yellow', 'not settled'))
   for (const { peer, reason } of reply.waiting) tell(context, `  ${harmless(`${peer}: ${reason}`)}`)
-  if (isNothing(ref, cells.length)) context.io.stderr.write(`${NOTHING}\n`)
+  if (isNothing(ref, cells.length)) context.io.stderr.write(`${typable(NOTHING, context.io)}\n`)
   for (const { name, services } of cells) {
     tell(context, paint('bold', harmless(name)))
     for (const service of services) stdout.write(statusOfService(name, service, reply.asOf.at, paint))

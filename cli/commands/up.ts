@@ -10,7 +10,8 @@ import type { LogLevel } from '../../lib/log.ts'
 import { defaultDataDirectory } from '../default-data.ts'
 import { EXIT, Failure, UsageError } from '../exit.ts'
 import { writeJson, type Context } from '../io.ts'
-import { harmless, short } from '../render.ts'
+import { programName } from '../program-name.ts'
+import { harmless, paintFor, short } from '../render.ts'
 
 /** How a peer joins: with a ticket, or with a member's address and a token. */
 export type JoinOptions =
@@ -135,6 +136,21 @@ const joinOf = (join: string | undefined, token: string | null): JoinOptions | n
   return { kind: 'ticket', ticket: text }
 }
 
+/** What a person may want next, in another terminal. */
+const tellNext = (context: Context, data: string): void => {
+  const { stdout, environment } = context.io
+  const name = programName(context.io)
+  const isDefault = data === defaultDataDirectory(environment)
+  const tutti = isDefault ? name : `${name} --peer ${harmless(data)}`
+  const paint = paintFor(stdout, environment)
+  for (const line of [
+    `  ${tutti} apply -f cell.yaml   # runs services`,
+    `  ${tutti} invite               # a ticket, with which other machines join`,
+    '  Ctrl-C ends this peer; its services run on and are adopted by the next start',
+  ])
+    stdout.write(`${paint('dim', line)}\n`)
+}
+
 /** `tutti up` */
 export const up = async (context: Context, options: UpOptions): Promise<number> => {
   const peerOptions = peerOptionsOf(context, options)
@@ -149,6 +165,7 @@ export const up = async (context: Context, options: UpOptions): Promise<number> 
     const where = [peer.socket, ...(peer.api === null ? [] : [peer.api])].join(' and ')
     const line = `peer ${peer.name} ${what} cluster ${short(peer.cluster)} and answers on ${where}`
     context.io.stdout.write(`${harmless(line)}\n`)
+    if (context.io.stdout.isTerminal) tellNext(context, peerOptions.data)
   }
   let failure: unknown = null
   const ended = peer.ended.catch((thrown: unknown) => {

@@ -52,6 +52,10 @@ export class Stage {
     await Promise.all(joined.map((peer) => untilInSync(peer, others.length, START_TIMEOUT_MS, signal)))
   }
 
+  #namesOf(peers: readonly Launched[]): ReadonlySet<string> {
+    return new Set(PEER_NAMES.filter((_name, at) => peers.some((peer) => peer === this.peers[at])))
+  }
+
   #launch(name: string, extra: Readonly<Record<string, string>>): Launched {
     const { TUTTI_TICKET: _, TUTTI_DATA: __, TUTTI_PEER: ___, ...environment } = this.#options.environment
     const peer = launchPeer({
@@ -78,11 +82,14 @@ export class Stage {
     }
     const living = this.peers.filter(({ child }) => child.exitCode === null && child.signalCode === null)
     const [speaker] = living
-    if (speaker !== undefined) await attempt('removing the cells', () => removeCells(speaker))
+    if (speaker !== undefined)
+      await attempt('removing the cells', () => removeCells(speaker, this.#namesOf(living)))
     await Promise.all(living.map((peer) => stopPeer(peer)))
     await attempt('ending processes', async () => {
       const count = await endProcessesUnder(this.root)
-      if (count > 0) problems.push(`${count} processes had to be ended one by one`)
+      // Programs of a peer that was killed run on as they should: nothing went wrong.
+      if (count > 0 && living.length === this.peers.length)
+        problems.push(`${count} processes had to be ended one by one`)
     })
     await attempt('deleting files', async () =>
       rmSync(this.root, { recursive: true, force: true, maxRetries: 3 }),
@@ -91,7 +98,8 @@ export class Stage {
   }
 }
 
-const removeCells = async (peer: Launched): Promise<void> => {
+/** What a dead peer left runs on and is swept later: nobody would ever say that it stopped. */
+const removeCells = async (peer: Launched, living: ReadonlySet<string>): Promise<void> => {
   const { cells } = await peer.client.get<StatusReply>('/v1/status', {}, STOP_TIMEOUT_MS)
   if (cells.length === 0) return
   const operations = cells.map(({ name }) => ({ kind: 'remove-cell', cell: name }))
@@ -99,7 +107,7 @@ const removeCells = async (peer: Launched): Promise<void> => {
   const deadlineMs = performance.now() + REMOVE_TIMEOUT_MS
   while (performance.now() < deadlineMs) {
     const { instances } = await peer.client.get<InstancesReply>('/v1/instances', {}, STOP_TIMEOUT_MS)
-    if (instances.every(({ state }) => state === 'stopped')) return
+    if (instances.every(({ peer, state }) => state === 'stopped' || !living.has(peer))) return
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }

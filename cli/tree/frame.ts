@@ -33,6 +33,29 @@ export const whole =
     throw new UsageError(`'${text}' is not a whole number from ${minimum} to ${maximum}`)
   }
 
+/** The shared options of a command and of those it is under; the nearest wins. @throws UsageError. */
+const sharedOf = (command: Command): Shared => {
+  let shared: Shared = {}
+  for (let at: Command | null = command; at !== null; at = at.parent) {
+    const above: Shared = at.opts<Shared>()
+    if (at.parent === null) requireKnown(command, above)
+    shared = { ...above, ...shared }
+  }
+  return shared
+}
+
+/** Refuses what was given before a command that has no use for it, as it is refused behind it. */
+const requireKnown = (command: Command, given: Shared): void => {
+  // Completion asks with any words.
+  if (command.name().startsWith('_')) return
+  for (const name of ['peer', 'token', 'json'] as const) {
+    if (given[name] === undefined || command.options.some(({ long }) => long === `--${name}`)) continue
+    throw new UsageError(
+      `tutti ${command.name()} takes no option --${name}; see tutti ${command.name()} --help`,
+    )
+  }
+}
+
 export class Frame {
   readonly #io: Io
   /** The exit code of the action that ran. */
@@ -47,12 +70,17 @@ export class Frame {
     return command.addHelpText('after', `\nExample:\n  $ ${example}`)
   }
 
-  /** Adds the options of every command that asks a peer, and an example. */
-  asks(command: Command, example: string, options: { readonly waits?: boolean } = {}): Command {
-    command
+  /** Adds the options that say which peer to ask, and how to answer. */
+  sharesPeer(command: Command): Command {
+    return command
       .option('--peer <socket|url>', "the peer to ask (default: $TUTTI_PEER, else this machine's)")
       .option('--token <token>', 'bearer token of a peer asked by URL (default: $TUTTI_TOKEN)')
       .option('--json', 'one JSON value on stdout, messages on stderr')
+  }
+
+  /** Adds the options of every command that asks a peer, and an example. */
+  asks(command: Command, example: string, options: { readonly waits?: boolean } = {}): Command {
+    this.sharesPeer(command)
     if (options.waits === true) {
       command.addOption(
         new Option('--timeout <duration>', 'how long to wait, as in 90s or 5m').argParser(duration),
@@ -72,7 +100,7 @@ export class Frame {
   }
 
   #contextOf(command: Command): Context {
-    const shared = command.optsWithGlobals<Shared>()
+    const shared = sharedOf(command)
     const token = shared.token ?? this.#io.environment['TUTTI_TOKEN'] ?? ''
     return {
       io: this.#io,

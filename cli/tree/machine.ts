@@ -94,7 +94,10 @@ const addPeers = (root: Command, frame: Frame): void => {
     return listPeers(context)
   })
   for (const [kind, words] of [
-    ['rm', 'remove a peer from the cluster for good'],
+    [
+      'rm',
+      'remove a peer for good: it has left and is no longer listed; its slots go elsewhere, and in a small fleet others may move too',
+    ],
     ['cordon', 'let a peer take no new slots'],
     ['uncordon', 'let a peer take slots again, also after a drain'],
     ['drain', 'move everything off a peer, and wait until it is empty'],

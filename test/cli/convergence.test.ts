@@ -35,6 +35,22 @@ describe('Convergence', () => {
     assert.deepEqual(verdict.services, [{ service: 'shop/web', ready: 2, desired: 2, leaving: 0, rest: '' }])
   })
 
+  it('is held by a majority when more than half of all members live and report the digest', () => {
+    const peer = (name: string, state: 'alive' | 'dead' | 'left', digest: string) => ({
+      name,
+      state,
+      digest,
+      settled: true,
+    })
+    const of = (...peers: readonly ReturnType<typeof peer>[]) =>
+      judge(watch([], { peers: [...peers] })).isHeldByMajority
+    const a = peer('a', 'alive', 'd')
+    assert.equal(of(a, peer('b', 'alive', 'd'), peer('c', 'dead', 'd')), true)
+    assert.equal(of(a, peer('b', 'alive', 'old'), peer('c', 'dead', 'd')), false)
+    assert.equal(of(a, peer('b', 'dead', 'd')), false)
+    assert.equal(of(a, peer('b', 'left', 'd')), true)
+  })
+
   it('waits for slots that are not ready, and says where they are', () => {
     const starting = { state: 'starting', reason: 'no healthy probe yet' }
     const verdict = judge(watch([slot('shop/web/0'), slot('shop/web/1', { ...starting, peer: 'b' })]))

@@ -328,6 +328,35 @@ describe('tutti, reading', () => {
   })
 })
 
+describe('tutti, with options before the command', () => {
+  const nowhere = { environment: { TUTTI_PEER: '/nonexistent/t.sock' } }
+
+  it('takes --peer, --token and --json there too', async () => {
+    const words = ['--peer', peer.socket, '--token', 'x', '--json', 'ls']
+    const { code, stdout } = await tutti(words, nowhere)
+    assert.deepEqual([code, 'services' in JSON.parse(stdout)], [0, true])
+    assert.equal(peer.asked.at(-1)?.token, 'Bearer x')
+    assert.equal((await tutti(['--peer', peer.socket, 'peers', 'cordon', 'b'], nowhere)).code, 0)
+  })
+
+  it('lets the nearer one win', async () => {
+    const words = ['--peer', '/nonexistent/u.sock', 'ls', '--peer', peer.socket]
+    assert.equal((await tutti(words, nowhere)).code, 0)
+  })
+
+  it('refuses them where the command has no use for them', async () => {
+    const { code, stderr } = await tutti(['--peer', peer.socket, 'up'])
+    assert.deepEqual([code, stderr], [2, 'tutti: tutti up takes no option --peer; see tutti up --help\n'])
+  })
+
+  it('still finds the word that is wrong', async () => {
+    const { code, stderr } = await tutti(['--peer', 'ps', 'pss'])
+    assert.deepEqual([code, stderr], [2, "tutti: 'pss' is not a command of tutti; did you mean ps?\n"])
+    const none = await tutti(['--json'])
+    assert.deepEqual([none.code, none.stderr], [2, 'tutti: that names no command; see tutti --help\n'])
+  })
+})
+
 describe('tutti plan and apply', () => {
   const text = `shop/web
   ~ replicas: 2 → 3
@@ -379,9 +408,18 @@ slots
     assert.equal(code, 0)
     assert.deepEqual(
       [value['change'], value['digest'], value['accepted'], value['converged']],
-      ['c0ffee0011223344', 'd1d2d3d4d5d6', 'local', true],
+      ['c0ffee0011223344', 'd1d2d3d4d5d6', 'majority', true],
     )
     assert.deepEqual([typeof value['durationMs'], Array.isArray(value['services'])], ['number', true])
+  })
+
+  it('says local for a change that it did not follow', async () => {
+    const words = ['apply', '-f', 'cell.yaml', '--yes', '--no-wait', '--json']
+    const { accepted } = JSON.parse((await tutti(words, { peer, directory })).stdout) as Record<
+      string,
+      unknown
+    >
+    assert.equal(accepted, 'local')
   })
 
   it('exits with 4 and the reason when the time is up', async () => {
