@@ -69,7 +69,7 @@ const unreachableAt = (address: string, cause: unknown): TuttiError =>
 
 const askToJoin = async (node: Libp2p, address: string, request: JoinRequest): Promise<Uint8Array> => {
   if (hostPortOf(address) === null)
-    throw new TuttiError('invalid', `'${address}' is not an address such as /ip4/10.0.0.1/tcp/4100`)
+    throw new TuttiError('invalid', `'${address}' is not an address such as /ip4/10.0.0.1/tcp/7701`)
   const dialSignal = AbortSignal.any([request.signal, AbortSignal.timeout(JOIN_DIAL_TIMEOUT_MS)])
   const connection = await dialFirst(node, [address], dialSignal)
   try {

@@ -37,7 +37,7 @@ export interface Libp2pTransportOptions {
   /** The raw 32-byte Ed25519 seed of this peer's key. */
   readonly seed: Uint8Array
   readonly cluster: ClusterId
-  /** Multiaddrs to listen on, such as `/ip4/0.0.0.0/tcp/4100`; port 0 takes a free one. */
+  /** Multiaddrs to listen on, such as `/ip4/0.0.0.0/tcp/7701`; port 0 takes a free one. */
   readonly listen: readonly string[]
   readonly log: Log
   readonly clock: Clock
@@ -55,7 +55,7 @@ export const createLibp2pTransport = async (options: Libp2pTransportOptions): Pr
   } catch (cause) {
     throw new TuttiError(
       'invalid',
-      `cannot set up the network: ${messageOf(cause)}; check --listen (for example /ip4/0.0.0.0/tcp/4100)`,
+      `cannot set up the network: ${messageOf(cause)}; check --listen (for example /ip4/0.0.0.0/tcp/7701)`,
       { cause },
     )
   }

@@ -113,7 +113,8 @@ const healthOfRunning = (instance: LocalInstance, nowMs: number): Health => {
   const { retries, startPeriodMs } = thresholdsOf(definition)
   const failing = probe.failedInARow >= retries
   const failure = probe.lastFailure === '' ? 'no answer' : probe.lastFailure
-  const tally = `${probe.failedInARow} checks in a row failed: ${failure}`
+  // Without the running count: a reason that changed with every check would be a new status each time.
+  const tally = `${retries} checks in a row failed: ${failure}`
   if (probe.everOk) return failing ? lasting('failing', tally) : lasting('ready', '')
   const graceEndsMs = instance.startedAtMs + startPeriodMs
   if (nowMs < graceEndsMs) {

@@ -59,7 +59,7 @@ describe('health', () => {
     const early = healthOf(instance(web, 0, { probe, startedAtMs: 1000 }), 2000)
     assert.deepEqual([early.state, early.changesAtMs], ['starting', 6000])
     const late = healthOf(instance(web, 0, { probe, startedAtMs: 1000 }), 6000)
-    assert.deepEqual([late.state, late.reason], ['failing', '7 checks in a row failed: GET /up: 503'])
+    assert.deepEqual([late.state, late.reason], ['failing', '3 checks in a row failed: GET /up: 503'])
   })
 
   it('is failing after `retries` failures and ready after one success', () => {
