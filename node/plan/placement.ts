@@ -67,7 +67,7 @@ export const choiceReason = (electorate: Electorate, race: Race, outcome: Outcom
   const { candidates, leniency } = outcome
   const home = outcome.home === outcome.member ? undefined : electorate.members[outcome.home]
   const away = home === undefined ? '' : `its home ${home.name} ${absenceOf(home)}; `
-  const among = `${away}the hash's best of ${candidates} candidate${candidates === 1 ? '' : 's'}`
+  const among = `${away}the best of ${candidates} candidate${candidates === 1 ? '' : 's'} by spread and hash`
   switch (leniency) {
     case 0:
       return among

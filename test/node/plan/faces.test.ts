@@ -45,7 +45,7 @@ describe('explain', () => {
     const again = explainSlot(fleet({ members: gone, services: [web], self: next }), slot)
     assert.match(
       again?.reason ?? '',
-      new RegExp(`^its home ${holder} has left; the hash's best of 4 candidates$`),
+      new RegExp(`^its home ${holder} has left; the best of 4 candidates by spread and hash$`),
     )
     assert.equal(again?.changes[1], `it returns to ${holder}, which has left, when that takes slots again`)
     const home = again?.candidates.find(({ name }) => name === holder)
