@@ -95,7 +95,7 @@ describe('a cluster that is asked to let in whom it should not', () => {
     await until('the ticket has expired', () => Date.now() > expiresAt)
     const { code, output } = await turnedAway(ticket)
     assert.equal(code, 3)
-    assertSentence(output, /the ticket expired .* ago; ask for a new one with 'tutti invite'/)
+    assertSentence(output, /the ticket expired .* ago; ask for a new one with '\S*tutti invite'/)
   })
 
   it('refuses an expired ticket whose expiry was changed by hand', async () => {
