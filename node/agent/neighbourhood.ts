@@ -42,6 +42,7 @@ export class Neighbourhood {
   #view: View | null = null
   #addresses: ReadonlyMap<MemberId, readonly string[]> = new Map()
   #states = ''
+  #whereabouts = ''
   #neighbours = ''
   #cancelTick: (() => void) | null = null
   #tickAtMs = Number.POSITIVE_INFINITY
@@ -55,7 +56,8 @@ export class Neighbourhood {
   update(view: View, statuses: ReadonlyMap<MemberId, MemberStatus>): void {
     const { transport, detector, clock } = this.#options
     const nowMs = clock.now()
-    if (this.#view !== view) {
+    const viewChanged = this.#view !== view
+    if (viewChanged) {
       this.#view = view
       const ids = view.members.map(({ id }) => id)
       // A peer that has not synced yet knows no members: it trusts whom its join named.
@@ -65,7 +67,14 @@ export class Neighbourhood {
       transport.setMembers(new Set(admitted.filter((id) => id !== transport.self)))
       transport.setInvites(new Set(view.invites.map(({ id }) => id)))
     }
-    this.#locate(view, statuses)
+    // Most changes of a status say nothing of where its member is.
+    const whereabouts = view.members
+      .map(({ id }) => statuses.get(id)?.facts?.addresses.join() ?? '')
+      .join(';')
+    if (viewChanged || whereabouts !== this.#whereabouts) {
+      this.#whereabouts = whereabouts
+      this.#locate(view, statuses)
+    }
     for (const [member, { incarnation, alerts, facts }] of sortedEntries(statuses)) {
       detector.setStatus(member, { incarnation, alerts, running: facts?.running ?? true }, nowMs)
     }
