@@ -17,10 +17,11 @@ const DELTA_INTERVAL_MS = 1000
  */
 const SPREAD_PER_MEMBER_MS = 20
 /**
- * Status is written to disk this often, together. What a whole-cluster crash within this time forgets is who held what,
- * so that the first to return would take over slots that still run; a settled cluster writes nothing all the same.
+ * Others' records are written to disk this often, together, and up to twice as much later: what all peers heard at once they
+ * must not all sync at once, when several share a disk. A whole cluster that is killed sooner forgets who held what.
  */
 const DURABLE_INTERVAL_MS = 1000
+const DURABLE_SPREAD_MS = 2000
 /** Unwritten records of others beyond this are dropped from the log; the next snapshot has them. */
 const UNWRITTEN_MAX = 4096
 
@@ -105,7 +106,8 @@ export class StatusFeed {
 
   #writeSoon(): void {
     if (this.#stopped) return
-    this.#cancelDurable ??= this.#options.clock.after(DURABLE_INTERVAL_MS, () => {
+    const { clock, spread } = this.#options
+    this.#cancelDurable ??= clock.after(DURABLE_INTERVAL_MS + DURABLE_SPREAD_MS * spread(), () => {
       this.#cancelDurable = null
       void this.#write()
     })
