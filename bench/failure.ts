@@ -3,24 +3,24 @@
 
 import { spawn } from 'node:child_process'
 import { cpus } from 'node:os'
+import type { WatchReply } from '../node/serve/api/contract.ts'
 import { applyOf, Fleet, service, until, type Peer } from '../test/e2e/support/fleet.ts'
 import { pause, print, summarize, watchAll, type Row, type Watcher } from './support.ts'
 
-const KILLS = 8
-const STOPS = 10
+const KILLS = 6
+const STOPS = 6
 const RESCHEDULE_AFTER_MS = 1000
 /** As many busy loops for each core: a peer waits for its core most of the time. */
 const BUSY_PER_CORE = 3
 const OVERLOAD_MS = 25_000
 
+/** The watch names living members only: who is dead is no longer in it. */
+const isDead = (reply: WatchReply, name: string): boolean => !reply.peers.some((one) => one.name === name)
+
 const deadForAll = async (watchers: readonly Watcher[], name: string): Promise<number> => {
   const others = watchers.filter(({ peer }) => peer.name !== name)
   const seen = await Promise.all(
-    others.map((watcher) =>
-      watcher.when(`${name} dead`, ({ peers }) =>
-        peers.some((one) => one.name === name && one.state === 'dead'),
-      ),
-    ),
+    others.map((watcher) => watcher.when(`${name} dead`, (reply) => isDead(reply, name))),
   )
   return Math.max(...seen)
 }
@@ -143,8 +143,12 @@ const falsePositives = async (watchers: readonly Watcher[]): Promise<{ dead: num
   const until = performance.now() + OVERLOAD_MS
   while (performance.now() < until) {
     for (const { peer, last } of watchers) {
-      for (const { name, state } of last?.peers ?? []) {
-        if (state === 'dead' || state === 'suspect') seen[state].add(`${peer.name} ${name}`)
+      if (last === null) continue
+      for (const { peer: other } of watchers) {
+        if (isDead(last, other.name)) seen.dead.add(`${peer.name} ${other.name}`)
+      }
+      for (const { name, state } of last.peers) {
+        if (state === 'suspect') seen.suspect.add(`${peer.name} ${name}`)
       }
     }
     await pause(20)
