@@ -16,7 +16,7 @@ import {
   STATUS_VALUE_BYTES_MAX,
   type MemberStatus,
 } from './schema/status.ts'
-import { decodeStatus } from './status-decode.ts'
+import { decodeStatus, STATUS_KEYS } from './status-decode.ts'
 import { openStatus, statusHeadOf, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
 
 /** How far a holder is: everything of a member up to there. */
@@ -31,6 +31,8 @@ export interface StatusIngest {
   /** Null when the record does not even say. */
   readonly member: MemberId | null
   readonly reason?: string
+  /** True when nothing but the member's report (how far it is) can have changed. */
+  readonly reportOnly?: boolean
 }
 
 /**
@@ -144,6 +146,7 @@ export class StatusMap {
       return { kind: 'known', member, reason: 'its member is not admitted, as far as this peer knows' }
     let log = this.#logs.get(member)
     if (log !== undefined && log.incarnation > incarnation) return { kind: 'known', member }
+    const isAnew = log === undefined || log.incarnation < incarnation
     if (log === undefined || log.incarnation < incarnation) log = new MemberLog(incarnation)
     const admission = log.add(record, sealed.slice())
     if (admission === 'full')
@@ -151,7 +154,10 @@ export class StatusMap {
     if (admission === 'known') return { kind: 'known', member }
     this.#logs.set(member, log)
     this.#changed(member)
-    return { kind: admission, member }
+    // A record that retains nothing restates everything, and may have dropped entries that it does not name.
+    const reportOnly =
+      !isAnew && record.retained.length > 0 && record.entries.every(({ key }) => key === STATUS_KEYS.report)
+    return { kind: admission, member, reportOnly }
   }
 
   /** How far everything of each member is here. */

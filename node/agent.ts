@@ -46,6 +46,8 @@ const TICK_MS = 200
  * document may be a month old and a deploy that everybody else has undone.
  */
 const CATCH_UP_MAX_MS = 3000
+/** Reports of others are shown to those who watch after this long: fifty pictures a second are more than anyone sees. */
+const REPORTS_TOLD_MS = 20
 
 export interface AgentOptions {
   readonly cluster: ClusterId
@@ -93,6 +95,7 @@ export class Agent implements AgentPort {
   #storageTrouble: string | null = null
   #cancelTick: (() => void) | null = null
   #cancelNotify: (() => void) | null = null
+  #cancelTell: (() => void) | null = null
 
   private constructor(options: AgentOptions, replication: Replication, counters: Counters) {
     const { clock, transport, random, signer, cluster, newSeed } = options
@@ -143,6 +146,8 @@ export class Agent implements AgentPort {
       ...options,
       counters,
       changed: () => tell((it) => it.#changed()),
+      reported: () => tell((it) => it.#reported()),
+      durable: () => tell((it) => it.#reporter.durable()),
       applied: (staged) => tell((it) => it.#applied(staged)),
       quarantined: (from, reason) => tell((it) => it.#quarantined(from, reason)),
       storage: (trouble) => tell((it) => it.#storage(trouble)),
@@ -188,6 +193,7 @@ export class Agent implements AgentPort {
     this.#passes.stop()
     this.#cancelTick?.()
     this.#cancelNotify?.()
+    this.#cancelTell?.()
     this.#neighbourhood.stop()
     await this.#options.hands.close()
     await this.#replication.stop()
@@ -323,7 +329,7 @@ export class Agent implements AgentPort {
     } else hands.execute(plan.actions)
     this.#plan = plan
     const trouble = violations[0] ?? this.#storageTrouble
-    this.#reporter.report(input, plan, trouble === null ? [] : [trouble])
+    this.#reporter.report(input, plan, this.#replication.isDurable, trouble === null ? [] : [trouble])
     this.#counters.pass(clock.now() - began, plan.actions.length)
     for (const action of plan.actions)
       log.log('debug', 'action', { action: action.kind, instance: action.instance, reason: action.reason })
@@ -334,7 +340,23 @@ export class Agent implements AgentPort {
   /** The document or the membership changed. */
   #changed(): void {
     this.#passes.dirty()
-    this.#notify()
+    // A pass ends with it; before the first one, this peer must follow who is a member all the same.
+    if (this.#caughtUp !== null) this.#notify()
+  }
+
+  /**
+   * Others said how far they are. After an edit all of them do, so it costs a pass only where the plan waits for that,
+   * and those who watch are told once for many.
+   */
+  #reported(): void {
+    if (this.#plan?.awaitsReports !== false) {
+      this.#changed()
+      return
+    }
+    this.#cancelTell ??= this.#options.clock.after(REPORTS_TOLD_MS, () => {
+      this.#cancelTell = null
+      for (const listener of this.#changeListeners) listener()
+    })
   }
 
   #follow(): void {

@@ -1,6 +1,7 @@
-// The one door through which changes enter the intent: own edits and other peers' records alike are judged, made
-// durable, applied, and told on, in that order. One batch at a time: what arrives while the disk syncs waits for the
-// next turn, so a hundred changes cost one sync and nothing is ever staged on top of something that may yet fail.
+// The one door through which changes enter the intent. Others' records are judged, applied and told on at once, and
+// written soon after, together: their author has them on its disk, and a peer that loses them hears them again. An own
+// edit is made durable before it is applied or told to anyone, and with it everything that came before. One batch at a
+// time, so nothing is ever staged on top of something that may yet fail; a hundred changes cost one sync.
 // Deliberately absent: what a change means; the replica judges, the pass acts.
 
 import type { Edit, EditMeta } from '../../crdt/edit.ts'
@@ -9,22 +10,36 @@ import type { Store } from '../../crdt/store.ts'
 import { asTuttiError, messageOf, TuttiError } from '../../lib/errors.ts'
 import type { ActorId, MemberId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
+import type { Clock } from '../../lib/time.ts'
 import type { GossipVerdict } from '../../net/transport.ts'
 import type { EditResult } from '../ports.ts'
 
-/** Records or edits that may wait for the disk. A peer that is this far behind drops them; anti-entropy brings them again. */
+/** Records or edits that may wait for their turn. A peer that is this far behind drops them; anti-entropy brings them again. */
 const WAITING_MAX = 10_000
+/**
+ * Others' records wait this long for each member of the cluster, at most, before they are written: peers that share a
+ * disk must not all sync at one instant, and what a burst brings shares one sync.
+ */
+const WRITE_SPREAD_PER_MEMBER_MS = 10
+const WRITE_SPREAD_MAX_MS = 300
+/** A disk that refused is asked again after this long. */
+const WRITE_RETRY_MS = 1000
 
 export interface IntentQueueOptions {
   readonly replica: IntentReplica
   readonly store: Store
+  readonly clock: Clock
   readonly log: Log
-  /** A fresh random actor, for when the disk refused a batch: its (actor, seq) must never be used again. */
+  /** In [0, 1): where in the spread this peer's writes fall. */
+  readonly spread: () => number
+  /** A fresh random actor, for when the disk refused an own edit: its (actor, seq) must never be used again. */
   readonly newActor: () => ActorId
   /** Own change is durable and applied: tell the others. */
   readonly publish: (record: Uint8Array) => void
   /** The document moved. */
   readonly applied: (staged: readonly Staged[]) => void
+  /** All that was applied is on the disk now. */
+  readonly durable: () => void
   /** A record was refused for good. */
   readonly quarantined: (from: MemberId | null, reason: string) => void
   /** The disk refused a batch, or accepts again (null). */
@@ -52,9 +67,18 @@ export class IntentQueue {
   readonly #options: IntentQueueOptions
   #waiting: Turn[] = []
   #running: Promise<void> | null = null
+  /** Applied and not on the disk yet, in causal order. */
+  #unwritten: Uint8Array[] = []
+  #cancelWrite: (() => void) | null = null
+  #writeDue = false
 
   constructor(options: IntentQueueOptions) {
     this.#options = options
+  }
+
+  /** Whether everything that is applied is on the disk. */
+  get isDurable(): boolean {
+    return this.#unwritten.length === 0
   }
 
   /** One atomic change. @throws TuttiError; then nothing was changed. */
@@ -71,9 +95,12 @@ export class IntentQueue {
     })
   }
 
-  /** Resolves when nothing waits any more. */
-  async idle(): Promise<void> {
+  /** Ends it when nothing waits any more, with what was applied on the disk where that takes it. */
+  async stop(): Promise<void> {
+    this.#write()
     while (this.#running !== null) await this.#running
+    // What the disk refused even now comes back from the others.
+    this.#stopWaiting()
   }
 
   #enqueue(turn: Turn): void {
@@ -89,50 +116,82 @@ export class IntentQueue {
   async #run(): Promise<void> {
     // Let what arrives in the same turn of the event loop share the first batch.
     await Promise.resolve()
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 || this.#writeDue) {
       const batch = this.#waiting
       this.#waiting = []
-      await this.#process(batch)
+      this.#takeRecords(batch)
+      await this.#takeEdits(batch.filter((turn) => turn.kind === 'edit'))
     }
     this.#running = null
   }
 
-  async #process(batch: readonly Turn[]): Promise<void> {
-    const { replica, store } = this.#options
+  #takeRecords(batch: readonly Turn[]): void {
     const staged: Staged[] = []
-    const drafted: { readonly turn: EditTurn; readonly staged: Staged | null }[] = []
-    for (const turn of batch) {
-      if (turn.kind === 'records') {
-        staged.push(...this.#judge(turn))
-        continue
-      }
+    for (const turn of batch) if (turn.kind === 'records') staged.push(...this.#judge(turn))
+    if (staged.length === 0) return
+    const applied = this.#options.replica.commit(staged)
+    for (const { record } of applied) this.#unwritten.push(record)
+    this.#options.applied(applied)
+    this.#writeSoon()
+  }
+
+  /** Own edits of one batch, and whatever else the disk lacks, with one sync. */
+  async #takeEdits(turns: readonly EditTurn[]): Promise<void> {
+    const { replica, store, newActor } = this.#options
+    if (turns.length === 0 && !this.#writeDue) return
+    const staged: Staged[] = []
+    const drafted: { readonly turn: EditTurn; readonly own: Staged | null }[] = []
+    for (const turn of turns) {
       try {
         const own = replica.draft(turn.edits, turn.meta)
-        drafted.push({ turn, staged: own })
+        drafted.push({ turn, own })
         if (own !== null) staged.push(own)
       } catch (thrown) {
         turn.failed(asTuttiError(thrown))
       }
     }
+    const pending = staged.length > 0 || this.#writeDue ? this.#unwritten : []
+    const frames = [...pending, ...staged.map(({ record }) => record)]
+    this.#writeDue = false
     try {
-      if (staged.length > 0)
-        await store.append(staged.map(({ record }) => ({ kind: 'intent', bytes: record })))
+      if (frames.length > 0) await store.append(frames.map((bytes) => ({ kind: 'intent', bytes })))
     } catch (thrown) {
-      replica.abandon(this.#options.newActor())
+      if (staged.length > 0) replica.abandon(newActor())
+      this.#writeSoon(WRITE_RETRY_MS)
       this.#options.storage(messageOf(thrown))
       for (const { turn } of drafted) turn.failed(asTuttiError(thrown))
       return
     }
-    if (staged.length > 0) {
-      const applied = replica.commit(staged)
+    if (frames.length > 0) {
+      this.#unwritten = this.#unwritten.slice(pending.length)
       this.#options.storage(null)
-      this.#options.applied(applied)
     }
+    if (staged.length > 0) this.#options.applied(replica.commit(staged))
+    if (frames.length > 0) this.#options.durable()
     const { digest } = replica.view()
-    for (const { turn, staged: own } of drafted) {
+    for (const { turn, own } of drafted) {
       if (own !== null) this.#options.publish(own.record)
       turn.done({ change: own?.hash ?? null, digest })
     }
+  }
+
+  #writeSoon(atLeastMs = 0): void {
+    const { clock, replica, spread } = this.#options
+    if (this.#unwritten.length === 0 || this.#cancelWrite !== null) return
+    const spreadMs = Math.min(WRITE_SPREAD_MAX_MS, replica.view().members.length * WRITE_SPREAD_PER_MEMBER_MS)
+    this.#cancelWrite = clock.after(atLeastMs + spreadMs * spread(), () => this.#write())
+  }
+
+  #write(): void {
+    this.#stopWaiting()
+    if (this.isDurable) return
+    this.#writeDue = true
+    this.#running ??= this.#run()
+  }
+
+  #stopWaiting(): void {
+    this.#cancelWrite?.()
+    this.#cancelWrite = null
   }
 
   #judge(turn: RecordsTurn): readonly Staged[] {

@@ -44,7 +44,11 @@ export interface ReplicationOptions {
   readonly newActor: () => ActorId
   /** Intent or status changed. */
   readonly changed: () => void
+  /** Somebody's report of how far it is changed, and nothing else. */
+  readonly reported: () => void
   readonly applied: (staged: readonly Staged[]) => void
+  /** Everything that was applied is on this peer's disk. */
+  readonly durable: () => void
   readonly quarantined: (from: MemberId | null, reason: string) => void
   readonly storage: (trouble: string | null) => void
   /** This peer and another hold the same document. */
@@ -62,20 +66,26 @@ export class Replication {
 
   private constructor(options: ReplicationOptions, intent: IntentReplica, statuses: StatusMap) {
     const { store, clock, log, random, counters, newActor, applied, quarantined, storage, changed } = options
+    const writes = random.fork('writes')
     this.#options = options
     this.#intent = intent
     this.#statuses = statuses
     this.#queue = new IntentQueue({
       replica: intent,
       store,
+      clock,
       log,
+      spread: () => writes.next(),
       newActor,
       publish: (record) => this.#publish(GOSSIP_INTENT, record),
       applied: (staged) => {
-        counters.add('storeAppends')
         statuses.retain(new Set(intent.view().members.map(({ id }) => id)))
         applied(staged)
         changed()
+      },
+      durable: () => {
+        counters.add('storeAppends')
+        options.durable()
         void this.#snapshotWhenDue()
       },
       quarantined: (from, reason) => {
@@ -137,6 +147,11 @@ export class Replication {
     return this.#statuses.statuses()
   }
 
+  /** Whether everything in the view is on this peer's disk. */
+  get isDurable(): boolean {
+    return this.#queue.isDurable
+  }
+
   /** Rounds of anti-entropy begun, and exchanges that found a difference. */
   get syncCounts(): { readonly rounds: number; readonly differing: number } {
     return this.#sync.counts
@@ -196,7 +211,7 @@ export class Replication {
 
   async stop(): Promise<void> {
     await this.#feed.stop()
-    await this.#queue.idle()
+    await this.#queue.stop()
   }
 
   #publish(kind: number, record: Uint8Array): void {
@@ -237,20 +252,25 @@ export class Replication {
 
   #ingestStatus(records: readonly Uint8Array[]): GossipVerdict {
     let verdict: GossipVerdict = 'ignore'
+    let reportsOnly = true
     const before = this.#statuses.incarnation
     for (const record of records) {
-      const { kind, reason } = this.#statuses.ingest(record)
+      const { kind, reason, reportOnly } = this.#statuses.ingest(record)
       if (kind === 'invalid') {
         this.#options.quarantined(null, reason ?? 'a status record is malformed')
         verdict = 'reject'
       } else if (kind === 'new' || kind === 'gap') {
         if (verdict === 'ignore') verdict = 'accept'
+        reportsOnly &&= reportOnly === true
         this.#feed.keep(record)
       }
     }
     // Someone held a higher incarnation of this peer: it has risen above it and restates what it says.
     if (this.#statuses.pending && this.#statuses.incarnation !== before) this.#feed.flush()
-    if (verdict === 'accept') this.#options.changed()
+    if (verdict === 'accept') {
+      if (reportsOnly) this.#options.reported()
+      else this.#options.changed()
+    }
     return verdict
   }
 

@@ -1,7 +1,7 @@
 // What this peer says of itself after a pass: its instances, and how far it is. Adds to the plan's reports what only the
 // shell knows (pid, ports, wall time of the last change) and says nothing that it already said.
 
-import type { InstanceStatus } from '../../crdt/schema/status.ts'
+import type { InstanceStatus, PeerReport } from '../../crdt/schema/status.ts'
 import type { Json } from '../../lib/order.ts'
 import type { Plan, PlanInput } from '../plan/plan.ts'
 
@@ -19,12 +19,17 @@ export interface ReporterOptions {
 export class Reporter {
   readonly #options: ReporterOptions
   #said = new Map<string, InstanceStatus>()
+  /** Digest of the last view that was on the disk. */
+  #digest = ''
+  /** A report of a view that is not on the disk yet. */
+  #held: PeerReport | null = null
 
   constructor(options: ReporterOptions) {
     this.#options = options
   }
 
-  report(input: PlanInput, plan: Plan, troubles: readonly string[]): void {
+  /** `isDurable`: the view is on this peer's disk. To have a change means to keep it (S2), so a report waits for that. */
+  report(input: PlanInput, plan: Plan, isDurable: boolean, troubles: readonly string[]): void {
     const next = new Map<string, InstanceStatus>()
     const local = new Map(input.local.map((instance) => [instance.id, instance]))
     for (const report of plan.reports) {
@@ -61,7 +66,20 @@ export class Reporter {
     this.#said = next
     const waiting = [...troubles, ...plan.waiting].slice(0, WAITING_MAX)
     const settled = plan.actions.length === 0 && waiting.length === 0
-    this.#options.say('report', { digest: input.view.digest, settled, waiting })
+    this.#held = { digest: input.view.digest, settled, waiting }
+    if (isDurable) this.durable()
+    // Why the disk does not take it is told at once, with what it took last.
+    else if (troubles.length > 0)
+      this.#options.say('report', { digest: this.#digest, settled: false, waiting })
     if (urgent) this.#options.flush()
+  }
+
+  /** The view of the last report is on the disk now. */
+  durable(): void {
+    if (this.#held === null) return
+    const { digest, settled, waiting } = this.#held
+    this.#held = null
+    this.#digest = digest
+    this.#options.say('report', { digest, settled, waiting: [...waiting] })
   }
 }

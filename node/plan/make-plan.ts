@@ -43,6 +43,7 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
     reports: result.reports.map((report) => overdue.mark(report)),
     unfulfilled: overdue.found,
     waiting: [...result.waiting, ...overdue.waiting],
+    awaitsReports: sightings.askedReports,
     wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
     unreadySinceMs: overdue.sinceMs,
   }
@@ -65,6 +66,7 @@ const idle = (reason: string): Plan => ({
   reports: [],
   unfulfilled: [],
   waiting: [reason],
+  awaitsReports: true,
   wakeAtMs: null,
 })
 

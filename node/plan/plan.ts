@@ -57,6 +57,8 @@ export interface Plan {
   readonly unfulfilled: readonly Unfulfilled[]
   /** Why this peer is not settled; empty: nothing left to do here for this view. */
   readonly waiting: readonly string[]
+  /** Whether how far other members have reported to be matters to what this peer does next. */
+  readonly awaitsReports: boolean
   /** When a pass is due although nothing happens (a backoff ends, a hold ends). Monotonic milliseconds; null: never. */
   readonly wakeAtMs: number | null
   /**

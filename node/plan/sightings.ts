@@ -37,6 +37,7 @@ export class Sightings {
   readonly #liveness: ReadonlyMap<MemberId, MemberLiveness>
   readonly #names: ReadonlyMap<MemberId, string>
   readonly #localStates: ReadonlyMap<InstanceId, InstanceState>
+  #askedReports = false
   #bySlot: ReadonlyMap<string, readonly Sighting[]> | null = null
   #byService: ReadonlyMap<ServiceId, readonly InstanceState[]> | null = null
 
@@ -71,8 +72,14 @@ export class Sightings {
 
   /** True when a member has last planned for the same view as this peer. It may have another one by now. */
   agrees(member: MemberId): boolean {
+    this.#askedReports = true
     const report = this.#input.statuses.get(member)?.report ?? null
     return report === null || report.digest === this.#input.view.digest
+  }
+
+  /** Whether anything so far depended on a report. */
+  get askedReports(): boolean {
+    return this.#askedReports
   }
 
   /** Present members other than this one that have the slot ready, at any release, in order of their ids. */

@@ -41,12 +41,23 @@ describe('status map', () => {
     ada.set('report', report('d1'))
     ada.set('instance/shop/web/0@r1', instance('ready'))
     ada.set(`alert/${memberOf('cem')}`, { incarnation: 2, silent: true })
-    assert.deepEqual(bob.ingest(seal(ada)), { kind: 'new', member: memberOf('ada') })
+    assert.deepEqual(bob.ingest(seal(ada)), { kind: 'new', member: memberOf('ada'), reportOnly: false })
     const said = bob.statuses().get(memberOf('ada'))
     assert.deepEqual(said, ada.statuses().get(memberOf('ada')))
     assert.equal(said?.instances.get('shop/web/0@r1')?.state, 'ready')
     assert.deepEqual([...(said?.alerts.keys() ?? [])], [memberOf('cem')])
     assert.equal(ada.digest(), bob.digest())
+  })
+
+  it('says when a record changes nothing but how far its member is', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('instance/shop/web/0@r1', instance('ready'))
+    assert.equal(bob.ingest(seal(ada)).reportOnly, false)
+    ada.set('report', report('d1'))
+    assert.equal(bob.ingest(seal(ada)).reportOnly, true)
+    ada.set('report', report('d2'))
+    ada.set('instance/shop/web/0@r1', null)
+    assert.equal(bob.ingest(seal(ada)).reportOnly, false)
   })
 
   it('seals nothing when nothing changed', () => {

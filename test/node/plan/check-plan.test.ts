@@ -15,6 +15,7 @@ const planOf = (...actions: Action[]): Plan => ({
   reports: [],
   unfulfilled: [],
   waiting: [],
+  awaitsReports: false,
   wakeAtMs: null,
 })
 
