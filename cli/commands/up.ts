@@ -2,60 +2,17 @@
 // peer is ready, and leaves everything else to node/main.ts, which only this file loads. The instances run on when the
 // peer ends; the next `up` adopts them.
 
-import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { messageOf } from '../../lib/errors.ts'
 import { NAME_PATTERN } from '../../lib/ids.ts'
 import type { LogLevel } from '../../lib/log.ts'
+import type { JoinOptions } from '../../node/enrolment.ts'
+import type { PeerOptions, RunningPeer } from '../../node/main.ts'
 import { defaultDataDirectory } from '../default-data.ts'
 import { EXIT, Failure, UsageError } from '../exit.ts'
 import { writeJson, type Context } from '../io.ts'
 import { programName } from '../program-name.ts'
 import { harmless, paintFor, short } from '../render.ts'
-
-/** How a peer joins: with a ticket, or with a member's address and a token. */
-export type JoinOptions =
-  | { readonly kind: 'ticket'; readonly ticket: string }
-  | { readonly kind: 'address'; readonly address: string; readonly token: string }
-
-/** What the composition root is given. */
-export interface PeerOptions {
-  /** Absolute; created when it is missing. */
-  readonly data: string
-  /** Null: the name it had, else one made from the host's name. */
-  readonly name: string | null
-  /** What a new peer is called where `name` is null: the host's name as a valid one. */
-  readonly nameDefault: string
-  /** Multiaddrs; empty: every address, at the default port. */
-  readonly listen: readonly string[]
-  /** `HOST:PORT` of the API over TCP; null: the Unix socket only. */
-  readonly api: string | null
-  /** Null: the labels it had; empty ones clear. */
-  readonly labels: Readonly<Record<string, string>> | null
-  /** Null: create a cluster when there is none yet. */
-  readonly join: JoinOptions | null
-  readonly logLevel: LogLevel
-}
-
-/** A peer that runs: what the ready line says, and how it ends. */
-export interface RunningPeer {
-  readonly name: string
-  readonly id: string
-  readonly cluster: string
-  /** The API's Unix socket. */
-  readonly socket: string
-  /** `http://HOST:PORT` of the API over TCP; null: none. */
-  readonly api: string | null
-  /** The bearer token of the API over TCP is in this file; null: none. */
-  readonly tokenFile: string | null
-  readonly addresses: readonly string[]
-  /** Whether this start created the cluster. */
-  readonly founded: boolean
-  /** Settles when the peer ends by itself: rejects with the reason. */
-  readonly ended: Promise<void>
-  /** Ends the peer in order; its instances run on. */
-  stop(): Promise<void>
-}
 
 export interface UpOptions {
   readonly data: string | undefined
@@ -88,23 +45,12 @@ export const peerOptionsOf = (context: Context, options: UpOptions): PeerOptions
   return {
     data: options.data === undefined ? defaultDataDirectory(environment) : resolve(directory, options.data),
     name,
-    nameDefault: nameOfHost(hostname()),
     listen: options.listen,
     api,
     labels: labelsOf(options.labels),
     join: joinOf(options.join ?? environment['TUTTI_TICKET'], context.token),
     logLevel: options.logLevel,
   }
-}
-
-/** A host's name as a peer's: its first label, in the allowed letters. */
-const nameOfHost = (host: string): string => {
-  const name = (host.split('.')[0] ?? '')
-    .toLowerCase()
-    .replace(/[^a-z0-9-]+/g, '-')
-    .slice(0, 63)
-    .replace(/^-+|-+$/g, '')
-  return name === '' ? 'peer' : name
 }
 
 const labelsOf = (labels: readonly string[]): Readonly<Record<string, string>> | null => {

@@ -140,49 +140,34 @@ class Scrape {
   }
 }
 
-const gauge = <L extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly L[],
-  read: (set: (labels: Partial<Record<L, string>>, value: number) => void) => void,
-): void => {
-  const metric: Gauge<L> = new Gauge({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect: () => {
-      // Services come and go: what is no longer there must not linger with its last value.
-      metric.reset()
-      read((labels, value) => {
-        metric.set(labels, value)
-      })
-    },
-  })
-}
-
-/** A count that somebody else keeps; it never falls while the process lives. */
-const counter = <L extends string>(
+/** Reads a value whenever it is scraped. */
+type Collect = <L extends string>(
   registry: Registry,
   name: string,
   help: string,
   labelNames: readonly L[],
   read: (add: (labels: Partial<Record<L, string>>, value: number) => void) => void,
-): void => {
-  const metric: Counter<L> = new Counter({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect: () => {
-      metric.reset()
-      read((labels, value) => {
-        metric.inc(labels, value)
-      })
-    },
-  })
-}
+) => void
+
+/** `make` builds a metric that reads itself anew: services come and go, and what is gone must not linger. */
+const collecting =
+  (kind: typeof Gauge | typeof Counter): Collect =>
+  (registry, name, help, labelNames, read) => {
+    const metric = new kind({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [registry],
+      collect: () => {
+        metric.reset()
+        read((labels, value) => metric.inc(labels, value))
+      },
+    })
+  }
+
+const gauge = collecting(Gauge)
+/** A count that somebody else keeps; it never falls while the process lives. */
+const counter = collecting(Counter)
 
 const buildInfo = (registry: Registry, version: string): void =>
   gauge(registry, 'tutti_build_info', 'Version of this peer; always 1', ['version', 'node'], (set) =>
