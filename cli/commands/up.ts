@@ -6,7 +6,6 @@ import { resolve } from 'node:path'
 import { messageOf } from '../../lib/errors.ts'
 import { NAME_PATTERN } from '../../lib/ids.ts'
 import type { LogLevel } from '../../lib/log.ts'
-import type { JoinOptions } from '../../node/enrolment.ts'
 import type { PeerOptions, RunningPeer } from '../../node/main.ts'
 import { defaultDataDirectory } from '../default-data.ts'
 import { EXIT, Failure, UsageError } from '../exit.ts'
@@ -66,7 +65,7 @@ const labelsOf = (labels: readonly string[]): Readonly<Record<string, string>> |
   return found
 }
 
-const joinOf = (join: string | undefined, token: string | null): JoinOptions | null => {
+const joinOf = (join: string | undefined, token: string | null): PeerOptions['join'] => {
   const text = (join ?? '').trim()
   if (text === '') return null
   if (text.startsWith('/')) {
