@@ -43,6 +43,7 @@ export class AgentHandle implements AgentPort {
   preview: Agent['preview'] = (edits) => this.current.preview(edits)
   events: AgentPort['events'] = () => this.current.events()
   counters: AgentPort['counters'] = () => this.current.counters()
+  lastExchangeMs: AgentPort['lastExchangeMs'] = () => this.current.lastExchangeMs()
   ask: AgentPort['ask'] = (...question) => this.current.ask(...question)
 
   edit: AgentPort['edit'] = async (edits, meta) => {

@@ -246,6 +246,10 @@ export class Agent implements AgentPort {
     return { ...this.#counters.read(), syncRounds: rounds, syncDiffering: differing }
   }
 
+  lastExchangeMs(): number | null {
+    return this.#replication.lastExchangeMs
+  }
+
   ask(
     member: MemberId,
     method: PeerMethod,

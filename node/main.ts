@@ -17,12 +17,14 @@ import {
   type ClusterOrigin,
   type Identity,
 } from './act/disk/identity.ts'
+import { connectFailure, examineMachine, machineMark } from './act/examine/machine.ts'
 import { AgentHandle } from './agent-handle.ts'
 import { systemClock } from './clock.ts'
 import { enrol, found, nameFor, ticketOf, type JoinOptions } from './enrolment.ts'
 import { startRuntime, type Runtime } from './runtime.ts'
 import { createApi, type Api } from './serve/api/server.ts'
 import type { JoinReply, JoinRequest } from './serve/api/contract.ts'
+import type { Examiner } from './serve/doctor/doctor.ts'
 import { createLog } from './serve/logging.ts'
 import { createMetrics } from './serve/metrics.ts'
 
@@ -94,6 +96,7 @@ class Peer {
   readonly #handle = new AgentHandle()
   #runtime: Runtime | null = null
   #api: Api | null = null
+  #apiAddress: string | null = null
   #ready = false
   readonly #ended = Promise.withResolvers<void>()
 
@@ -125,11 +128,13 @@ class Peer {
         token,
         version,
         metrics,
+        examiner: this.#examiner(),
         ready: () => (this.#ready ? null : 'this peer is still catching up with its cluster'),
       })
       await this.#api.listenUnix(this.#data.socket)
       const api =
         this.#options.api === null ? null : await this.#api.listenTcp(hostAndPort(this.#options.api))
+      this.#apiAddress = api
       await runtime.agent.caughtUp()
       this.#ready = true
       return {
@@ -251,6 +256,23 @@ class Peer {
     }
     const kept = await this.#data.readSmall(LABELS_FILE)
     return kept === null ? {} : (JSON.parse(textOf(kept)) as Readonly<Record<string, string>>)
+  }
+
+  #examiner(): Examiner {
+    const offsetMs = systemClock.wall() - systemClock.now()
+    return {
+      machine: machineMark(),
+      connect: connectFailure,
+      examine: () =>
+        examineMachine({
+          data: this.#data.directory,
+          peer: {
+            addresses: this.#current().agent.addresses(),
+            api: this.#apiAddress,
+            steppedMs: systemClock.wall() - systemClock.now() - offsetMs,
+          },
+        }),
+    }
   }
 
   /** The API's bearer token: made once, kept with the data, 0600. */

@@ -185,6 +185,8 @@ export interface AgentPort {
   events(): readonly PeerEvent[]
   onEvent(listener: (event: PeerEvent) => void): () => void
   counters(): AgentCounters
+  /** When anti-entropy last compared notes with another member, monotonic; null: not since the start. */
+  lastExchangeMs(): number | null
   /** Asks one living member and streams the parts of its answer. @throws TuttiError `unreachable`, `refused`, `timeout`. */
   ask(member: MemberId, method: PeerMethod, body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** Registers what this peer answers when others ask. Once per method. */
@@ -201,7 +203,7 @@ export interface AgentPort {
 }
 
 /** Questions between peers' faces. */
-export type PeerMethod = 'logs' | 'events'
+export type PeerMethod = 'logs' | 'events' | 'doctor'
 
 export interface Invitation {
   /** One line to copy: cluster, addresses, secret. */

@@ -26,6 +26,7 @@ const schema = /^crdt\/schema\//
 const net = /^net\/[^/]+\.ts$/
 const plan = /^node\/plan\//
 const ports = /^node\/ports\.ts$/
+const doctor = /^node\/doctor\//
 const contract = /^node\/serve\/api\/contract\.ts$/
 
 const rooms: readonly Room[] = [
@@ -42,6 +43,12 @@ const rooms: readonly Room[] = [
   { files: /^net\//, imports: [lib], packages: [], pure: true },
   { files: /^node\/plan\//, imports: [lib, schema, /^net\/membership\.ts$/], packages: [], pure: true },
   {
+    files: /^node\/doctor\//,
+    imports: [/^lib\/(order|time)\.ts$/, /^net\/membership\.ts$/],
+    packages: [],
+    pure: true,
+  },
+  {
     files: /^node\/ports\.ts$/,
     imports: [lib, crdt, /^net\/membership\.ts$/, plan],
     packages: [],
@@ -49,7 +56,7 @@ const rooms: readonly Room[] = [
   },
   {
     files: /^node\/act\//,
-    imports: [lib, schema, /^crdt\/(store\.ts$|log\/)/, ports, plan],
+    imports: [lib, schema, /^crdt\/(store\.ts$|log\/)/, ports, plan, doctor],
     packages: [NODE],
     pure: false,
   },
@@ -62,7 +69,7 @@ const rooms: readonly Room[] = [
   },
   {
     files: /^node\/serve\//,
-    imports: [lib, crdt, net, plan, ports],
+    imports: [lib, crdt, net, plan, ports, doctor],
     packages: [/^fastify$/, /^@fastify\//, /^typebox/, /^fastest-levenshtein$/, NODE],
     pure: false,
   },
@@ -77,6 +84,12 @@ const rooms: readonly Room[] = [
     files: /^cli\/commands\/(up|join)\.ts$/,
     imports: [lib, schema, contract, /^node\/main\.ts$/],
     packages: [/^commander$/, NODE],
+    pure: false,
+  },
+  {
+    files: /^cli\/commands\/doctor\.ts$/,
+    imports: [lib, contract, /^node\/serve\/api\/contract-doctor\.ts$/, doctor, /^node\/act\/examine\//],
+    packages: [NODE],
     pure: false,
   },
   {

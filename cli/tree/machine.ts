@@ -73,6 +73,17 @@ export const addMachineCommands = (root: Command, frame: Frame): void => {
 
   addPeers(root, frame)
 
+  const doctor = root
+    .command('doctor')
+    .description('examine this machine and the cluster; exits with 1 when something is broken')
+    .option('--data <dir>', 'the data directory of the peer, also where none runs')
+    .option('--all', 'examine the machines of all members')
+  frame.asks(doctor, 'tutti doctor --all')
+  frame.does<{ readonly data?: string; readonly all?: boolean }>(doctor, async (context, { data, all }) => {
+    const { doctor } = await import('../commands/doctor.ts')
+    return doctor(context, { data, all: all === true })
+  })
+
   const demo = root
     .command('demo')
     .description('three peers and an example shop on this machine; Ctrl-C removes it all')

@@ -63,6 +63,7 @@ export class Replication {
   readonly #feed: StatusFeed
   readonly #sync: AntiEntropy
   #snapshotting = false
+  #lastExchangeMs: number | null = null
 
   private constructor(options: ReplicationOptions, intent: IntentReplica, statuses: StatusMap) {
     const { store, clock, log, random, counters, newActor, applied, quarantined, storage, changed } = options
@@ -161,6 +162,11 @@ export class Replication {
     return this.#queue.edit(edits, meta)
   }
 
+  /** When another member last said that it holds the same, or sent what was missing; monotonic. */
+  get lastExchangeMs(): number | null {
+    return this.#lastExchangeMs
+  }
+
   /** What the view would be after these edits; nothing is changed. @throws TuttiError as `edit` would. */
   preview(edits: readonly Edit[]): View {
     return this.#intent.preview(edits)
@@ -239,11 +245,13 @@ export class Replication {
           this.#options.transport.send(effect.to, 'sync', effect.bytes)
           break
         case 'ingest':
+          this.#lastExchangeMs = this.#options.clock.now()
           this.#options.counters.add('recordsIn', effect.intent.length)
           if (effect.intent.length > 0) void this.#queue.records(effect.from, effect.intent)
           this.#ingestStatus(effect.status)
           break
         case 'equal':
+          this.#lastExchangeMs = this.#options.clock.now()
           this.#options.inSync()
           break
       }

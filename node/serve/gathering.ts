@@ -71,7 +71,8 @@ export const answerQuestions = ({ agent, output }: Gathering): void => {
   })
 }
 
-const questionOf = <T>(body: Uint8Array, isQuestion: (value: unknown) => value is T): T => {
+/** @throws TuttiError `too-large`, `invalid`. */
+export const questionOf = <T>(body: Uint8Array, isQuestion: (value: unknown) => value is T): T => {
   if (body.length > QUESTION_BYTES_MAX) throw new TuttiError('too-large', 'the question is too large')
   let value: unknown
   try {

@@ -9,6 +9,7 @@ import type { TSchema } from 'typebox'
 import { TuttiError } from '../../../lib/errors.ts'
 import type { ApiContext } from './context.ts'
 import { changeRoutes } from './routes/changes.ts'
+import { doctorRoutes } from './routes/doctor.ts'
 import { metaRoutes } from './routes/meta.ts'
 import { peerRoutes } from './routes/peers.ts'
 import { placementRoutes } from './routes/placements.ts'
@@ -74,7 +75,15 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
       reply,
     )
   })
-  for (const routes of [peerRoutes, serviceRoutes, placementRoutes, streamRoutes, changeRoutes, metaRoutes]) {
+  for (const routes of [
+    peerRoutes,
+    serviceRoutes,
+    placementRoutes,
+    streamRoutes,
+    changeRoutes,
+    doctorRoutes,
+    metaRoutes,
+  ]) {
     await app.register((scope, _options, done) => {
       routes(scope, context)
       done()

@@ -7,6 +7,7 @@ import type { Log } from '../../../lib/log.ts'
 import { place, PlacementMemo } from '../../plan/placement.ts'
 import type { AgentPort, AgentSnapshot, Output } from '../../ports.ts'
 import { readingOf, type Reading } from '../replies/reading.ts'
+import type { Doctor, Examiner } from '../doctor/doctor.ts'
 import type { WatchFeed } from '../watch-feed.ts'
 import type { JoinReply, JoinRequest } from './contract.ts'
 
@@ -29,11 +30,14 @@ export interface ApiOptions {
   readonly version: string
   /** Null: no `/metrics`. @default null */
   readonly metrics?: MetricsText | null
+  /** Examines this machine for `/v1/doctor`; null: it cannot be examined. @default null */
+  readonly examiner?: Examiner | null
   /** Why this peer is not ready to serve, for `/readyz`; null: it is. @default always ready */
   readonly ready?: () => string | null
 }
 
-export interface ApiContext extends Omit<ApiOptions, 'token'> {
+export interface ApiContext extends Omit<ApiOptions, 'token' | 'examiner'> {
+  readonly doctor: Doctor | null
   readonly reading: () => Reading
   readonly watch: WatchFeed
   /** Aborts when the server closes: every stream ends with it. */

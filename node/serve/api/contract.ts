@@ -311,6 +311,8 @@ export const ROUTES = {
   invites: '/v1/invites',
   /** POST, JoinRequest. */
   join: '/v1/join',
+  /** DoctorReply of contract-doctor.ts; `?all=true`. */
+  doctor: '/v1/doctor',
 } as const
 
 const Of = Type.Optional(Type.String({ maxLength: 200 }))

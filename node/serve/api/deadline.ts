@@ -7,6 +7,8 @@ import { TuttiError } from '../../../lib/errors.ts'
 export const WRITE_MS = 25_000
 /** Joining dials, is admitted and fetches the whole document, perhaps over a slow line. */
 export const JOIN_MS = 120_000
+/** An examination has its own bounds inside, eighteen seconds a member; the command line waits thirty. */
+export const EXAMINE_MS = 26_000
 
 /** @throws TuttiError `timeout` when `work` takes longer. */
 export const inTime = async <T>(work: Promise<T>, timeoutMs: number): Promise<T> => {

@@ -3,6 +3,7 @@
 
 import type { FastifyInstance } from 'fastify'
 import { TuttiError, messageOf } from '../../../lib/errors.ts'
+import { Doctor } from '../doctor/doctor.ts'
 import { answerQuestions } from '../gathering.ts'
 import { watchReply } from '../replies/watch.ts'
 import { WatchFeed } from '../watch-feed.ts'
@@ -33,11 +34,13 @@ export interface Api {
 
 /** Builds the API and registers this peer's answers to other peers' questions. Serves nothing before `listen…`. */
 export const createApi = async (options: ApiOptions): Promise<Api> => {
-  const { token, ...rest } = options
+  const { token, examiner = null, ...rest } = options
   const closing = new AbortController()
   const reading = reader(() => options.agent.snapshot())
   const context: ApiContext = {
     ...rest,
+    doctor:
+      examiner === null ? null : new Doctor({ agent: options.agent, examiner, version: options.version }),
     reading,
     closing: closing.signal,
     streams: streamGate(),

@@ -59,6 +59,7 @@ export class FakeAgent implements AgentPort {
     throw new TuttiError('unreachable', 'no connection')
   }
   counts: Partial<AgentCounters> = {}
+  exchangedMs: number | null = null
   kept: PeerEvent[] = []
   editFailure: Error | null = null
   readonly #changeListeners = new Set<() => void>()
@@ -217,6 +218,10 @@ export class FakeAgent implements AgentPort {
       storeFailures: 0,
       ...this.counts,
     }
+  }
+
+  lastExchangeMs(): number | null {
+    return this.exchangedMs
   }
 
   ask(
