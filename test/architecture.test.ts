@@ -87,6 +87,12 @@ const rooms: readonly Room[] = [
     pure: false,
   },
   {
+    files: /^cli\/commands\/install-service\.ts$/,
+    imports: [lib, contract, /^node\/end-instances\.ts$/],
+    packages: [/^commander$/, NODE],
+    pure: false,
+  },
+  {
     files: /^cli\/commands\/doctor\.ts$/,
     imports: [lib, contract, /^node\/serve\/api\/contract-doctor\.ts$/, doctor, /^node\/act\/examine\//],
     packages: [NODE],

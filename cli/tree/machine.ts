@@ -1,20 +1,9 @@
-// The commands about machines: up, invite, join, peers, demo. Actions load their module when they run.
+// The commands about machines: up, invite, join, peers, doctor, demo. Actions load their module when they run.
 
 import { Option, type Command } from 'commander'
-import type { LogLevel } from '../../lib/log.ts'
 import { duration, whole, type Frame } from './frame.ts'
-
-const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
-
-interface UpFlags {
-  readonly data?: string
-  readonly name?: string
-  readonly listen?: readonly string[]
-  readonly api?: string
-  readonly label?: readonly string[]
-  readonly join?: string
-  readonly logLevel: LogLevel
-}
+import { addServiceCommands } from './service.ts'
+import { addUpOptions, type UpFlags } from './up-options.ts'
 
 interface InviteFlags {
   readonly expires: number
@@ -23,23 +12,11 @@ interface InviteFlags {
 }
 
 export const addMachineCommands = (root: Command, frame: Frame): void => {
-  const up = root
-    .command('up')
-    .description("run this machine's peer in the foreground; creates a cluster when there is none")
-    .option(
-      '--data <dir>',
-      'where it keeps its data (default: $TUTTI_DATA, else /var/lib/tutti or ~/.local/state/tutti)',
-    )
-    .option('--name <name>', "what it is called (default: the host's name)")
-    .option('--listen <multiaddr...>', 'where other peers reach it, as in /ip4/0.0.0.0/tcp/7701')
-    .option('--api <host:port>', 'serve the API on TCP too, with a bearer token')
-    .option('--label <key=value...>', 'labels for placement, as in zone=eu-1')
-    .option('--join <ticket|multiaddr>', 'join that cluster (default: $TUTTI_TICKET)')
-    .option('--token <token>', 'with an address in --join: the token of tutti invite (default: $TUTTI_TOKEN)')
-    .addOption(
-      new Option('--log-level <level>', 'least level of its log').choices(LOG_LEVELS).default('info'),
-    )
-    .option('--json', 'the ready line as one JSON value')
+  const up = addUpOptions(
+    root
+      .command('up')
+      .description("run this machine's peer in the foreground; creates a cluster when there is none"),
+  ).option('--json', 'the ready line as one JSON value')
   frame.example(up, 'tutti up --name a --label zone=eu-1')
   frame.does<UpFlags>(up, async (context, { listen = [], label = [], data, name, api, join, logLevel }) => {
     const { up } = await import('../commands/up.ts')
@@ -72,6 +49,7 @@ export const addMachineCommands = (root: Command, frame: Frame): void => {
   })
 
   addPeers(root, frame)
+  addServiceCommands(root, frame)
 
   const doctor = root
     .command('doctor')

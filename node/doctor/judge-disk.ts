@@ -120,7 +120,7 @@ const judgePermissions = ({ directory, mode, foreignOwner, exposed }: DiskFacts)
 }
 
 export const judgeLog = ({ files, records, bytes, damage, skippedBytes }: LogFacts): readonly Finding[] => {
-  const size = `${records} records in ${files} files, ${formatSize(bytes)}`
+  const size = `${records} records in ${files === 1 ? 'one file' : `${files} files`}, ${formatSize(bytes)}`
   const skipped = skippedBytes === 0 ? '' : `; ${formatSize(skippedBytes)} more were not looked at`
   if (damage.length === 0) return [ok('log', `whole: ${size}${skipped}`)]
   return [

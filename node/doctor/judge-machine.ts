@@ -255,15 +255,17 @@ export const judgePeer = (facts: PeerFacts): readonly Finding[] => {
   const findings: Finding[] = []
   // A peer that has just started has not missed anything.
   const silentMs = syncedAgoMs ?? upMs
-  const when =
-    syncedAgoMs === null ? 'never since the start' : `${formatDuration(Math.round(syncedAgoMs))} ago`
+  const found =
+    syncedAgoMs === null
+      ? 'has not compared the document with another member since the start'
+      : `compared the document with another member ${formatDuration(Math.round(syncedAgoMs))} ago`
   if (others === 0) findings.push(ok('sync', 'no other living member to compare the document with'))
   else {
     findings.push(
       finding(
         silentMs > SYNC_FAIL_MS ? 'fail' : silentMs > SYNC_WARN_MS ? 'warn' : 'ok',
         'sync',
-        `last compared the document with another member ${when}`,
+        found,
         'look at reach below; a peer that is merely overloaded says so in its log',
       ),
     )

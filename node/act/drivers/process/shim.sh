@@ -30,6 +30,9 @@
   # Before the program: a peer that moved this directory away has given the run up, and nothing may start then.
   echo "$$ $T" >"$D/pid" || exit 125
   echo "$$ $T" >&9
+  # A service manager may protect the peer from the kernel's memory killer (OOMScoreAdjust=); an instance is not to inherit it.
+  read -r O </proc/self/oom_score_adj 2>/dev/null || O=0
+  case $O in -*) echo 0 2>/dev/null >/proc/self/oom_score_adj ;; esac
   # A stop that came before the program was there is obeyed without it.
   if [ -n "$S" ]; then
     echo "$S" >"$D/exit"
