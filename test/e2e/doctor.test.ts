@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { endInstances } from '../../node/end-instances.ts'
 import type { DoctorReply } from '../../node/serve/api/contract-doctor.ts'
 import { isRunning } from './support/leftovers.ts'
 import { applyOf, freePort, idle, ready, tutti, until, withFleet, type Peer } from './support/fleet.ts'
@@ -168,6 +169,20 @@ describe('a peer under a service manager', () => {
         (await ready(peer, 'web', 2)).map(({ pid }) => pid),
         before,
       )
+    })
+  })
+
+  it('that is taken away ends its instances when told, and not while it runs (S10)', async () => {
+    await withFleet(async (fleet) => {
+      const peer = fleet.peer({ name: 'p0' })
+      await peer.up()
+      await peer.change(applyOf(idle('web', { replicas: 2, stopGraceMs: 2000 })))
+      const pids = (await ready(peer, 'web', 2)).map(({ pid }) => pid ?? 0)
+      await assert.rejects(endInstances(peer.data), /already runs on/)
+      await peer.end('SIGTERM')
+      assert.equal(await endInstances(peer.data), 2)
+      assert.ok(pids.every((pid) => !isRunning(pid)))
+      assert.equal(await endInstances(peer.data), 0)
     })
   })
 })
