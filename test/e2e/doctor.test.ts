@@ -76,11 +76,8 @@ describe('tutti doctor', () => {
         assert.ok(first !== undefined && third !== undefined)
         assert.deepEqual(failures((await examine(first)).reply), [])
         // New connections from host 1 to host 2 are dropped, everything else passes: a firewall of host 2.
-        const rule = 'tcp flags & (syn | ack) == syn drop'
-        await run('ip', [
-          ...['netns', 'exec', bed.sw, 'nft', 'add', 'rule', 'bridge', 'part', 'forw'],
-          ...['iifname', 'v1', 'oifname', 'v2', ...rule.split(' ')],
-        ])
+        const rule = 'add rule bridge part forw iifname "v1" oifname "v2" tcp flags & (syn | ack) == syn drop'
+        await run('ip', ['netns', 'exec', bed.sw, 'nft', rule])
         for (const peer of [first, third]) {
           const { code, reply } = await examine(peer)
           assert.equal(code, 1)
