@@ -13,6 +13,11 @@ export interface DetectorOptions {
   readonly closeGraceMs: number
   /** How late a tick of our own may come before we doubt ourselves. A quarter of the silence window. @default 500 */
   readonly lateMs: number
+  /**
+   * The most patience beyond the silence window that a slow member may ask of its observers, and that a slow observer has
+   * (slowness.ts). Starved peers on an overloaded machine were seen to stand still for 3 s (docs/adr/0010). @default 4800
+   */
+  readonly slownessMaxMs: number
   /** Extra wait when most of the members we observe go silent together: probably it is us. @default 1000 */
   readonly massDoubtMs: number
   /** Before a member that we never reached since our own start counts as lost: it may be starting too. @default 5000 */
@@ -34,6 +39,7 @@ export const DETECTOR_DEFAULTS: DetectorOptions = {
   silenceMs: 2400,
   closeGraceMs: 300,
   lateMs: 500,
+  slownessMaxMs: 4800,
   massDoubtMs: 1000,
   startGraceMs: 5000,
   joinGraceMs: 10_000,

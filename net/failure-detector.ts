@@ -1,7 +1,7 @@
 // The failure detector: who is alive, as this peer sees it. Each member is watched by a few observers, appointed by
 // rings (rings.ts), to which it sends its beats. An observer that loses it publishes an alert in its own
 // replicated status; enough alerts of living observers make the member dead for everybody (conviction.ts), since all
-// read the same statuses. Pieces: watch.ts (one observed member), self-doubt.ts and mass-doubt.ts (is it us?), refutation.ts
+// read the same statuses. Pieces: watch.ts (one observed member), self-doubt.ts, slowness.ts and mass-doubt.ts (is it us?), refutation.ts
 // (alerts on ourselves), brake.ts (S16). It sends and dials nothing itself and knows no clock but its arguments.
 //
 //   alive --[a valid alert]--> suspect --[enough of them]--> dead
@@ -28,6 +28,7 @@ import { Refutation } from './refutation.ts'
 import { ringsOf, type Rings } from './rings.ts'
 import { Roster, sameReport } from './roster.ts'
 import { SelfDoubt } from './self-doubt.ts'
+import { Slowness } from './slowness.ts'
 import { Watch } from './watch.ts'
 
 export class FailureDetector {
@@ -35,6 +36,7 @@ export class FailureDetector {
   readonly #options: DetectorOptions
   readonly #watches = new Map<MemberId, Watch>()
   readonly #doubt: SelfDoubt
+  readonly #slowness: Slowness
   readonly #massDoubt: MassDoubt
   readonly #roster: Roster
   readonly #refutation = new Refutation()
@@ -57,6 +59,7 @@ export class FailureDetector {
     this.#self = self
     this.#options = { ...DETECTOR_DEFAULTS, ...options }
     this.#doubt = new SelfDoubt(this.#options)
+    this.#slowness = new Slowness(this.#options)
     this.#massDoubt = new MassDoubt(this.#options)
     this.#roster = new Roster(self, this.#options, (member) => this.#watches.get(member)?.alert ?? null)
   }
@@ -99,11 +102,12 @@ export class FailureDetector {
   /** Bytes on the `beat` channel. */
   beat(from: MemberId, bytes: Uint8Array, nowMs: number): void {
     if (this.#roster.get(from) === undefined) return
-    if (decodeBeat(bytes) === 'probe') {
+    const { kind, extraMs } = decodeBeat(bytes)
+    if (kind === 'probe') {
       this.#owed.add(from)
       this.#wake(nowMs)
     }
-    if (this.#watches.get(from)?.heard(nowMs) === true) {
+    if (this.#watches.get(from)?.heard(nowMs, extraMs) === true) {
       this.#stale.add(from)
       this.#wake(nowMs)
     }
@@ -141,8 +145,9 @@ export class FailureDetector {
     return this.#roster.membership(nowMs)
   }
 
-  /** Does what is due. */
-  tick(nowMs: number): readonly DetectorEffect[] {
+  /** Does what is due. `coreWaitMs`: how long this peer has stood in line for a core since its start, if it is known. */
+  tick(nowMs: number, coreWaitMs = 0): readonly DetectorEffect[] {
+    this.#slowness.ticked(nowMs - this.#dueMs, coreWaitMs, nowMs)
     const late = this.#doubt.ticked(this.#dueMs, nowMs)
     if (late) for (const watch of this.#watches.values()) watch.postpone(nowMs)
     this.#judge(nowMs)
@@ -216,12 +221,14 @@ export class FailureDetector {
       this.#nextBeatMs = nowMs + this.#options.beatIntervalMs
       for (const id of this.#ownObservers()) this.#owed.add(id)
     }
+    const extraMs = this.#slowness.extraMs(nowMs)
     for (const id of [...this.#owed].sort(compareStrings)) {
-      if (this.#roster.isConnected(id)) effects.push({ kind: 'beat', to: id, bytes: encodeBeat('beat') })
+      if (this.#roster.isConnected(id))
+        effects.push({ kind: 'beat', to: id, bytes: encodeBeat('beat', extraMs) })
     }
     this.#owed.clear()
     for (const [id, watch] of sortedEntries(this.#watches)) {
-      if (watch.probe(nowMs)) effects.push({ kind: 'beat', to: id, bytes: encodeBeat('probe') })
+      if (watch.probe(nowMs)) effects.push({ kind: 'beat', to: id, bytes: encodeBeat('probe', extraMs) })
     }
   }
 
@@ -249,9 +256,10 @@ export class FailureDetector {
 
   #accuse(nowMs: number, effects: DetectorEffect[]): void {
     if (nowMs < this.#doubt.doubtUntilMs) return
-    this.#sparedUntilMs = this.#massDoubt.untilMs(this.#watches.values(), this.#doubt.patienceMs, nowMs)
+    const patienceMs = this.#patienceMs(nowMs)
+    this.#sparedUntilMs = this.#massDoubt.untilMs(this.#watches.values(), patienceMs, nowMs)
     for (const [id, watch] of sortedEntries(this.#watches)) {
-      if (watch.alert !== null || nowMs < watch.overdueAtMs(this.#doubt.patienceMs)) continue
+      if (watch.alert !== null || nowMs < watch.overdueAtMs(patienceMs)) continue
       if (this.#sparedUntilMs !== null && watch.nearlySilent(nowMs)) continue
       const { incarnation, silent } = watch.accuse(this.#roster.incarnationOf(id))
       effects.push({ kind: 'alert', member: id, incarnation, silent })
@@ -289,10 +297,12 @@ export class FailureDetector {
 
   #nextDueMs(nowMs: number): number {
     let dueMs = Math.min(this.#nextBeatMs, nowMs + this.#options.beatIntervalMs)
+    if (this.#roster.heldUntilMs !== null) dueMs = Math.min(dueMs, this.#roster.heldUntilMs)
     const sparedMs = this.#sparedUntilMs ?? nowMs
+    const patienceMs = this.#patienceMs(nowMs)
     for (const watch of this.#watches.values()) {
       if (watch.alert !== null) continue
-      const overdueMs = Math.max(watch.overdueAtMs(this.#doubt.patienceMs), this.#doubt.doubtUntilMs)
+      const overdueMs = Math.max(watch.overdueAtMs(patienceMs), this.#doubt.doubtUntilMs)
       // Overdue and not accused a moment ago: it is held back with the rest.
       dueMs = Math.min(dueMs, overdueMs <= nowMs ? sparedMs : overdueMs)
     }
@@ -306,9 +316,15 @@ export class FailureDetector {
     this.#stale.add(id)
   }
 
+  /** What we grant to those we watch while we are slow ourselves. */
+  #patienceMs(nowMs: number): number {
+    return Math.max(this.#doubt.patienceMs, this.#slowness.extraMs(nowMs))
+  }
+
   #judge(nowMs: number): void {
-    if (!this.#changed) return
+    const { heldUntilMs } = this.#roster
+    if (!this.#changed && (heldUntilMs === null || nowMs < heldUntilMs)) return
     this.#changed = false
-    this.#roster.judge(this.#rings, nowMs)
+    this.#roster.judge(this.#rings, this.#slowness.extraMs(nowMs), nowMs)
   }
 }

@@ -3,6 +3,9 @@
 //
 // Invariants: self is alive; a member's state follows from statuses, own alerts and the rings alone; a member that is
 // dead keeps the observers that it had when it died, so that drawing new rings never reopens its case.
+//
+// A peer that lives behind real time reads alerts long before the retractions that follow them. It therefore holds the
+// conviction of a silent member for as long as it is slow; the others, and it too when it is well, convict at once.
 
 import type { MemberId } from '../lib/ids.ts'
 import { compareStrings } from '../lib/order.ts'
@@ -22,6 +25,8 @@ export interface RosterEntry {
   state: MemberState
   sinceMs: number
   silent: boolean
+  /** Since when it would be dead but for the hold of a slow peer; null: it would not. */
+  convictedSinceMs: number | null
   /** Since when it is suspect or dead; null: neither. */
   lostSinceMs: number | null
   observersAtDeath: readonly MemberId[]
@@ -33,14 +38,17 @@ export type OwnAlertOf = (member: MemberId) => ReportedAlert | null
 
 export class Roster {
   readonly #self: MemberId
+  readonly #options: DetectorOptions
   readonly #ownAlertOf: OwnAlertOf
   readonly #brake: Brake
   readonly #entries = new Map<MemberId, RosterEntry>()
   #sorted: readonly RosterEntry[] | null = null
   #started = false
+  #heldUntilMs: number | null = null
 
   constructor(self: MemberId, options: DetectorOptions, ownAlertOf: OwnAlertOf) {
     this.#self = self
+    this.#options = options
     this.#ownAlertOf = ownAlertOf
     this.#brake = new Brake(self, options)
   }
@@ -93,8 +101,18 @@ export class Roster {
     })
   }
 
-  /** Brings every state, and the brake, up to what is known. */
-  judge(rings: Rings, nowMs: number): void {
+  /** When to judge again although nothing changed: a conviction is held until then. Null: none is. */
+  get heldUntilMs(): number | null {
+    return this.#heldUntilMs
+  }
+
+  /**
+   * Brings every state, and the brake, up to what is known. `slownessMs`: how far behind real time this peer lives; for so
+   * long, one silence window at most, alerts of silence must stand before they convict.
+   */
+  judge(rings: Rings, slownessMs: number, nowMs: number): void {
+    const holdMs = Math.min(slownessMs, this.#options.silenceMs)
+    this.#heldUntilMs = null
     const entries = this.entries()
     const population = new Set<MemberId>([this.#self])
     const accusers = new Map<MemberId, ReadonlySet<MemberId>>()
@@ -114,7 +132,8 @@ export class Roster {
       entry.accusers = accusers.get(entry.id) ?? new Set()
       if (entry.id === this.#self) continue
       let state: MemberState = entry.accusers.size > 0 ? 'suspect' : 'alive'
-      if (convicted.has(entry.id)) state = 'dead'
+      if (convicted.has(entry.id) && !this.#held(entry, holdMs, nowMs)) state = 'dead'
+      else if (!convicted.has(entry.id)) entry.convictedSinceMs = null
       if (!population.has(entry.id)) state = 'left'
       if (state === 'dead' && entry.state !== 'dead') entry.observersAtDeath = rings.observersOf(entry.id)
       this.#enter(entry, state, nowMs)
@@ -132,10 +151,24 @@ export class Roster {
     return { members, brakedUntilMs: this.#brake.untilMs(nowMs) }
   }
 
+  /** Whether its conviction waits, since more may be in our sockets already. */
+  #held(entry: RosterEntry, holdMs: number, nowMs: number): boolean {
+    entry.convictedSinceMs ??= nowMs
+    if (entry.state === 'dead' || !this.#isSilent(entry)) return false
+    const untilMs = entry.convictedSinceMs + holdMs
+    if (nowMs >= untilMs) return false
+    this.#heldUntilMs = Math.min(this.#heldUntilMs ?? untilMs, untilMs)
+    return true
+  }
+
+  /** One close proves that the machine was in sight; silence is the word of all its accusers or it is none. */
+  #isSilent(entry: RosterEntry): boolean {
+    return this.accusersOf(entry.id).every((accuser) => this.#saysSilent(accuser, entry.id))
+  }
+
   #enter(entry: RosterEntry, state: MemberState, nowMs: number): void {
     const lost = state === 'suspect' || state === 'dead'
-    // One close proves that the machine was in sight; silence is the word of all its accusers or it is none.
-    entry.silent = lost && this.accusersOf(entry.id).every((accuser) => this.#saysSilent(accuser, entry.id))
+    entry.silent = lost && this.#isSilent(entry)
     entry.lostSinceMs = lost ? (entry.lostSinceMs ?? nowMs) : null
     if (entry.state === state) return
     entry.state = state
@@ -158,6 +191,7 @@ const newEntry = (id: MemberId, original: boolean, nowMs: number): RosterEntry =
   state: 'alive',
   sinceMs: nowMs,
   silent: false,
+  convictedSinceMs: null,
   lostSinceMs: null,
   observersAtDeath: [],
   accusers: new Set(),

@@ -35,6 +35,8 @@ export class Watch {
   #deadlineMs: number
   #probedMs = Number.NEGATIVE_INFINITY
   #silent = true
+  /** The patience that the member asked for with its last beat. */
+  #extraMs = 0
   #refutations = 0
   #worstGapMs = 0
   #alert: StandingAlert | null = null
@@ -58,22 +60,23 @@ export class Watch {
     this.#silent = true
     this.#heardMs = nowMs
     this.#probedMs = Number.NEGATIVE_INFINITY
-    this.#deadlineMs = nowMs + this.#options.silenceMs
+    this.#deadlineMs = nowMs + this.#options.silenceMs + this.#extraMs
   }
 
   disconnected(silent: boolean, nowMs: number): void {
     this.#connected = false
     this.#silent = silent
-    this.#deadlineMs = nowMs + this.#options.closeGraceMs
+    this.#deadlineMs = nowMs + this.#options.closeGraceMs + Math.min(this.#extraMs, this.#options.silenceMs)
   }
 
-  /** True when this beat ends an alert. */
-  heard(nowMs: number): boolean {
+  /** A beat that asks for `extraMs` of patience. True when it ends an alert. */
+  heard(nowMs: number, extraMs = 0): boolean {
     // A beat that was under way when the connection went proves nothing about now.
     if (!this.#connected) return false
     const gapMs = Math.min(nowMs - this.#heardMs, this.#options.silenceMs)
     this.#worstGapMs = Math.max(gapMs, this.#worstGapMs * GAP_DECAY)
     this.#heardMs = nowMs
+    this.#extraMs = Math.min(extraMs, this.#options.slownessMaxMs)
     this.#deadlineMs = nowMs + this.#windowMs()
     this.#refutations = 0
     const ended = this.#alert !== null
@@ -84,7 +87,7 @@ export class Watch {
   /** Everything starts over: this peer was not awake to hear. */
   postpone(nowMs: number): void {
     this.#heardMs = Math.max(this.#heardMs, nowMs)
-    this.#deadlineMs = Math.max(this.#deadlineMs, nowMs + this.#options.silenceMs)
+    this.#deadlineMs = Math.max(this.#deadlineMs, nowMs + this.#options.silenceMs + this.#extraMs)
   }
 
   /** The member said that it lives, to others: it has a while, longer each time, to show it to us as well. */
@@ -97,7 +100,8 @@ export class Watch {
 
   #windowMs(): number {
     const { silenceMs } = this.#options
-    return Math.min(STRETCH_MAX * silenceMs, Math.max(silenceMs, GAP_FACTOR * this.#worstGapMs))
+    const uneven = Math.min(STRETCH_MAX * silenceMs, GAP_FACTOR * this.#worstGapMs)
+    return Math.max(uneven, silenceMs + this.#extraMs)
   }
 
   accuse(incarnation: number): StandingAlert {
@@ -105,9 +109,15 @@ export class Watch {
     return this.#alert
   }
 
-  /** When it counts as lost; `patienceMs` is what this peer grants while it is strained. A close needs no patience. */
+  /**
+   * When it counts as lost; `patienceMs` is what this peer grants while it is strained. The larger one of that and of what
+   * the member asked for holds: mostly it is one machine that is overloaded, or one network. After a close less is due: a
+   * strained peer needs longer to dial, but a close is half a proof.
+   */
   overdueAtMs(patienceMs: number): number {
-    return this.#deadlineMs + (this.#silent ? patienceMs : 0)
+    const boundMs = this.#silent ? Number.POSITIVE_INFINITY : this.#options.silenceMs
+    const grantedMs = Math.min(this.#extraMs, boundMs)
+    return this.#deadlineMs + Math.max(0, Math.min(patienceMs, boundMs) - grantedMs)
   }
 
   /** Lost without a close, or about to be. */

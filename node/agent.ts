@@ -59,6 +59,8 @@ export interface AgentOptions {
   readonly store: Store
   readonly hands: Hands
   readonly log: Log
+  /** How long this process has stood in line for a core so far, milliseconds. @default a sensor that says 0 */
+  readonly coreWaitMs?: () => number
   /** Facts of this peer. */
   readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
   /** The host on which instances are reached, given the addresses that the transport listens on. */
@@ -115,6 +117,7 @@ export class Agent implements AgentPort {
       detector: new FailureDetector(signer.member),
       dialler: new Dialler(signer.member, random),
       bootstrap: options.bootstrap,
+      coreWaitMs: options.coreWaitMs ?? (() => 0),
       raiseAlert: (member, incarnation, silent) => {
         this.#replication.say(`alert/${member}`, { incarnation, silent }, true)
       },

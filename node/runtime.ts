@@ -11,6 +11,7 @@ import type { DataDirectory } from './act/disk/data-directory.ts'
 import { raiseIncarnation, type ClusterOrigin, type Identity } from './act/disk/identity.ts'
 import { DiskStore } from './act/disk/log-store.ts'
 import { createHands } from './act/hands.ts'
+import { coreWaitSensor } from './act/core-wait.ts'
 import { capacityOf } from './act/sampler.ts'
 import { Agent } from './agent.ts'
 import { systemClock } from './clock.ts'
@@ -71,6 +72,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
       log,
       clock: systemClock,
     }),
+    coreWaitMs: coreWaitSensor(),
     store: new DiskStore(data.log),
     hands: built.hands,
     log,

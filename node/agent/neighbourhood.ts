@@ -28,6 +28,8 @@ export interface NeighbourhoodOptions {
   readonly detector: FailureDetector
   readonly dialler: Dialler
   readonly clock: Clock
+  /** How long this process has stood in line for a core so far, milliseconds; 0 where the system does not say. */
+  readonly coreWaitMs: () => number
   /** Known before the document is: who may connect, and where, until the view says. */
   readonly bootstrap: readonly KnownPeer[]
   readonly raiseAlert: (member: MemberId, incarnation: number, silent: boolean) => void
@@ -131,8 +133,8 @@ export class Neighbourhood {
   }
 
   #tick(): void {
-    const { transport, detector, dialler, clock } = this.#options
-    for (const effect of detector.tick(clock.now())) this.#perform(effect)
+    const { transport, detector, dialler, clock, coreWaitMs } = this.#options
+    for (const effect of detector.tick(clock.now(), coreWaitMs())) this.#perform(effect)
     this.#target()
     for (const effect of dialler.tick(clock.now())) {
       if (effect.kind === 'disconnect') transport.disconnect(effect.member)

@@ -10,6 +10,9 @@ import type { DetectorEffect, DetectorOptions, ReportedAlert } from '../../net/d
 import { FailureDetector } from '../../net/failure-detector.ts'
 import type { MemberState } from '../../net/membership.ts'
 
+/** What a starved peer gets of its core at a time: a slice of a fair scheduler. */
+const RUN_MS = 5
+
 interface Peer {
   readonly id: MemberId
   detector: FailureDetector
@@ -19,6 +22,10 @@ interface Peer {
   running: boolean
   up: boolean
   frozen: boolean
+  /** Longest stall of a starved one; 0: it has its core. */
+  stallMaxMs: number
+  /** What its kernel would have counted; it does not while the peer is frozen by a signal. */
+  coreWaitMs: number
   readonly inbox: (() => void)[]
   readonly linked: Set<MemberId>
   readonly known: Map<MemberId, Reported>
@@ -149,6 +156,28 @@ export class World {
     for (const run of peer.inbox.splice(0)) run()
   }
 
+  /**
+   * Lets a peer run for some milliseconds only between stalls of up to `stallMaxMs`, as on a machine whose cores others
+   * take. 0 gives it its core back, after the present stall.
+   */
+  starve(id: string, stallMaxMs: number): void {
+    const peer = this.peer(id)
+    const begins = peer.stallMaxMs === 0 && stallMaxMs > 0
+    peer.stallMaxMs = stallMaxMs
+    if (begins) this.#stall(peer)
+  }
+
+  #stall(peer: Peer): void {
+    if (peer.stallMaxMs === 0) return
+    const stallMs = this.random.below(peer.stallMaxMs + 1)
+    this.freeze(peer.id)
+    this.#later(stallMs, () => {
+      peer.coreWaitMs += stallMs
+      this.thaw(peer.id)
+      this.#later(RUN_MS, () => this.#stall(peer))
+    })
+  }
+
   leave(id: string): void {
     const peer = this.peer(id)
     peer.running = false
@@ -187,6 +216,8 @@ export class World {
       running: true,
       up: true,
       frozen: false,
+      stallMaxMs: 0,
+      coreWaitMs: 0,
       inbox: [],
       linked: new Set(),
       known: new Map(),
@@ -283,7 +314,7 @@ export class World {
 
   #tick(peer: Peer): void {
     peer.tickAtMs = Number.POSITIVE_INFINITY
-    for (const effect of peer.detector.tick(this.nowMs)) this.#perform(peer, effect)
+    for (const effect of peer.detector.tick(this.nowMs, peer.coreWaitMs)) this.#perform(peer, effect)
     this.#note(peer)
     this.#schedule(peer)
   }

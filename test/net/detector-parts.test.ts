@@ -2,21 +2,24 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import * as fc from 'fast-check'
 import type { MemberId } from '../../lib/ids.ts'
 import { decodeBeat, encodeBeat } from '../../net/beat.ts'
 import { Brake, type BrakeSubject } from '../../net/brake.ts'
 import { DETECTOR_DEFAULTS } from '../../net/detector-options.ts'
 import { Refutation } from '../../net/refutation.ts'
 import { SelfDoubt } from '../../net/self-doubt.ts'
+import { Slowness } from '../../net/slowness.ts'
 import { Watch } from '../../net/watch.ts'
 
 describe('beat', () => {
-  it('is one byte, and reads unknown words without a throw', () => {
-    assert.equal(encodeBeat('beat').length, 1)
-    assert.equal(decodeBeat(encodeBeat('beat')), 'beat')
-    assert.equal(decodeBeat(encodeBeat('probe')), 'probe')
-    assert.equal(decodeBeat(Uint8Array.of(9, 9)), 'other')
-    assert.equal(decodeBeat(new Uint8Array()), 'other')
+  it('says what its sender asks for, and reads older and unknown words without a throw', () => {
+    assert.deepEqual(decodeBeat(encodeBeat('beat')), { kind: 'beat', extraMs: 0 })
+    assert.deepEqual(decodeBeat(encodeBeat('probe', 410)), { kind: 'probe', extraMs: 500 })
+    assert.deepEqual(decodeBeat(encodeBeat('beat', 1e9)), { kind: 'beat', extraMs: 25_500 })
+    assert.deepEqual(decodeBeat(Uint8Array.of(1)), { kind: 'beat', extraMs: 0 })
+    assert.equal(decodeBeat(Uint8Array.of(9, 9)).kind, 'other')
+    assert.equal(decodeBeat(new Uint8Array()).kind, 'other')
   })
 })
 
@@ -29,12 +32,77 @@ describe('SelfDoubt (Lifeguard §IV.A)', () => {
     assert.equal(doubt.patienceMs, 0)
   })
 
+  it('accuses nobody until it has read what waited, after a tick that was merely behind', () => {
+    const doubt = new SelfDoubt(DETECTOR_DEFAULTS)
+    doubt.ticked(1000, 1050)
+    assert.ok(doubt.doubtUntilMs < 1050)
+    doubt.ticked(2000, 2300)
+    assert.equal(doubt.doubtUntilMs, 2900)
+    doubt.ticked(2400, 2460)
+    assert.equal(doubt.doubtUntilMs, 2900)
+  })
+
   it('grows patient while ticks keep coming late, up to a bound, and calms down', () => {
     const doubt = new SelfDoubt(DETECTOR_DEFAULTS)
     for (let at = 1; at < 20; at += 1) doubt.ticked(at * 1000, at * 1000 + 600)
     assert.equal(doubt.patienceMs, 3 * DETECTOR_DEFAULTS.silenceMs)
     for (let at = 20_000; at < 60_000; at += 250) doubt.ticked(at, at)
     assert.equal(doubt.patienceMs, 0)
+  })
+})
+
+describe('Slowness', () => {
+  const { silenceMs, slownessMaxMs } = DETECTOR_DEFAULTS
+  /** Ticks on time, a second apart, with this share of each spent in line for a core. */
+  const waiting = (share: number): Slowness => {
+    const slowness = new Slowness(DETECTOR_DEFAULTS)
+    for (let at = 0; at <= 5; at += 1) slowness.ticked(0, at * share * 1000, at * 1000)
+    return slowness
+  }
+
+  it('asks for nothing while ticks come in time and a core is there half of the time', () => {
+    assert.equal(waiting(0.5).extraMs(5000), 0)
+    const slowness = new Slowness(DETECTOR_DEFAULTS)
+    slowness.ticked(300, 0, 1000)
+    assert.equal(slowness.extraMs(1000), 0)
+  })
+
+  it('asks for what a process takes longer that waits for its core, up to a bound', () => {
+    assert.equal(Math.round(waiting(0.6).extraMs(5000)), silenceMs / 2)
+    assert.equal(waiting(0.9).extraMs(5000), slownessMaxMs)
+    assert.equal(waiting(1.1).extraMs(5000), slownessMaxMs)
+  })
+
+  it('asks for more after a late tick, less with every second, and nothing after a freeze', () => {
+    const slowness = new Slowness(DETECTOR_DEFAULTS)
+    slowness.ticked(1300, 0, 1000)
+    assert.equal(slowness.extraMs(1000), 3000)
+    assert.equal(slowness.extraMs(3000), 1500)
+    assert.equal(slowness.extraMs(30_000), 0)
+    slowness.ticked(60_000, 0, 100_000)
+    assert.equal(slowness.extraMs(100_000), 0)
+  })
+
+  it('is bounded and never grows without a new sign, whatever it is told', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ lateMs: fc.nat(20_000), waitMs: fc.nat(5000), passMs: fc.nat(5000) })),
+        fc.nat(10_000),
+        (ticks, laterMs) => {
+          const slowness = new Slowness(DETECTOR_DEFAULTS)
+          let nowMs = 0
+          let waitedMs = 0
+          for (const { lateMs, waitMs, passMs } of ticks) {
+            nowMs += passMs
+            waitedMs += waitMs
+            slowness.ticked(lateMs, waitedMs, nowMs)
+          }
+          const extraMs = slowness.extraMs(nowMs)
+          assert.ok(extraMs >= 0 && extraMs <= slownessMaxMs)
+          assert.ok(slowness.extraMs(nowMs + laterMs) <= extraMs)
+        },
+      ),
+    )
   })
 })
 
@@ -48,7 +116,9 @@ describe('Watch', () => {
     assert.equal(watch.overdueAtMs(0), 500 + silenceMs)
     assert.equal(watch.overdueAtMs(700), 500 + silenceMs + 700)
     watch.disconnected(false, 900)
-    assert.equal(watch.overdueAtMs(700), 900 + closeGraceMs)
+    assert.equal(watch.overdueAtMs(0), 900 + closeGraceMs)
+    assert.equal(watch.overdueAtMs(700), 900 + closeGraceMs + 700)
+    assert.equal(watch.overdueAtMs(9 * silenceMs), 900 + closeGraceMs + silenceMs)
   })
 
   it('gives an uneven member half as much again at most, and forgets', () => {
@@ -58,6 +128,22 @@ describe('Watch', () => {
     let nowMs = 1900
     for (let beat = 0; beat < 60; beat += 1) watch.heard((nowMs += 500))
     assert.equal(watch.overdueAtMs(0), nowMs + silenceMs)
+  })
+
+  it('gives a member what it asks for, up to a bound, and its own patience where that is more', () => {
+    const { slownessMaxMs } = DETECTOR_DEFAULTS
+    const watch = fresh()
+    watch.heard(100, 1000)
+    assert.equal(watch.overdueAtMs(0), 100 + silenceMs + 1000)
+    assert.equal(watch.overdueAtMs(1000), 100 + silenceMs + 1000)
+    assert.equal(watch.overdueAtMs(1500), 100 + silenceMs + 1500)
+    watch.heard(200, 1e9)
+    assert.equal(watch.overdueAtMs(0), 200 + silenceMs + slownessMaxMs)
+    watch.disconnected(false, 300)
+    assert.equal(watch.overdueAtMs(1e9), 300 + closeGraceMs + silenceMs)
+    watch.connected(400)
+    watch.heard(500)
+    assert.equal(watch.overdueAtMs(0), 500 + silenceMs)
   })
 
   it('waits twice as long after each refutation by a member it does not hear', () => {

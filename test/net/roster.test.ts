@@ -33,7 +33,7 @@ class Fixture {
   }
 
   state(member: string, rings: Rings): MemberState {
-    this.roster.judge(rings, 1000)
+    this.roster.judge(rings, 0, 1000)
     return this.roster.get(id(member))?.state ?? 'left'
   }
 }
@@ -54,6 +54,35 @@ describe('Roster', () => {
     assert.equal(one.state('m', rings), 'dead', 'a newer one is not')
     one.status('m', 6)
     assert.equal(one.state('m', rings), 'alive')
+  })
+
+  it('holds a silent conviction while this peer is slow, one silence window at most, and no close', () => {
+    const { silenceMs } = DETECTOR_DEFAULTS
+    const one = new Fixture('a', 'b', 'm')
+    const rings = observedAlwaysBy('a', 'b', 'self')
+    const stateAt = (slownessMs: number, nowMs: number): MemberState => {
+      one.roster.judge(rings, slownessMs, nowMs)
+      return one.roster.get(id('m'))?.state ?? 'left'
+    }
+    one.status('m', 4)
+    one.status('a', 1, { m: silent(4) })
+    one.status('b', 1, { m: silent(4) })
+    assert.equal(stateAt(9e9, 1000), 'suspect')
+    assert.equal(one.roster.heldUntilMs, 1000 + silenceMs)
+    one.status('b', 2)
+    assert.equal(stateAt(9e9, 1100), 'suspect')
+    assert.equal(one.roster.heldUntilMs, null)
+    one.status('b', 2, { m: silent(4) })
+    assert.equal(stateAt(500, 2000), 'suspect')
+    assert.equal(stateAt(500, 2499), 'suspect')
+    assert.equal(stateAt(500, 2500), 'dead')
+    assert.equal(stateAt(9e9, 2600), 'dead')
+    const two = new Fixture('a', 'b', 'm')
+    two.status('m', 4)
+    two.status('a', 1, { m: { incarnation: 4, silent: false } })
+    two.status('b', 1, { m: silent(4) })
+    two.roster.judge(rings, 9e9, 1000)
+    assert.equal(two.roster.get(id('m'))?.state, 'dead')
   })
 
   it('keeps a dead member dead when new rings appoint others', () => {
