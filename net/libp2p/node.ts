@@ -45,7 +45,12 @@ export type PeerNode = Libp2p<PeerServices>
  * of its own: a stream opened in the very turn in which its connection ends would take the whole process down.
  */
 const carefulYamux = (): StreamMuxerFactory => {
-  const factory = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX } })()
+  const factory = yamux({
+    // Its pings would be a quarter of an idle peer's packets, and nobody reads their answers: beats and anti-entropy do
+    // that work.
+    enableKeepAlive: false,
+    streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX },
+  })()
   return {
     protocol: factory.protocol,
     createStreamMuxer: (stream: MessageStream) => {
