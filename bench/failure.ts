@@ -10,6 +10,8 @@ import { pause, print, summarize, watchAll, type Row, type Watcher } from './sup
 const KILLS = 6
 const STOPS = 6
 const RESCHEDULE_AFTER_MS = 1000
+/** A freeze is measured in a fleet at rest: starting thirty peers, and asking all of them, overloads one machine. */
+const REST_MS = 4000
 /** As many busy loops for each core: a peer waits for its core most of the time. */
 const BUSY_PER_CORE = 3
 const OVERLOAD_MS = 25_000
@@ -100,6 +102,7 @@ const stopsAndLoad = async (): Promise<readonly Row[]> => {
     for (let turn = 0; turn < STOPS; turn += 1) {
       const victim = peers[(turn * 11) % peers.length]
       if (victim === undefined) break
+      await pause(REST_MS)
       const from = performance.now()
       victim.signal('SIGSTOP')
       samples.push((await deadForAll(watchers, victim.name)) - from)
