@@ -212,7 +212,7 @@ describe('failure detector', () => {
             assert.deepEqual(deaths(world), [])
           },
         ),
-        { numRuns: 40 },
+        { numRuns: 12 },
       )
     })
 
@@ -232,7 +232,7 @@ describe('failure detector', () => {
             assert.deepEqual(deaths(world), [])
           },
         ),
-        { numRuns: 40 },
+        { numRuns: 12 },
       )
     })
 
