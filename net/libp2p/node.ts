@@ -46,8 +46,8 @@ export type PeerNode = Libp2p<PeerServices>
  */
 const carefulYamux = (): StreamMuxerFactory => {
   const factory = yamux({
-    // Its pings would be a quarter of an idle peer's packets, and nobody reads their answers: beats and anti-entropy do
-    // that work.
+    // Its pings, one to every connection each half minute, ask what nobody wants to know: beats and anti-entropy use the
+    // connections often enough.
     enableKeepAlive: false,
     streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX },
   })()
