@@ -20,8 +20,17 @@ export interface TransportEvents {
   disconnected(member: MemberId, silent: boolean): void
   message(from: MemberId, channel: Channel, bytes: Uint8Array): void
   gossip(from: MemberId, bytes: Uint8Array): Promise<GossipVerdict> | GossipVerdict
-  /** Serves `Transport.request`: yields the answer's parts. A throw reaches the caller as one `refused` sentence. */
-  request(from: MemberId, method: string, body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /**
+   * Serves `Transport.request`: yields the answer's parts. A throw reaches the caller as one `refused` sentence. `input`
+   * is what the asker sends along; its parts are fetched as they are taken, and nothing is lost by never taking one.
+   */
+  request(
+    from: MemberId,
+    method: string,
+    body: Uint8Array,
+    signal: AbortSignal,
+    input: AsyncIterable<Uint8Array>,
+  ): AsyncIterable<Uint8Array>
   /**
    * Serves the join protocol for a key that is not admitted: `invite` is the key the newcomer connected with, which the
    * gater let in because `setInvites` named it. Returns the answer. A throw reaches the newcomer as its sentence.
@@ -50,12 +59,24 @@ export interface Transport {
   publish(bytes: Uint8Array): void
   /**
    * Asks one member and streams its answer, over a new stream on the existing connection or on one dialled from
-   * `addresses`. @throws TuttiError `unreachable`, `timeout`, or `refused` with the other side's sentence.
+   * `addresses`. With `input` it is a conversation: parts go over while the answer comes, each side at the pace at which
+   * the other takes them, and either may end first. An input that fails ends the whole as an abort would. Each part is at
+   * most LIMITS.messageBytesMax. @throws TuttiError `unreachable`, `timeout`, or `refused` with the other side's sentence.
    */
   request(
     to: MemberId,
     method: string,
     body: Uint8Array,
-    options: { readonly signal: AbortSignal; readonly addresses?: readonly string[] },
+    options: RequestOptions,
   ): AsyncIterable<Uint8Array>
+}
+
+/** How one question is asked. */
+export interface RequestOptions {
+  /** The only deadline there is. */
+  readonly signal: AbortSignal
+  /** Where to dial the member when there is no connection. @default none */
+  readonly addresses?: readonly string[]
+  /** What is sent along while the answer comes. @default nothing */
+  readonly input?: AsyncIterable<Uint8Array>
 }

@@ -42,6 +42,7 @@ export class AgentHandle implements AgentPort {
   snapshot: AgentPort['snapshot'] = () => this.current.snapshot()
   preview: Agent['preview'] = (edits) => this.current.preview(edits)
   events: AgentPort['events'] = () => this.current.events()
+  note: AgentPort['note'] = (event) => this.current.note(event)
   counters: AgentPort['counters'] = () => this.current.counters()
   lastExchangeMs: AgentPort['lastExchangeMs'] = () => this.current.lastExchangeMs()
   ask: AgentPort['ask'] = (...question) => this.current.ask(...question)

@@ -244,6 +244,10 @@ export class Agent implements AgentPort {
     return this.#events.follow(listener)
   }
 
+  note(event: Pick<PeerEvent, 'kind' | 'subject' | 'message'>): void {
+    this.#events.add(event)
+  }
+
   counters(): AgentCounters {
     const { rounds, differing } = this.#replication.syncCounts
     return { ...this.#counters.read(), syncRounds: rounds, syncDiffering: differing }
@@ -258,9 +262,11 @@ export class Agent implements AgentPort {
     method: PeerMethod,
     body: Uint8Array,
     signal: AbortSignal,
+    input?: AsyncIterable<Uint8Array>,
   ): AsyncIterable<Uint8Array> {
     const addresses = this.#neighbourhood.addressesOf(member)
-    return this.#options.transport.request(member, method, body, { signal, addresses })
+    const options = { signal, addresses, ...(input === undefined ? {} : { input }) }
+    return this.#options.transport.request(member, method, body, options)
   }
 
   answer(method: PeerMethod, handler: AnswerHandler): void {
@@ -290,16 +296,22 @@ export class Agent implements AgentPort {
         else this.#replication.message(from, bytes)
       },
       gossip: (from, bytes) => this.#replication.gossip(from, bytes),
-      request: (from, method, body, signal) => this.#request(from, method, body, signal),
+      request: (from, method, body, signal, input) => this.#request(from, method, body, signal, input),
       join: (invite, body) => this.#invitations.join(invite, body),
     }
   }
 
-  #request(from: MemberId, method: string, body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  #request(
+    from: MemberId,
+    method: string,
+    body: Uint8Array,
+    signal: AbortSignal,
+    input: AsyncIterable<Uint8Array>,
+  ): AsyncIterable<Uint8Array> {
     const handler = [...this.#answers].find(([name]) => name === method)?.[1]
     if (handler === undefined)
       throw new TuttiError('unsupported', `this peer does not answer '${method}'; upgrade it`)
-    return handler(from, body, signal)
+    return handler(from, body, signal, input)
   }
 
   #tick(): void {

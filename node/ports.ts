@@ -74,6 +74,68 @@ export interface Driver {
   close(): Promise<void>
 }
 
+// --------------------------------------------------------------------------------------- exec: commands in instances
+
+/** How a command gets into the surroundings of a running instance. */
+export interface Entrance {
+  /** Words before the command, which join the cgroup, the namespaces and the user; empty: there is nothing to join. */
+  readonly prefix: readonly string[]
+  /** The instance's whole environment. */
+  readonly environment: Readonly<Record<string, string>>
+  /** The instance's working directory, absolute, as the instance itself sees it. */
+  readonly directory: string
+  /** The instance sees files that are not this machine's, so that only the prefix can find its commands. */
+  readonly ownFiles: boolean
+}
+
+/** A driver whose instances can be entered. */
+export interface Enterable {
+  /** @throws TuttiError `conflict` when the instance has no process here. */
+  enter(instance: InstanceId): Entrance
+}
+
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+/** A command to be run in an instance's surroundings. */
+export interface ExecRequest {
+  readonly instance: InstanceId
+  readonly command: readonly string[]
+  /** In addition to the instance's own, and stronger. */
+  readonly environment: Readonly<Record<string, string>>
+  /** Relative to the instance's. Null: the instance's own. */
+  readonly workingDir: string | null
+  /** Null: no terminal; input and both outputs are pipes. */
+  readonly terminal: TerminalSize | null
+}
+
+/** What the caller tells a running command, in this order. */
+export type ExecInput =
+  | { readonly kind: 'data'; readonly bytes: Uint8Array }
+  /** No more data. */
+  | { readonly kind: 'end' }
+  | { readonly kind: 'resize'; readonly size: TerminalSize }
+  /** To the command's whole process group. */
+  | { readonly kind: 'signal'; readonly signal: string }
+
+/** What a running command tells: its outputs as they come, its end last. */
+export type ExecOutput =
+  | { readonly kind: 'stdout' | 'stderr'; readonly bytes: Uint8Array }
+  | { readonly kind: 'exit'; readonly code: number | null; readonly signal: string | null }
+
+/** Runs commands in this peer's instances. */
+export interface Exec {
+  /**
+   * Runs one command to its end. Input is taken and output is made no faster than the other side keeps up. Nothing that
+   * the command started outlives the iteration: it ends with the command, with the instance, when `signal` fires and when
+   * the iteration is left. @throws TuttiError before the first output: `conflict` (not running), `busy`, `unsupported`
+   * (no terminals here), `invalid`; CommandNotFound.
+   */
+  run(request: ExecRequest, input: AsyncIterable<ExecInput>, signal: AbortSignal): AsyncIterable<ExecOutput>
+}
+
 // ------------------------------------------------------------------------------------------------ hands: all of them
 
 export interface HandsEvents {
@@ -130,7 +192,15 @@ export interface PeerEvent {
   readonly at: number
   readonly peer: string
   readonly kind:
-    'member' | 'change' | 'instance' | 'placement' | 'unfulfilled' | 'conflict' | 'quarantine' | 'peer'
+    | 'member'
+    | 'change'
+    | 'instance'
+    | 'placement'
+    | 'unfulfilled'
+    | 'conflict'
+    | 'quarantine'
+    | 'peer'
+    | 'exec'
   readonly subject: string
   readonly message: string
 }
@@ -187,12 +257,28 @@ export interface AgentPort {
   counters(): AgentCounters
   /** When anti-entropy last compared notes with another member, monotonic; null: not since the start. */
   lastExchangeMs(): number | null
-  /** Asks one living member and streams the parts of its answer. @throws TuttiError `unreachable`, `refused`, `timeout`. */
-  ask(member: MemberId, method: PeerMethod, body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Writes down what happened, for people; the sequence number, the time and the peer's name are added. */
+  note(event: Pick<PeerEvent, 'kind' | 'subject' | 'message'>): void
+  /**
+   * Asks one living member and streams the parts of its answer; `input` goes along, as Transport.request says.
+   * @throws TuttiError `unreachable`, `refused`, `timeout`.
+   */
+  ask(
+    member: MemberId,
+    method: PeerMethod,
+    body: Uint8Array,
+    signal: AbortSignal,
+    input?: AsyncIterable<Uint8Array>,
+  ): AsyncIterable<Uint8Array>
   /** Registers what this peer answers when others ask. Once per method. */
   answer(
     method: PeerMethod,
-    handler: (from: MemberId, body: Uint8Array, signal: AbortSignal) => AsyncIterable<Uint8Array>,
+    handler: (
+      from: MemberId,
+      body: Uint8Array,
+      signal: AbortSignal,
+      input: AsyncIterable<Uint8Array>,
+    ) => AsyncIterable<Uint8Array>,
   ): void
   /** Mints a ticket: writes the invite into the intent and returns the secret. */
   invite(options: {
@@ -203,7 +289,7 @@ export interface AgentPort {
 }
 
 /** Questions between peers' faces. */
-export type PeerMethod = 'logs' | 'events' | 'doctor'
+export type PeerMethod = 'logs' | 'events' | 'doctor' | 'exec'
 
 export interface Invitation {
   /** One line to copy: cluster, addresses, secret. */

@@ -8,7 +8,7 @@ import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { compareStrings } from '../lib/order.ts'
 import type { Clock } from '../lib/time.ts'
-import type { Channel, Transport, TransportEvents } from '../net/transport.ts'
+import type { Channel, RequestOptions, Transport, TransportEvents } from '../net/transport.ts'
 
 /** What an end needs of the network between the ends. */
 export interface Lanes {
@@ -48,6 +48,16 @@ interface Asked {
   readonly parts: Uint8Array[]
   failure: TuttiError | null
   done: boolean
+  wake: () => void
+  readonly input: Input
+}
+
+/** What an asker sends along, as it stands at the answering end. */
+interface Input {
+  /** Null: there is none. */
+  readonly source: AsyncIterator<Uint8Array> | null
+  readonly parts: Uint8Array[]
+  ended: boolean
   wake: () => void
 }
 
@@ -159,13 +169,15 @@ export class SimulatedTransport implements Transport {
     to: MemberId,
     method: string,
     body: Uint8Array,
-    options: { readonly signal: AbortSignal; readonly addresses?: readonly string[] },
+    options: RequestOptions,
   ): AsyncGenerator<Uint8Array, void, void> {
     if (!this.#wires.has(to)) await this.dial(to, options.addresses ?? [])
     const wire = this.#wires.get(to)?.at(-1)
     if (options.signal.aborted) throw tooLate(method)
     if (wire === undefined) throw new TuttiError('unreachable', `there is no connection to ${to}`)
-    const asked: Asked = { wire, parts: [], failure: null, done: false, wake: () => undefined }
+    const source = options.input?.[Symbol.asyncIterator]() ?? null
+    const input: Input = { source, parts: [], ended: false, wake: () => undefined }
+    const asked: Asked = { wire, parts: [], failure: null, done: false, wake: () => undefined, input }
     const leave = (): void => {
       asked.failure = tooLate(method)
       asked.wake()
@@ -305,6 +317,44 @@ export class SimulatedTransport implements Transport {
 
   // -------------------------------------------------------------------------------------------------------- questions
 
+  /** Fetches an asker's input part by part, each when the one before was taken. */
+  async *#inputOf(from: MemberId, asked: Asked, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { input, wire } = asked
+    const wake = (): void => input.wake()
+    signal.addEventListener('abort', wake, { once: true })
+    try {
+      for (;;) {
+        this.#carry(from, wire, (asker) => void asker.#sendInput(this.self, asked))
+        while (input.parts.length === 0 && !input.ended && !signal.aborted)
+          await new Promise<void>((resolve) => (input.wake = resolve))
+        const part = input.parts.shift()
+        if (signal.aborted) throw new TuttiError('unreachable', 'the asker left before its input ended')
+        if (part === undefined) return
+        yield part
+      }
+    } finally {
+      signal.removeEventListener('abort', wake)
+    }
+  }
+
+  /** Takes one part of the input and sends it over. Never rejects. */
+  async #sendInput(to: MemberId, asked: Asked): Promise<void> {
+    const { input, wire } = asked
+    if (input.source === null || !this.#asked.has(asked)) return
+    try {
+      const { value, done } = await input.source.next()
+      this.#carry(to, wire, () => {
+        if (done === true) input.ended = true
+        else input.parts.push(value)
+        input.wake()
+      })
+    } catch {
+      // The other side must not take a broken input for a whole one.
+      this.#carry(to, wire, (other) => other.#answering.get(asked)?.abort())
+      fail(asked, broke(asked))
+    }
+  }
+
   /** Answers part by part: the next one is asked for when the one before has arrived. Never rejects. */
   async #answer(from: MemberId, asked: Asked, method: string, body: Uint8Array): Promise<void> {
     const events = this.#events
@@ -323,7 +373,7 @@ export class SimulatedTransport implements Transport {
         })
       })
     try {
-      for await (const part of events.request(from, method, body, signal)) {
+      for await (const part of events.request(from, method, body, signal, this.#inputOf(from, asked, signal))) {
         await arrived(() => asked.parts.push(part))
         if (signal.aborted) return
       }

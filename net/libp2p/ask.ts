@@ -1,6 +1,7 @@
 // Questions between members: a one-shot stream with one question (method, body) and an answer of any number of parts, an
-// end mark, or one sentence of refusal. A stream that ends without a mark was cut. Deliberately absent: an overall
-// deadline, since some answers (followed logs) never end; the asker's signal is the deadline.
+// end mark, or one sentence of refusal. What the asker sends along goes the other way in the same form. A
+// stream that ends without a mark was cut. Deliberately absent: an overall deadline, since some answers (followed logs)
+// never end; the asker's signal is the deadline.
 
 import type { Connection, Stream } from '@libp2p/interface'
 import { ByteReader, ByteWriter, concatBytes, textOf, utf8 } from '../../lib/bytes.ts'
@@ -11,12 +12,13 @@ import type { Log } from '../../lib/log.ts'
 import { framesOf, sendFrame } from './frames.ts'
 import { ASK_BYTES_MAX, ASKS_MAX, ASKS_PER_MEMBER_MAX, OPEN_TIMEOUT_MS } from './wire.ts'
 
-// The first byte of each frame of an answer, here and in join.ts.
+// The first byte of each frame of an answer, here and in join.ts; of input only the first two.
 export const PART = 0
 const END = 1
 export const REFUSED = 2
 /** A sentence of refusal is cut at this length: it is shown to a person. */
 const SENTENCE_BYTES_MAX = 2000
+const FRAME_BYTES_MAX = LIMITS.messageBytesMax + 1
 
 /** A frame of an answer: a mark and its content. */
 export const marked = (mark: number, content: Uint8Array): Uint8Array =>
@@ -40,6 +42,7 @@ export type Answerer = (
   method: string,
   body: Uint8Array,
   signal: AbortSignal,
+  input: AsyncIterable<Uint8Array>,
 ) => AsyncIterable<Uint8Array>
 
 /** Answers members' questions, a bounded number of them at once. */
@@ -78,16 +81,34 @@ export class AskServer {
   }
 
   async #converse(from: MemberId, stream: Stream, signal: AbortSignal): Promise<void> {
-    const question = await firstFrame(stream, ASK_BYTES_MAX)
-    const reader = new ByteReader(question)
-    const method = reader.text(ASK_BYTES_MAX)
-    const body = reader.bytes(ASK_BYTES_MAX)
-    reader.end()
-    for await (const part of this.#answer(from, method, body, signal)) {
-      await sendFrame(stream, marked(PART, part), signal)
+    const frames = framesOf(stream, FRAME_BYTES_MAX)
+    try {
+      const question = await nextInTime(stream, frames)
+      if (question.length > ASK_BYTES_MAX) throw new TuttiError('too-large', 'the question is too large')
+      const reader = new ByteReader(question)
+      const method = reader.text(ASK_BYTES_MAX)
+      const body = reader.bytes(ASK_BYTES_MAX)
+      reader.end()
+      for await (const part of this.#answer(from, method, body, signal, inputOf(frames))) {
+        await sendFrame(stream, marked(PART, part), signal)
+      }
+      await sendFrame(stream, marked(END, new Uint8Array()), signal)
+      await stream.close({ signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) })
+    } finally {
+      // Not awaited: an answer may end while its input is still waited for, which then ends with the stream.
+      frames.return().catch(() => undefined)
     }
-    await sendFrame(stream, marked(END, new Uint8Array()), signal)
-    await stream.close({ signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) })
+  }
+}
+
+/** What the asker sends along, up to its end mark. @throws when the stream breaks before it. */
+async function* inputOf(frames: AsyncGenerator<Uint8Array, void, void>): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    // Not `for await`: whoever stops taking input must not end the frames.
+    const { value, done } = await frames.next()
+    if (done === true) throw new TuttiError('unreachable', 'the asker left before its input ended')
+    if (value[0] === END) return
+    yield value.subarray(1)
   }
 }
 
@@ -104,15 +125,37 @@ export const refuse = async (stream: Stream, thrown: unknown): Promise<void> => 
 
 /** A stream's one and only frame. @throws when it ends first, or does not come in time. */
 export const firstFrame = async (stream: Stream, lengthMax: number): Promise<Uint8Array> => {
+  const frames = framesOf(stream, lengthMax)
+  try {
+    return await nextInTime(stream, frames)
+  } finally {
+    await frames.return()
+  }
+}
+
+const nextInTime = async (
+  stream: Stream,
+  frames: AsyncGenerator<Uint8Array, void, void>,
+): Promise<Uint8Array> => {
   const late = AbortSignal.timeout(OPEN_TIMEOUT_MS)
   const cut = (): void => stream.abort(new Error('nothing was asked in time'))
   late.addEventListener('abort', cut, { once: true })
   try {
-    for await (const frame of framesOf(stream, lengthMax)) return frame
-    throw new TuttiError('invalid', 'the stream ended before anything was asked')
+    const { value, done } = await frames.next()
+    if (done === true) throw new TuttiError('invalid', 'the stream ended before anything was asked')
+    return value
   } finally {
     late.removeEventListener('abort', cut)
   }
+}
+
+/** What one member asks of another. */
+export interface Question {
+  readonly to: MemberId
+  readonly method: string
+  readonly body: Uint8Array
+  /** Null: nothing is sent along. */
+  readonly input: AsyncIterable<Uint8Array> | null
 }
 
 /**
@@ -122,10 +165,11 @@ export const firstFrame = async (stream: Stream, lengthMax: number): Promise<Uin
 export async function* askOver(
   connection: Connection,
   protocol: string,
-  question: { readonly to: MemberId; readonly method: string; readonly body: Uint8Array },
+  question: Question,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
   let stream: Stream | null = null
+  const over = new AbortController()
   const leave = (): void => stream?.abort(new Error('the asker left'))
   signal.addEventListener('abort', leave, { once: true })
   try {
@@ -137,7 +181,8 @@ export async function* askOver(
     if (signal.aborted) leave()
     const asked = new ByteWriter().text(question.method).bytes(question.body).finish()
     await sendFrame(stream, asked, signal)
-    for await (const frame of framesOf(stream, LIMITS.messageBytesMax + 1)) {
+    if (question.input !== null) void sendInput(stream, question.input, over.signal)
+    for await (const frame of framesOf(stream, FRAME_BYTES_MAX)) {
       const content = frame.subarray(1)
       if (frame[0] === END) return
       if (frame[0] === REFUSED) throw new TuttiError('refused', sentenceOf(content))
@@ -152,7 +197,26 @@ export async function* askOver(
       cause: thrown,
     })
   } finally {
+    over.abort()
     signal.removeEventListener('abort', leave)
     if (stream !== null && stream.status !== 'closed') stream.abort(new Error('the answer is read'))
+  }
+}
+
+/** Sends what goes along, at the other side's pace, until the answer is over. Never rejects. */
+const sendInput = async (
+  stream: Stream,
+  input: AsyncIterable<Uint8Array>,
+  over: AbortSignal,
+): Promise<void> => {
+  try {
+    for await (const part of input) {
+      if (over.aborted) return
+      await sendFrame(stream, marked(PART, part), over)
+    }
+    if (!over.aborted) await sendFrame(stream, marked(END, new Uint8Array()), over)
+  } catch (thrown) {
+    // The other side must not take a broken input for a whole one.
+    if (!over.aborted) stream.abort(thrown instanceof Error ? thrown : new Error('the input broke'))
   }
 }

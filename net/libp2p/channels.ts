@@ -7,7 +7,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import { messageOf } from '../../lib/errors.ts'
 import type { MemberId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
-import { frameOf, framesOf } from './frames.ts'
+import { framesOf, sendFrame } from './frames.ts'
 import { type ChannelLimits, DUPLICATE_GRACE_MS, OPEN_TIMEOUT_MS } from './wire.ts'
 
 export interface SenderOptions {
@@ -61,7 +61,7 @@ export class ChannelSender {
         const message = this.#queue.shift()
         if (message === undefined) break
         this.#queuedBytes -= message.length
-        if (!stream.send(frameOf(message))) await stream.onDrain()
+        await sendFrame(stream, message)
       }
     } catch (thrown) {
       // The stream or its opening failed. The connection is most likely gone too; what waited is dropped, so that

@@ -91,9 +91,37 @@ export async function* framesOf(stream: Stream, lengthMax: number): AsyncGenerat
 }
 
 /** Sends one frame and waits until the stream takes more. @throws when the stream is closed, or `signal` fires. */
-export const sendFrame = async (stream: Stream, payload: Uint8Array, signal: AbortSignal): Promise<void> => {
-  signal.throwIfAborted()
-  if (!stream.send(frameOf(payload))) await stream.onDrain({ signal })
+export const sendFrame = async (stream: Stream, payload: Uint8Array, signal?: AbortSignal): Promise<void> => {
+  signal?.throwIfAborted()
+  if (!stream.send(frameOf(payload))) await drained(stream, signal)
+}
+
+/**
+ * Waits until a stream has given all that was written to the connection. The stream's own `onDrain` waits for the first
+ * drain of its life only: from then on it resolves at once, and what a slow reader does not take would pile up here.
+ */
+const drained = async (stream: Stream, signal?: AbortSignal): Promise<void> => {
+  while (stream.writeBufferLength > 0) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const go = (): void => resolve()
+    const leave = (): void => reject(new Error('the stream is not waited for any more', { cause: signal?.reason }))
+    const broke = (): void => reject(new Error('the stream was closed before all was sent'))
+    // A drain lets some of it out, in a microtask that runs before this goes on; idle says that all of it went.
+    stream.addEventListener('drain', go)
+    stream.addEventListener('idle', go)
+    stream.addEventListener('close', broke)
+    signal?.addEventListener('abort', leave)
+    try {
+      if (stream.status !== 'open') broke()
+      if (signal?.aborted === true) leave()
+      await promise
+    } finally {
+      stream.removeEventListener('drain', go)
+      stream.removeEventListener('idle', go)
+      stream.removeEventListener('close', broke)
+      signal?.removeEventListener('abort', leave)
+    }
+  }
 }
 
 /** Frames received and not read yet, and what is known of the stream's end. */

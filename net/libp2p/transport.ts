@@ -7,7 +7,7 @@ import { messageOf, TuttiError } from '../../lib/errors.ts'
 import type { ClusterId, MemberId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Clock } from '../../lib/time.ts'
-import type { Channel, Transport, TransportEvents } from '../transport.ts'
+import type { Channel, RequestOptions, Transport, TransportEvents } from '../transport.ts'
 import { addressFor, announcedAddresses } from './addresses.ts'
 import { Admission, memberOf } from './admission.ts'
 import { askOver, AskServer } from './ask.ts'
@@ -204,7 +204,7 @@ class Libp2pTransport implements Transport {
     to: MemberId,
     method: string,
     body: Uint8Array,
-    options: { readonly signal: AbortSignal; readonly addresses?: readonly string[] },
+    options: RequestOptions,
   ): AsyncGenerator<Uint8Array, void, void> {
     const running = this.#running
     if (running !== null && !running.links.isConnected(to)) {
@@ -213,7 +213,8 @@ class Libp2pTransport implements Transport {
     if (options.signal.aborted) throw new TuttiError('timeout', `the peer did not answer '${method}' in time`)
     const connection = running?.links.best(to)
     if (connection === undefined) throw new TuttiError('unreachable', `there is no connection to ${to}`)
-    yield* askOver(connection, askProtocol(this.#options.cluster), { to, method, body }, options.signal)
+    const question = { to, method, body, input: options.input ?? null }
+    yield* askOver(connection, askProtocol(this.#options.cluster), question, options.signal)
   }
 
   /** Registers the protocols. Each handler meets members over proven connections only, except join's. */
@@ -246,7 +247,7 @@ class Libp2pTransport implements Transport {
       })
     }
     const asks = new AskServer(
-      (from, method, body, signal) => events.request(from, method, body, signal),
+      (from, method, body, signal, input) => events.request(from, method, body, signal, input),
       log,
     )
     await this.#node.handle(

@@ -55,6 +55,7 @@ export class FakeAgent implements AgentPort {
     method: PeerMethod,
     body: Uint8Array,
     signal: AbortSignal,
+    input?: AsyncIterable<Uint8Array>,
   ) => AsyncIterable<Uint8Array> = () => {
     throw new TuttiError('unreachable', 'no connection')
   }
@@ -191,6 +192,10 @@ export class FakeAgent implements AgentPort {
     return this.kept
   }
 
+  note(event: Pick<PeerEvent, 'kind' | 'subject' | 'message'>): void {
+    this.kept = [...this.kept, { seq: this.kept.length, at: WALL, peer: 'oak', ...event }]
+  }
+
   emit(event: PeerEvent): void {
     for (const listener of this.#eventListeners) listener(event)
   }
@@ -229,9 +234,10 @@ export class FakeAgent implements AgentPort {
     method: PeerMethod,
     body: Uint8Array,
     signal: AbortSignal,
+    input?: AsyncIterable<Uint8Array>,
   ): AsyncIterable<Uint8Array> {
     this.asked.push(`${method} ${member}`)
-    return this.onAsk(member, method, body, signal)
+    return this.onAsk(member, method, body, signal, input)
   }
 
   answer(method: PeerMethod, answer: Answer): void {
@@ -300,4 +306,9 @@ export const logLine = (at: number, peer: string, text: string, slot = 'shop/web
 /** Resolves when `holds`, checked every turn of the event loop; the test runner's own timeout ends it otherwise. */
 export const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((next) => setImmediate(next))
+}
+
+/** What goes along with a question that brings nothing. */
+export async function* noInput(): AsyncGenerator<Uint8Array> {
+  // Nothing.
 }

@@ -15,11 +15,28 @@ import type { Log } from '../../../../lib/log.ts'
 import { compareStrings } from '../../../../lib/order.ts'
 import type { Clock } from '../../../../lib/time.ts'
 import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
-import type { Adopted, Driver, DriverEvents, InstanceRecord, Spawned, SpawnRequest } from '../../../ports.ts'
+import type {
+  Adopted,
+  Driver,
+  DriverEvents,
+  Enterable,
+  Entrance,
+  InstanceRecord,
+  Spawned,
+  SpawnRequest,
+} from '../../../ports.ts'
 import { watchAlive, type AliveWatch } from './alive.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
 import { groupEmptied, processesByNonce, signalGroup, sweep, type Traces } from './group.ts'
-import { ageMsOf, currentBoot, isAlive, nonceOf, parseIdentity, type ProcessIdentity } from './identity.ts'
+import {
+  ageMsOf,
+  currentBoot,
+  environmentOf,
+  isAlive,
+  nonceOf,
+  parseIdentity,
+  type ProcessIdentity,
+} from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'
 import { fileNameOf, Records, type StoredRecord } from './records.ts'
 import { directLauncher, SHELL, type Launcher } from './spawner.ts'
@@ -83,7 +100,7 @@ const textOf = (path: string): string => {
 }
 
 /** Runs instances as processes. Contract: test/contracts/driver.ts. */
-export class ProcessDriver implements Driver {
+export class ProcessDriver implements Driver, Enterable {
   readonly #options: ProcessDriverOptions
   readonly #records: Records
   readonly #shim = fileURLToPath(new URL('shim.sh', import.meta.url))
@@ -173,6 +190,16 @@ export class ProcessDriver implements Driver {
       output.end(instance)
       throw error
     }
+  }
+
+  enter(instance: InstanceId): Entrance {
+    const run = this.#runs.get(instance)
+    // The shim's environment is the instance's, as it was given; the program itself may have changed its own.
+    const environment = run === undefined ? null : environmentOf(run.shim.pid)
+    if (run === undefined || environment === null)
+      throw new TuttiError('conflict', `${run?.record.slot ?? instance} does not run on peer '${this.#options.peer}'`)
+    const directory = this.directoryOf(instance, run.record.definition)
+    return { prefix: [], environment, directory, ownFiles: false }
   }
 
   async update(record: InstanceRecord): Promise<void> {

@@ -69,6 +69,17 @@ export const nonceOf = (pid: number): string | null => {
   return null
 }
 
+/** The environment that a process was started with, in its order; null: it is gone, or not ours to read. */
+export const environmentOf = (pid: number): Readonly<Record<string, string>> | null => {
+  const text = textOf(`/proc/${pid}/environ`)
+  if (text === null) return null
+  const entries = text.split('\0').flatMap((entry): (readonly [string, string])[] => {
+    const cut = entry.indexOf('=')
+    return cut > 0 ? [[entry.slice(0, cut), entry.slice(cut + 1)]] : []
+  })
+  return Object.fromEntries(entries)
+}
+
 /** Milliseconds since a process started. */
 export const ageMsOf = (identity: ProcessIdentity): number => {
   const uptimeS = Number((textOf('/proc/uptime') ?? '0').split(' ')[0])

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { silentLog } from '../../../../lib/log.ts'
 import { createApi, type Api } from '../../../../node/serve/api/server.ts'
-import { FakeAgent, FakeOutput, logLine, service, until } from '../fake-agent.ts'
+import { FakeAgent, FakeOutput, logLine, noInput, service, until } from '../fake-agent.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tutti-api-'))
 const apis: Api[] = []
@@ -235,7 +235,7 @@ describe('GET /v1/logs, followed', () => {
     const answer = far.answers.get('logs')
     assert.ok(answer !== undefined)
     agent.states.set(agent.id(2), 'left')
-    agent.onAsk = (_member, _method, body, signal) => answer(agent.id(0), body, signal)
+    agent.onAsk = (_member, _method, body, signal) => answer(agent.id(0), body, signal, noInput())
     await api.listenUnix(path)
     const reply = await open({ socketPath: path, path: '/v1/logs?of=shop/web&follow=true&tail=2' })
     assert.equal(reply.headers['content-type'], 'application/x-ndjson')
