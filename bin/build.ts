@@ -14,9 +14,10 @@ const bundle = async (): Promise<void> => {
   rmSync(drafts, { recursive: true, force: true })
   await build({
     absWorkingDir: root,
-    entryPoints: ['cli/main.ts'],
+    // The command line, which is everything, and the small process that holds a terminal for an exec.
+    entryPoints: ['cli/main.ts', 'node/act/exec/terminal-host.ts'],
     outdir: drafts,
-    entryNames: 'main',
+    entryNames: '[name]',
     chunkNames: '[name]-[hash]',
     bundle: true,
     // Commands load only what they need, as from source.

@@ -58,7 +58,7 @@ export const targetOf = (context: Context): Target => {
 const nameOf = (target: Target): string => (target.kind === 'socket' ? target.path : target.url.origin)
 
 /** A failed connection as the sentence that helps. */
-const connectionError = (target: Target, thrown: unknown): TuttiError => {
+export const connectionError = (target: Target, thrown: unknown): TuttiError => {
   if (thrown instanceof TuttiError) return thrown
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
   const where = nameOf(target)
@@ -83,7 +83,7 @@ const connectionError = (target: Target, thrown: unknown): TuttiError => {
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code)
 
 /** An error reply as the error it carries. */
-const refusal = (target: Target, status: number, text: string): TuttiError => {
+export const refusal = (target: Target, status: number, text: string): TuttiError => {
   try {
     const { error } = JSON.parse(text) as ErrorReply
     if (typeof error.message === 'string') {
@@ -106,6 +106,11 @@ export class Client {
   constructor(target: Target, token: string | null) {
     this.target = target
     this.#token = token
+  }
+
+  /** The header that says who asks; none over a socket, whose permissions say it. */
+  get authorization(): Readonly<Record<string, string>> {
+    return this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }
   }
 
   /** How people call the place it talks to. */
@@ -195,7 +200,7 @@ export class Client {
         ...(payload === undefined
           ? {}
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
-        ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+        ...this.authorization,
       },
     }
     const request = await requestTo(this.target, options)

@@ -11,6 +11,28 @@ export interface Sink {
   readonly columns: number
 }
 
+/** A terminal that can be handed to somebody else's program. */
+export interface Terminal {
+  size(): { readonly columns: number; readonly rows: number }
+  /** Raw: every key is a byte and nothing is echoed. Turned off again when the process ends, whatever ends it. */
+  raw(on: boolean): void
+  /** Returns what stops it. */
+  onResize(listener: () => void): () => void
+}
+
+/** The process's streams as bytes, for a command that is somebody else's program. */
+export interface Bytes {
+  /** stdin, read as it is iterated. */
+  readonly input: AsyncIterable<Uint8Array>
+  /** Resolves when the stream takes more. */
+  write(stream: 'stdout' | 'stderr', bytes: Uint8Array): Promise<void>
+  /** The terminal on stdin; null: stdin is none. */
+  readonly terminal: Terminal | null
+  readonly outputIsTerminal: boolean
+  /** SIGINT, SIGTERM and SIGHUP, which from then on do not end the process. Returns what stops it. */
+  onSignal(listener: (signal: string) => void): () => void
+}
+
 export interface Io {
   readonly stdout: Sink
   readonly stderr: Sink
@@ -21,6 +43,7 @@ export interface Io {
   readonly ask: ((question: string) => Promise<string>) | null
   /** Aborted at the first Ctrl-C or SIGTERM. From the first call on those no longer end the process by themselves. */
   interruption(): AbortSignal
+  bytes(): Bytes
 }
 
 /** What every command is given: the process, and the options that all commands share. */

@@ -2,6 +2,7 @@
 
 import { createInterface } from 'node:readline/promises'
 import { EXIT } from './exit.ts'
+import { processBytes } from './process-bytes.ts'
 import type { Io, Sink } from './io.ts'
 
 const COLUMNS_DEFAULT = 80
@@ -57,5 +58,6 @@ export const processIo = (): Io => {
     directory: process.cwd(),
     ask: process.stdin.isTTY ? askTerminal : null,
     interruption,
+    bytes: processBytes,
   }
 }

@@ -21,7 +21,7 @@ const versionOf = (): string => {
 }
 
 // Promised by the contract and not built yet: an honest sentence instead of a wrong suggestion.
-const LATER = ['history', 'diff', 'rollback', 'simulate', 'package', 'top', 'exec']
+const LATER = ['history', 'diff', 'rollback', 'simulate', 'package', 'top']
 
 const rootCommand = (io: Io, frame: Frame): Command => {
   const root = new Command('tutti')

@@ -63,12 +63,7 @@ export interface Transport {
    * the other takes them, and either may end first. An input that fails ends the whole as an abort would. Each part is at
    * most LIMITS.messageBytesMax. @throws TuttiError `unreachable`, `timeout`, or `refused` with the other side's sentence.
    */
-  request(
-    to: MemberId,
-    method: string,
-    body: Uint8Array,
-    options: RequestOptions,
-  ): AsyncIterable<Uint8Array>
+  request(to: MemberId, method: string, body: Uint8Array, options: RequestOptions): AsyncIterable<Uint8Array>
 }
 
 /** How one question is asked. */

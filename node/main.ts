@@ -122,6 +122,7 @@ class Peer {
       this.#api = await createApi({
         agent: this.#handle,
         output: { read: (query, signal) => this.#current().output.read(query, signal) },
+        exec: { run: (request, input, signal) => this.#current().exec.run(request, input, signal) },
         preview: (edits) => this.#handle.preview(edits),
         join: (request) => this.#join(identity, request),
         log: this.#log,

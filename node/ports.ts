@@ -124,6 +124,8 @@ export type ExecInput =
 export type ExecOutput =
   | { readonly kind: 'stdout' | 'stderr'; readonly bytes: Uint8Array }
   | { readonly kind: 'exit'; readonly code: number | null; readonly signal: string | null }
+  /** Instead of all of it: the command does not exist there. */
+  | { readonly kind: 'missing'; readonly message: string }
 
 /** Runs commands in this peer's instances. */
 export interface Exec {
@@ -131,7 +133,7 @@ export interface Exec {
    * Runs one command to its end. Input is taken and output is made no faster than the other side keeps up. Nothing that
    * the command started outlives the iteration: it ends with the command, with the instance, when `signal` fires and when
    * the iteration is left. @throws TuttiError before the first output: `conflict` (not running), `busy`, `unsupported`
-   * (no terminals here), `invalid`; CommandNotFound.
+   * (no terminals here), `unknown` (the directory), `invalid`.
    */
   run(request: ExecRequest, input: AsyncIterable<ExecInput>, signal: AbortSignal): AsyncIterable<ExecOutput>
 }

@@ -18,7 +18,7 @@ import { systemClock } from './clock.ts'
 import { bootstrapOf } from './enrolment.ts'
 import { endpointsOf } from './plan/endpoints.ts'
 import { PLACEMENT_VERSION } from './plan/placement.ts'
-import type { AgentSnapshot, Output } from './ports.ts'
+import type { AgentSnapshot, Exec, Output } from './ports.ts'
 import { linkRoutes, ServiceLinks } from './serve/links.ts'
 
 export interface RuntimeOptions {
@@ -36,6 +36,7 @@ export interface RuntimeOptions {
 export interface Runtime {
   readonly agent: Agent
   readonly output: Output
+  readonly exec: Exec
   readonly links: ServiceLinks
   /** What this peer is called in its cluster. */
   name(): string
@@ -92,10 +93,12 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     afterPass: (snapshot) => follow(links, snapshot, log),
   })
   await links.start()
+  await built.exec.start()
   await agent.start()
   return {
     agent,
     output: built.output,
+    exec: built.exec,
     links,
     name: () => agent.snapshot().view.members.find(({ id }) => id === identity.member)?.name ?? origin.name,
     stop: async () => {

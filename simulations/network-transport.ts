@@ -373,7 +373,13 @@ export class SimulatedTransport implements Transport {
         })
       })
     try {
-      for await (const part of events.request(from, method, body, signal, this.#inputOf(from, asked, signal))) {
+      for await (const part of events.request(
+        from,
+        method,
+        body,
+        signal,
+        this.#inputOf(from, asked, signal),
+      )) {
         await arrived(() => asked.parts.push(part))
         if (signal.aborted) return
       }

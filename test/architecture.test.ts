@@ -27,7 +27,8 @@ const net = /^net\/[^/]+\.ts$/
 const plan = /^node\/plan\//
 const ports = /^node\/ports\.ts$/
 const doctor = /^node\/doctor\//
-const contract = /^node\/serve\/api\/contract\.ts$/
+// What the command line shares with the API: types, and the exec's two light codecs.
+const contract = /^node\/serve\/api\/(contract|exec-wire|web-socket)\.ts$/
 
 const rooms: readonly Room[] = [
   { files: /^lib\/(hash|signature)\.ts$/, imports: [], packages: [/^node:crypto$/], pure: true },
@@ -70,7 +71,7 @@ const rooms: readonly Room[] = [
   {
     files: /^node\/serve\//,
     imports: [lib, crdt, net, plan, ports, doctor],
-    packages: [/^fastify$/, /^@fastify\//, /^typebox/, /^fastest-levenshtein$/, NODE],
+    packages: [/^fastify$/, /^@fastify\//, /^ws$/, /^typebox/, /^fastest-levenshtein$/, NODE],
     pure: false,
   },
   { files: /^node\/agent(\.ts|\/)/, imports: [lib, crdt, net, plan, ports], packages: [], pure: true },
@@ -101,7 +102,7 @@ const rooms: readonly Room[] = [
   {
     files: /^cli\//,
     imports: [lib, schema, contract, /^package\.json$/],
-    packages: [/^commander$/, /^yaml$/, /^fastest-levenshtein$/, /^string-argv$/, /^typebox/, NODE],
+    packages: [/^commander$/, /^yaml$/, /^ws$/, /^fastest-levenshtein$/, /^string-argv$/, /^typebox/, NODE],
     pure: false,
   },
   {

@@ -72,21 +72,30 @@ export class Frame {
 
   /** Adds the options that say which peer to ask, and how to answer. */
   sharesPeer(command: Command): Command {
+    return this.#namesPeer(command).option('--json', 'one JSON value on stdout, messages on stderr')
+  }
+
+  #namesPeer(command: Command): Command {
     return command
       .option('--peer <socket|url>', "the peer to ask (default: $TUTTI_PEER, else this machine's)")
       .option('--token <token>', 'bearer token of a peer asked by URL (default: $TUTTI_TOKEN)')
-      .option('--json', 'one JSON value on stdout, messages on stderr')
   }
 
   /** Adds the options of every command that asks a peer, and an example. */
   asks(command: Command, example: string, options: { readonly waits?: boolean } = {}): Command {
     this.sharesPeer(command)
-    if (options.waits === true) {
-      command.addOption(
-        new Option('--timeout <duration>', 'how long to wait, as in 90s or 5m').argParser(duration),
-      )
-    }
-    return this.example(command, example)
+    return this.example(options.waits === true ? this.#waits(command) : command, example)
+  }
+
+  /** The same for a command whose output is another program's: there is no JSON of it. */
+  carries(command: Command, example: string): Command {
+    return this.example(this.#waits(this.#namesPeer(command)), example)
+  }
+
+  #waits(command: Command): Command {
+    return command.addOption(
+      new Option('--timeout <duration>', 'how long to wait, as in 90s or 5m').argParser(duration),
+    )
   }
 
   /** Gives the command its action: it is handed the context, the command's own options and its arguments. */

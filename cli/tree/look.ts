@@ -1,7 +1,8 @@
-// The commands that only read: ls, ps, status, logs, explain, events, conflicts; and completion. Actions load their module
+// The commands that change nothing of the cluster: ls, ps, status, logs, exec, explain, events, conflicts; and completion. Actions load their module
 // when they run.
 
 import { Argument, Option, type Command } from 'commander'
+import { UsageError } from '../exit.ts'
 import { SHELLS, completionScript, type Shell } from '../completion.ts'
 import { duration, whole, type Frame } from './frame.ts'
 
@@ -57,6 +58,8 @@ export const addLookCommands = (root: Command, frame: Frame): void => {
     return showLogs(context, of, options)
   })
 
+  addExec(root, frame)
+
   const explain = root
     .command('explain')
     .description('why a slot is here, why not there, and what would change it')
@@ -82,6 +85,49 @@ export const addLookCommands = (root: Command, frame: Frame): void => {
   frame.does(conflicts, async (context) => {
     const { listConflicts } = await import('../commands/conflicts.ts')
     return listConflicts(context)
+  })
+}
+
+interface ExecFlags {
+  readonly tty?: boolean
+  readonly stdin?: boolean
+  readonly env?: readonly string[]
+  readonly workdir?: string
+}
+
+const addExec = (root: Command, frame: Frame): void => {
+  const exec = root
+    .command('exec')
+    .description(
+      'run a command in an instance, on whichever peer it is: with its environment, directory and limits; ' +
+        'in a terminal where stdin and stdout are one; the exit code is the command’s',
+    )
+    .argument('<service-or-slot>', 'CELL/SERVICE (its first ready instance) or CELL/SERVICE/SLOT')
+    .argument('<command...>', 'the command and its arguments')
+    .option('-i, --stdin', 'give it the input (the default)')
+    .option('--no-stdin', 'give it no input, as in a loop that reads its own')
+    .option('-t, --tty', 'in a terminal even where the output is none')
+    .option('-T, --no-tty', 'never in a terminal')
+    .addOption(
+      new Option('-e, --env <name=value>', 'set a variable; NAME alone passes this one on').argParser(
+        (text: string, before: readonly string[] = []) => [...before, text],
+      ),
+    )
+    .option('-w, --workdir <dir>', "in this directory (relative to the instance's)")
+    // What follows the name belongs to the command, with or without `--` before it.
+    .passThroughOptions()
+  frame.carries(exec, 'tutti exec shop/web -- sh\n  $ tutti exec -e LEVEL=debug shop/web/2 -- env | sort')
+  frame.does<ExecFlags>(exec, async (context, { tty, stdin, env, workdir }, [of = '', ...words]) => {
+    const { runExec } = await import('../commands/exec.ts')
+    const command = words[0] === '--' ? words.slice(1) : words
+    if (command.length === 0)
+      throw new UsageError('exec needs a command; write it as in tutti exec shop/web -- sh')
+    return runExec(context, of, command, {
+      terminal: tty,
+      stdin: stdin !== false,
+      environment: env ?? [],
+      workingDir: workdir,
+    })
   })
 }
 

@@ -104,7 +104,8 @@ const drained = async (stream: Stream, signal?: AbortSignal): Promise<void> => {
   while (stream.writeBufferLength > 0) {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const go = (): void => resolve()
-    const leave = (): void => reject(new Error('the stream is not waited for any more', { cause: signal?.reason }))
+    const leave = (): void =>
+      reject(new Error('the stream is not waited for any more', { cause: signal?.reason }))
     const broke = (): void => reject(new Error('the stream was closed before all was sent'))
     // A drain lets some of it out, in a microtask that runs before this goes on; idle says that all of it went.
     stream.addEventListener('drain', go)
@@ -131,6 +132,7 @@ class Inbox {
   readonly #frames: Uint8Array[] = []
   #bytes = 0
   #over = false
+  #resuming = false
   #failure: Error | null = null
   #wake: (() => void) | null = null
 
@@ -152,7 +154,7 @@ class Inbox {
     const frame = this.#frames.shift()
     if (frame !== undefined) {
       this.#bytes -= frame.length
-      if (this.#bytes <= UNREAD_BYTES_MAX && this.#stream.readStatus === 'paused') this.#stream.resume()
+      if (this.#bytes <= UNREAD_BYTES_MAX / 2 && this.#stream.readStatus === 'paused') this.#resume()
       return frame
     }
     if (this.#failure !== null) throw this.#failure
@@ -186,8 +188,24 @@ class Inbox {
     } catch (thrown) {
       this.#failure = thrown instanceof Error ? thrown : new Error(String(thrown))
     }
-    if (this.#bytes > UNREAD_BYTES_MAX && this.#stream.readStatus === 'readable') this.#stream.pause()
+    this.#pauseWhenFull()
     this.#signal()
+  }
+
+  /**
+   * A stream that is paused from within its own `resume` goes on granting its sender room, until what it holds breaks its
+   * limit and it is reset. So the pause waits until the resumption is over.
+   */
+  #resume(): void {
+    this.#resuming = true
+    this.#stream.resume()
+    this.#resuming = false
+    this.#pauseWhenFull()
+  }
+
+  #pauseWhenFull(): void {
+    if (this.#resuming || this.#bytes <= UNREAD_BYTES_MAX) return
+    if (this.#stream.readStatus === 'readable') this.#stream.pause()
   }
 
   readonly #onEnd = (): void => {

@@ -8,6 +8,7 @@ import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Clock } from '../../lib/time.ts'
 import { ProcessDriver } from './drivers/process/driver.ts'
+import { Execs } from './exec/exec.ts'
 import { SafeLauncher } from './drivers/process/spawner.ts'
 import { Executor } from './executor.ts'
 import { OutputStore } from './output/output.ts'
@@ -36,6 +37,7 @@ export interface HandsOptions {
 export interface BuiltHands {
   readonly hands: Executor
   readonly output: OutputStore
+  readonly exec: Execs
   /** Lets go of everything; instances run on. */
   close(): Promise<void>
 }
@@ -71,6 +73,7 @@ export const createHands = (options: HandsOptions): BuiltHands => {
   return {
     hands,
     output,
+    exec: new Execs({ driver, peer, clock, mintMark: () => randomBytes(NONCE_BYTES).toString('hex') }),
     close: async () => {
       await hands.close()
       await output.close()

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runProgram } from '../../cli/program.ts'
-import type { Io } from '../../cli/io.ts'
+import type { Bytes, Io } from '../../cli/io.ts'
 
 export interface Asked {
   readonly method: string
@@ -85,6 +85,8 @@ export interface RunOptions {
   /** What the person answers; left out: nobody is there. */
   readonly answer?: string
   readonly interrupt?: AbortSignal
+  /** What is on stdin, for commands that read it. */
+  readonly input?: readonly Uint8Array[]
 }
 
 /** An Io that writes into the returned buffers. */
@@ -114,9 +116,23 @@ export const bufferedIo = (
             return Promise.resolve(answer)
           },
     interruption: () => options.interrupt ?? new AbortController().signal,
+    bytes: () => bufferedBytes(options, out, err),
   }
   return { io, out, err }
 }
+
+const bufferedBytes = (options: RunOptions, out: string[], err: string[]): Bytes => ({
+  input: (async function* () {
+    yield* options.input ?? []
+  })(),
+  write: (stream, bytes) => {
+    ;(stream === 'stdout' ? out : err).push(Buffer.from(bytes).toString('latin1'))
+    return Promise.resolve()
+  },
+  terminal: null,
+  outputIsTerminal: options.isTerminal ?? false,
+  onSignal: () => () => undefined,
+})
 
 /** Runs `tutti WORDS…` in this process. */
 export const tutti = async (words: readonly string[], options: RunOptions = {}): Promise<Ran> => {

@@ -443,7 +443,11 @@ const conversationClaims = (connectedTwo: Two): void => {
     const reading = read()
     await fleet.until(() => answered === 1, 'the other side listens')
     // A round trip on the same connection later, all that the windows take is under way.
-    await fleet.run(collect(a.transport.request(b.id, 'x', new Uint8Array(), { signal: AbortSignal.abort() })).catch(() => []))
+    await fleet.run(
+      collect(a.transport.request(b.id, 'x', new Uint8Array(), { signal: AbortSignal.abort() })).catch(
+        () => [],
+      ),
+    )
     assert.ok(sent < partsMax / 4, `${sent} parts left before one was taken`)
     take()
     await fleet.run(reading)
@@ -481,19 +485,27 @@ const conversationClaims = (connectedTwo: Two): void => {
           } catch {
             ends.push('input broke')
           }
-        } else await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+        } else
+          await new Promise<void>((resolve) =>
+            signal.addEventListener('abort', () => resolve(), { once: true }),
+          )
       }
       const abort = new AbortController()
       const input = async function* () {
         yield utf8('x')
         // Never ends by itself.
-        await new Promise<void>((resolve) => abort.signal.addEventListener('abort', () => resolve(), { once: true }))
+        await new Promise<void>((resolve) =>
+          abort.signal.addEventListener('abort', () => resolve(), { once: true }),
+        )
       }
       const read = async (): Promise<void> => {
         for await (const part of talk(a, b, input(), abort.signal)) if (part.length > 0) abort.abort()
       }
       await assert.rejects(fleet.run(read()), failsWith('timeout', /in time/))
-      await fleet.until(() => ends.includes('signal') && (!takes || ends.includes('input broke')), 'it is told')
+      await fleet.until(
+        () => ends.includes('signal') && (!takes || ends.includes('input broke')),
+        'it is told',
+      )
       assert.ok(!ends.includes('input ended'), 'a broken input is not a whole one')
     }
   })

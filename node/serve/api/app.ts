@@ -4,12 +4,15 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import type { Socket } from 'node:net'
 import swagger from '@fastify/swagger'
+import websocket from '@fastify/websocket'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { TSchema } from 'typebox'
 import { TuttiError } from '../../../lib/errors.ts'
 import type { ApiContext } from './context.ts'
+import { MESSAGE_BYTES_MAX } from './exec-wire.ts'
 import { changeRoutes } from './routes/changes.ts'
 import { doctorRoutes } from './routes/doctor.ts'
+import { execRoute } from './routes/exec.ts'
 import { metaRoutes } from './routes/meta.ts'
 import { peerRoutes } from './routes/peers.ts'
 import { placementRoutes } from './routes/placements.ts'
@@ -58,6 +61,7 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
   app.setErrorHandler((thrown, request, reply) => {
     sendError(context, thrown, request, reply)
   })
+  await app.register(websocket, { options: { maxPayload: MESSAGE_BYTES_MAX } })
   await app.register(swagger, { openapi: openapi(context.version, token !== null) })
   limitRequests(app)
   if (token !== null) requireToken(app, token)
@@ -80,6 +84,7 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
     serviceRoutes,
     placementRoutes,
     streamRoutes,
+    execRoute,
     changeRoutes,
     doctorRoutes,
     metaRoutes,

@@ -5,7 +5,7 @@ import type { Edit } from '../../../crdt/edit.ts'
 import type { View } from '../../../crdt/schema/view.ts'
 import type { Log } from '../../../lib/log.ts'
 import { place, PlacementMemo } from '../../plan/placement.ts'
-import type { AgentPort, AgentSnapshot, Output } from '../../ports.ts'
+import type { AgentPort, AgentSnapshot, Exec, Output } from '../../ports.ts'
 import { readingOf, type Reading } from '../replies/reading.ts'
 import type { Doctor, Examiner } from '../doctor/doctor.ts'
 import type { WatchFeed } from '../watch-feed.ts'
@@ -20,6 +20,8 @@ export interface MetricsText {
 export interface ApiOptions {
   readonly agent: AgentPort
   readonly output: Output
+  /** Runs commands in this peer's own instances. */
+  readonly exec: Exec
   /** The view as it would be after these edits, with no change made. @throws TuttiError as AgentPort.edit would. */
   readonly preview: (edits: readonly Edit[]) => View
   /** Joins this machine's peer to a cluster; resolves when it is admitted and in sync. @throws TuttiError. */

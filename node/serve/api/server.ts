@@ -4,6 +4,7 @@
 import type { FastifyInstance } from 'fastify'
 import { TuttiError, messageOf } from '../../../lib/errors.ts'
 import { Doctor } from '../doctor/doctor.ts'
+import { answerExecs } from '../exec.ts'
 import { answerQuestions } from '../gathering.ts'
 import { watchReply } from '../replies/watch.ts'
 import { WatchFeed } from '../watch-feed.ts'
@@ -50,6 +51,7 @@ export const createApi = async (options: ApiOptions): Promise<Api> => {
     }),
   }
   answerQuestions(options)
+  answerExecs(context)
   const app = await createApp(context, null)
   const closers: (() => Promise<unknown>)[] = [() => app.close()]
   return {

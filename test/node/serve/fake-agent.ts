@@ -17,6 +17,10 @@ import type {
   AgentPort,
   AgentSnapshot,
   EditResult,
+  Exec,
+  ExecInput,
+  ExecOutput,
+  ExecRequest,
   Invitation,
   LogLine,
   LogQuery,
@@ -311,4 +315,17 @@ export const until = async (holds: () => boolean): Promise<void> => {
 /** What goes along with a question that brings nothing. */
 export async function* noInput(): AsyncGenerator<Uint8Array> {
   // Nothing.
+}
+
+/** Runs nothing: each command is answered by the test. */
+export class FakeExec implements Exec {
+  readonly asked: ExecRequest[] = []
+  answer: Exec['run'] = async function* () {
+    yield { kind: 'exit', code: 0, signal: null }
+  }
+
+  run(request: ExecRequest, input: AsyncIterable<ExecInput>, signal: AbortSignal): AsyncIterable<ExecOutput> {
+    this.asked.push(request)
+    return this.answer(request, input, signal)
+  }
 }

@@ -197,7 +197,10 @@ export class ProcessDriver implements Driver, Enterable {
     // The shim's environment is the instance's, as it was given; the program itself may have changed its own.
     const environment = run === undefined ? null : environmentOf(run.shim.pid)
     if (run === undefined || environment === null)
-      throw new TuttiError('conflict', `${run?.record.slot ?? instance} does not run on peer '${this.#options.peer}'`)
+      throw new TuttiError(
+        'conflict',
+        `${run?.record.slot ?? instance} does not run on peer '${this.#options.peer}'`,
+      )
     const directory = this.directoryOf(instance, run.record.definition)
     return { prefix: [], environment, directory, ownFiles: false }
   }

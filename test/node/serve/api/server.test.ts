@@ -10,7 +10,7 @@ import type { LogLevel } from '../../../../lib/log.ts'
 import * as contract from '../../../../node/serve/api/contract.ts'
 import { createApi, type Api } from '../../../../node/serve/api/server.ts'
 import { HTTP_STATUSES } from '../../../../node/serve/api/statuses.ts'
-import { FakeAgent, FakeOutput, logLine, service, WALL } from '../fake-agent.ts'
+import { FakeAgent, FakeExec, FakeOutput, logLine, service, WALL } from '../fake-agent.ts'
 
 const apis: Api[] = []
 after(async () => {
@@ -30,6 +30,7 @@ const world = async (more: Partial<Parameters<typeof createApi>[0]> = {}) => {
   const api = await createApi({
     agent,
     output,
+    exec: new FakeExec(),
     preview: (edits) => agent.replica.preview(edits),
     join: ({ name }) => Promise.resolve({ cluster: 'c', id: 'i', name: name ?? 'oak', members: 3 }),
     log: { log: (level, message, fields = {}) => logged.push({ level, message, fields }) },

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { silentLog } from '../../../../lib/log.ts'
 import { createApi, type Api } from '../../../../node/serve/api/server.ts'
-import { FakeAgent, FakeOutput, logLine, noInput, service, until } from '../fake-agent.ts'
+import { FakeAgent, FakeExec, FakeOutput, logLine, noInput, service, until } from '../fake-agent.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tutti-api-'))
 const apis: Api[] = []
@@ -28,6 +28,7 @@ const world = async (token: string | null = TOKEN) => {
   const api = await createApi({
     agent,
     output,
+    exec: new FakeExec(),
     preview: (edits) => agent.replica.preview(edits),
     join: () => Promise.reject(new Error('not here')),
     log: silentLog,
@@ -226,6 +227,7 @@ describe('GET /v1/logs, followed', () => {
     await createApi({
       agent: far,
       output: remote,
+      exec: new FakeExec(),
       preview: () => far.view,
       join: () => Promise.reject(new Error('not here')),
       log: silentLog,
