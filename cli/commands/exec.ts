@@ -4,7 +4,13 @@
 import { constants } from 'node:os'
 import { TuttiError } from '../../lib/errors.ts'
 import type { ExecOpening } from '../../node/serve/api/contract.ts'
-import { decodeHeard, encodeOpening, encodeSaid, type Said } from '../../node/serve/api/exec-wire.ts'
+import {
+  DATA_BYTES_MAX,
+  decodeHeard,
+  encodeOpening,
+  encodeSaid,
+  type Said,
+} from '../../node/serve/api/exec-wire.ts'
 import { clientOf } from '../client.ts'
 import { openSocket, type Conversation } from '../conversation.ts'
 import { EXIT, Failure, UsageError } from '../exit.ts'
@@ -147,7 +153,12 @@ class Session {
 
   async #sendInput(stdin: boolean): Promise<void> {
     try {
-      if (stdin) for await (const bytes of this.#bytes.input) await this.#say({ kind: 'data', bytes })
+      if (stdin) {
+        for await (const bytes of this.#bytes.input) {
+          for (let at = 0; at < bytes.length; at += DATA_BYTES_MAX)
+            await this.#say({ kind: 'data', bytes: bytes.subarray(at, at + DATA_BYTES_MAX) })
+        }
+      }
       await this.#say({ kind: 'end' })
     } catch {
       // The command ended first, or the peer is gone: `#hear` says which.

@@ -55,20 +55,25 @@ const ended = (child: ChildProcess): Promise<Ended> =>
     child.once('close', (code) => done({ code, stdout: Buffer.concat(parts), stderr }))
   })
 
-const exec = (words: readonly string[], input: Buffer | string = '', options: readonly string[] = []): Promise<Ended> => {
+const exec = (
+  words: readonly string[],
+  input: Buffer | string = '',
+  options: readonly string[] = [],
+): Promise<Ended> => {
   const child = start(words, options)
   child.stdin?.on('error', () => undefined)
   child.stdin?.end(input)
   return ended(child)
 }
 
-/** Living processes whose arguments have this word. */
+/** Living `sleep`s of this many seconds. */
 const processesWith = (word: string): readonly string[] =>
   readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false
     try {
       const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-      return text.split('\0')[0] !== undefined && text.startsWith(`sleep\0${word}`)
+      const [program = '', argument] = text.split('\0')
+      return /(^|\/)sleep$/.test(program) && argument === word
     } catch {
       return false
     }
@@ -81,12 +86,25 @@ const uniqueSleep = (): string => String((numbers += 1) + process.pid * 1_000_00
 describe('exec', () => {
   it('runs on the peer that has the instance, with its environment and directory', async () => {
     for (const slot of [far, near]) {
-      const { code, stdout, stderr } = await exec([slot, '--', 'sh', '-c', 'echo $HELLO $TUTTI_SLOT; pwd; echo oops >&2'])
+      const { code, stdout, stderr } = await exec([
+        slot,
+        '--',
+        'sh',
+        '-c',
+        'echo $HELLO $TUTTI_SLOT; pwd; echo oops >&2',
+      ])
       assert.equal(String(stdout), `world ${slot}\n${directory}\n`)
       assert.equal(stderr, 'oops\n')
       assert.equal(code, 0)
     }
-    const { stdout } = await exec([far, 'sh', '-c', 'echo $A $B; pwd'], '', ['-e', 'A=1', '-e', 'B=x y', '-w', '..'])
+    const { stdout } = await exec([far, 'sh', '-c', 'echo $A $B; pwd'], '', [
+      '-e',
+      'A=1',
+      '-e',
+      'B=x y',
+      '-w',
+      '..',
+    ])
     assert.equal(String(stdout), `1 x y\n${fleet.directory}\n`)
   })
 
@@ -146,7 +164,13 @@ describe('exec', () => {
   })
 
   it('passes a signal on, and ends at its --timeout', async () => {
-    const child = start([far, '--', 'sh', '-c', 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 0.05; done'])
+    const child = start([
+      far,
+      '--',
+      'sh',
+      '-c',
+      'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 0.05; done',
+    ])
     let heard = ''
     child.stdout?.on('data', (part: Buffer) => (heard += String(part)))
     await until('it is ready', () => heard.includes('ready'))
@@ -163,13 +187,17 @@ describe('exec', () => {
   it('tells the events who ran what where', async () => {
     await exec([far, '--', 'echo', 'for the record'])
     const { stdout } = await asked.cli('events')
-    assert.match(stdout, new RegExp(`exec ${far} runs echo 'for the record', asked through peer ${asked.name}`))
+    assert.match(
+      stdout,
+      new RegExp(`exec ${far} runs echo 'for the record', asked through peer ${asked.name}`),
+    )
     assert.match(stdout, new RegExp(`exec ${far} echo 'for the record' ended after .*: exit status 0`))
   })
 
   it('ends with its instance', async () => {
-    const child = start([near, '--', 'sleep', uniqueSleep()])
-    await until('it runs', () => processesWith(String(numbers + process.pid * 1_000_000)).length === 1)
+    const number = uniqueSleep()
+    const child = start([near, '--', 'sleep', number])
+    await until('it runs', () => processesWith(number).length === 1)
     const end = ended(child)
     await asked.change({ kind: 'restart', service: 'e2e/web' })
     assert.equal((await end).code, 137)

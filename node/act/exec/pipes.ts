@@ -1,5 +1,5 @@
 // A command whose input and outputs are pipes: a child in a session of its own. Spawned by the peer itself: an exec is
-// rare, and the spawner shell cannot hand pipes over (docs/adr/0010-exec.md has the measurement). Decides nothing.
+// rare, and the spawner shell cannot hand pipes over (docs/adr/0013-exec.md has the measurement). Decides nothing.
 
 import { spawn } from 'node:child_process'
 import { messageOf, TuttiError } from '../../../lib/errors.ts'

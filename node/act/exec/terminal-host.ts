@@ -1,7 +1,7 @@
 // The terminal host: a small process of its own that holds one pseudo terminal with one command in it. It carries bytes
 // between its pipes and the terminal, and tells the end over its IPC channel. A process, so that native code stays
 // out of the peer, the terminal is inherited by nobody else, and the command is hung up when the peer dies
-// (docs/adr/0010-exec.md). Started by terminal.ts; decides nothing.
+// (docs/adr/0013-exec.md). Started by terminal.ts; decides nothing.
 
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'

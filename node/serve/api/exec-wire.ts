@@ -22,9 +22,9 @@ export type Heard =
   | { readonly kind: 'missing'; readonly message: string }
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }
 
-/** One message of data at most: a pipe gives 64 KiB at a time. */
+/** Data in one message of the caller at most; a stream may give more at a time. */
 export const DATA_BYTES_MAX = 64 * 1024
-/** The longest message of either side: data, or an error's sentence. */
+/** The longest message of the caller. */
 export const MESSAGE_BYTES_MAX = DATA_BYTES_MAX + 1
 /** The opening: a command line and variables as a person or a script writes them. */
 export const OPENING_BYTES_MAX = 48 * 1024
