@@ -110,7 +110,7 @@ const addExec = (root: Command, frame: Frame): void => {
     .option('-T, --no-tty', 'never in a terminal')
     .addOption(
       new Option('-e, --env <name=value>', 'set a variable; NAME alone passes this one on').argParser(
-        (text: string, before: readonly string[] = []) => [...before, text],
+        (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
       ),
     )
     .option('-w, --workdir <dir>', "in this directory (relative to the instance's)")

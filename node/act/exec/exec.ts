@@ -151,11 +151,9 @@ export class Execs implements Exec {
     const exit = await running.exited
     // What it left running would hold the pipes open, and nothing of an exec outlives it.
     await endMarked((each) => each === mark, this.#options.clock)
-    let open = true
-    void whole.then(() => (open = false))
-    for (let seen = -1; open && (seen !== chunks || channel.full);) {
+    for (let seen = -1; seen !== chunks || channel.full;) {
       seen = chunks
-      await this.#atMost(whole, SILENCE_MS)
+      if (await this.#atMost(whole, SILENCE_MS)) break
     }
     for (const stream of streams) stream.destroy()
     await channel.push({ kind: 'exit', ...exit })
@@ -173,11 +171,13 @@ export class Execs implements Exec {
     running.end()
   }
 
-  async #atMost(work: Promise<unknown>, timeoutMs: number): Promise<void> {
-    const late = Promise.withResolvers<void>()
-    const cancel = this.#options.clock.after(timeoutMs, late.resolve)
-    await Promise.race([work, late.promise])
+  /** Whether the work was done in time. */
+  async #atMost(work: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+    const late = Promise.withResolvers<false>()
+    const cancel = this.#options.clock.after(timeoutMs, () => late.resolve(false))
+    const inTime = await Promise.race([work.then(() => true), late.promise])
     cancel()
+    return inTime
   }
 }
 

@@ -34,6 +34,8 @@ const SENTENCE_BYTES_MAX = 4000
 const SIDE_MAX = 65_535
 
 const SAID = { data: 0, end: 1, resize: 2, signal: 3 } as const
+/** The kind of an empty message: none. */
+const NOTHING = -1
 const HEARD = { chosen: 0, stdout: 1, stderr: 2, exit: 3, missing: 4, failed: 5 } as const
 
 const message = (kind: number, content: Uint8Array): Uint8Array => concatBytes([Uint8Array.of(kind), content])
@@ -62,7 +64,7 @@ export const decodeSaid = (bytes: Uint8Array): Said => {
   if (bytes[0] === SAID.data) return { kind: 'data', bytes: content }
   const reader = new ByteReader(content)
   const said = ((): Said => {
-    switch (bytes[0]) {
+    switch (bytes[0] ?? NOTHING) {
       case SAID.end:
         return { kind: 'end' }
       case SAID.resize:
@@ -120,7 +122,7 @@ export const decodeHeard = (bytes: Uint8Array): Heard => {
   if (bytes[0] === HEARD.stderr) return { kind: 'stderr', bytes: content }
   const reader = new ByteReader(content)
   const heard = ((): Heard => {
-    switch (bytes[0]) {
+    switch (bytes[0] ?? NOTHING) {
       case HEARD.chosen: {
         const [slot, peer] = [reader.text(NAME_BYTES_MAX), reader.text(NAME_BYTES_MAX)]
         return { kind: 'chosen', slot, peer, running: reader.varint() }
