@@ -37,7 +37,7 @@ const bundle = async (): Promise<void> => {
     logLevel: 'warning',
   })
   // Scripts that the code starts by a path beside its own.
-  for (const script of globSync('node/act/drivers/process/*.sh', { cwd: root })) {
+  for (const script of globSync('node/act/**/*.sh', { cwd: root })) {
     copyFileSync(join(root, script), join(drafts, basename(script)))
   }
 }

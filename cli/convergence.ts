@@ -22,6 +22,8 @@ export interface Hindrance {
   readonly slot: string
   readonly peer: string | null
   readonly state: string
+  /** Its peer reports that it is beyond its deadline. */
+  readonly unfulfilled: boolean
   readonly reason: string
 }
 
@@ -35,7 +37,7 @@ export interface Verdict {
   readonly isHeldByMajority: boolean
 }
 
-// A slot that stays `unfulfilled` this long will not heal by waiting: the peer itself reports that only after its own
+// A slot that stays unfulfilled this long will not heal by waiting: the peer itself reports that only after its own
 // deadline, and a peer that dies or joins changes the placement within a few seconds.
 export const FINAL_MS = 10_000
 // Everything asked for runs, and yet some peer is not settled: other services are at work there. Two status rounds of a
@@ -60,7 +62,13 @@ export class Convergence {
     const slots = watch.slots.filter(({ slot }) => this.#concerns(slot))
     const hindrances = slots
       .filter((slot) => slot.desired && slot.state !== 'ready')
-      .map(({ slot, peer, state, reason }) => ({ slot, peer, state, reason }))
+      .map(({ slot, peer, state, unfulfilled, reason }) => ({
+        slot,
+        peer,
+        state,
+        unfulfilled: unfulfilled ?? state === 'unfulfilled',
+        reason,
+      }))
     const leaving = slots.filter((slot) => !slot.desired && !ENDED.has(slot.state))
     const living = watch.peers.filter(({ state }) => state === 'alive' || state === 'suspect')
     const behind = living.filter(({ digest }) => digest !== watch.digest).map(({ name }) => name)
@@ -75,7 +83,7 @@ export class Convergence {
   }
 
   #isFinal(hindrances: readonly Hindrance[], nowMs: number): boolean {
-    const now = new Set(hindrances.filter(({ state }) => state === 'unfulfilled').map(({ slot }) => slot))
+    const now = new Set(hindrances.filter(({ unfulfilled }) => unfulfilled).map(({ slot }) => slot))
     for (const slot of this.#unfulfilledSinceMs.keys())
       if (!now.has(slot)) this.#unfulfilledSinceMs.delete(slot)
     for (const slot of now) if (!this.#unfulfilledSinceMs.has(slot)) this.#unfulfilledSinceMs.set(slot, nowMs)

@@ -97,6 +97,7 @@ const SERVICE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['command', json(properties.command)],
   ['workingDir', guard(properties.workingDir)],
   ['healthcheck', orNull(json(properties.healthcheck))],
+  ['liveness', orNull(json(properties.liveness))],
   ['uses', json(properties.uses)],
   ['stopSignal', guard(properties.stopSignal)],
   ['stopGraceMs', guard(properties.stopGraceMs)],
@@ -115,7 +116,10 @@ const SERVICE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['restart/condition', guard(properties.restart.properties.condition)],
   ['restart/delayMs', guard(properties.restart.properties.delayMs)],
   ['restart/delayMaxMs', guard(properties.restart.properties.delayMaxMs)],
+  ['restart/attemptsMax', guard(properties.restart.properties.attemptsMax)],
+  ['restart/windowMs', guard(properties.restart.properties.windowMs)],
   ['rescheduleAfterMs', guard(properties.rescheduleAfterMs)],
+  ['unfulfilledAfterMs', guard(properties.unfulfilledAfterMs)],
   ['stopped', isBoolean],
   ['restartToken', text(TOKEN)],
 ])

@@ -14,6 +14,7 @@ export const fieldsOfSpec = (spec: Omit<ServiceSpec, 'name'>): ServiceFields => 
     ['command', canonicalJson(spec.command)],
     ['workingDir', spec.workingDir],
     ['healthcheck', spec.healthcheck === null ? null : canonicalJson(spec.healthcheck)],
+    ['liveness', spec.liveness === null ? null : canonicalJson(spec.liveness)],
     ['uses', canonicalJson(spec.uses)],
     ['stopSignal', spec.stopSignal],
     ['stopGraceMs', spec.stopGraceMs],
@@ -31,7 +32,10 @@ export const fieldsOfSpec = (spec: Omit<ServiceSpec, 'name'>): ServiceFields => 
     ['restart/condition', spec.restart.condition],
     ['restart/delayMs', spec.restart.delayMs],
     ['restart/delayMaxMs', spec.restart.delayMaxMs],
+    ['restart/attemptsMax', spec.restart.attemptsMax],
+    ['restart/windowMs', spec.restart.windowMs],
     ['rescheduleAfterMs', spec.rescheduleAfterMs],
+    ['unfulfilledAfterMs', spec.unfulfilledAfterMs],
   ])
   if (spec.replicas !== null) fields.set('replicas', spec.replicas)
   for (const record of ['environment', 'ports', 'dependsOn'] as const)

@@ -91,6 +91,8 @@ const viewOf = (
     environment: spec.environment,
     ports: spec.ports,
     healthcheck: spec.healthcheck,
+    // Left out where there is none, so that services without one keep the release they always had.
+    ...(spec.liveness === null ? {} : { liveness: spec.liveness }),
     uses: spec.uses,
     stopSignal: spec.stopSignal,
     stopGraceMs: spec.stopGraceMs,
@@ -150,6 +152,7 @@ const specOf = (name: string, fields: ReadonlyMap<string, Register>): ServiceSpe
     environment: readRecord<string>(fields, 'environment'),
     ports: readRecord<number>(fields, 'ports'),
     healthcheck: readJson(fields, 'healthcheck', defaults.healthcheck),
+    liveness: readJson(fields, 'liveness', defaults.liveness),
     dependsOn: readRecord<'started' | 'healthy'>(fields, 'dependsOn'),
     uses: readJson(fields, 'uses', defaults.uses),
     stopSignal: read(fields, 'stopSignal', defaults.stopSignal),
@@ -172,7 +175,10 @@ const specOf = (name: string, fields: ReadonlyMap<string, Register>): ServiceSpe
       condition: read(fields, 'restart/condition', defaults.restart.condition),
       delayMs: read(fields, 'restart/delayMs', defaults.restart.delayMs),
       delayMaxMs: read(fields, 'restart/delayMaxMs', defaults.restart.delayMaxMs),
+      attemptsMax: read(fields, 'restart/attemptsMax', defaults.restart.attemptsMax),
+      windowMs: read(fields, 'restart/windowMs', defaults.restart.windowMs),
     },
     rescheduleAfterMs: read(fields, 'rescheduleAfterMs', defaults.rescheduleAfterMs),
+    unfulfilledAfterMs: read(fields, 'unfulfilledAfterMs', defaults.unfulfilledAfterMs),
   }
 }

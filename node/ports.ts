@@ -25,6 +25,8 @@ export interface InstanceRecord {
   readonly nonce: string
   readonly runs: number
   readonly failuresInARow: number
+  /** A run this long is stable. Left out by an earlier version: as the plan says. */
+  readonly stableRunMs?: number
   readonly draining: boolean
 }
 

@@ -27,10 +27,13 @@ type Deploy = Pick<
   | 'update'
   | 'restart'
   | 'rescheduleAfterMs'
+  | 'unfulfilledAfterMs'
 >
 
 // node.NAME or node.labels.KEY, == or !=, a value. The peers know which names there are.
 const CONSTRAINT = /^node\.[A-Za-z0-9_.-]+\s*(==|!=)\s*\S.*$/
+// What the schema allows.
+const ATTEMPTS_MAX = 1_000_000
 const SPREAD = /^node\.labels\.[A-Za-z0-9_.-]{1,128}$/
 
 export const readDeploy = (reader: Reader, service: Section): Deploy => {
@@ -47,6 +50,9 @@ export const readDeploy = (reader: Reader, service: Section): Deploy => {
     rescheduleAfterMs:
       reader.duration(deploy.get('reschedule_after'), deploy.pathOf('reschedule_after')) ??
       SERVICE_DEFAULTS.rescheduleAfterMs,
+    unfulfilledAfterMs:
+      reader.duration(deploy.get('unfulfilled_after'), deploy.pathOf('unfulfilled_after')) ??
+      SERVICE_DEFAULTS.unfulfilledAfterMs,
   }
 }
 
@@ -173,30 +179,41 @@ const readRestart = (reader: Reader, service: Section, deploy: Section): Service
     const place = section.placeOf('max_delay')
     reader.problems.invalid(place, `${section.pathOf('max_delay')} is less than the delay; raise it`)
   }
+  const attempts = reader.integer(
+    section.get('max_attempts'),
+    section.pathOf('max_attempts'),
+    0,
+    ATTEMPTS_MAX,
+  )
+  // Where only the older word speaks, its number does; Docker and Compose read 0 as no end.
+  const attemptsMax = attempts ?? (condition === undefined ? older?.attempts : undefined) ?? 0
   return {
-    condition: condition ?? older ?? SERVICE_DEFAULTS.restart.condition,
+    condition: condition ?? older?.condition ?? SERVICE_DEFAULTS.restart.condition,
     delayMs,
     // A delay beyond the default ceiling is a ceiling of its own.
     delayMaxMs: most ?? Math.max(delayMs, SERVICE_DEFAULTS.restart.delayMaxMs),
+    attemptsMax: attemptsMax === 0 ? null : attemptsMax,
+    windowMs:
+      reader.duration(section.get('window'), section.pathOf('window')) ?? SERVICE_DEFAULTS.restart.windowMs,
   }
 }
 
+interface RestartWord {
+  readonly condition: ServiceSpec['restart']['condition']
+  readonly attempts?: number
+}
+
 /** Compose's `restart: always | unless-stopped | on-failure[:N] | no`. */
-const readRestartWord = (
-  reader: Reader,
-  service: Section,
-): ServiceSpec['restart']['condition'] | undefined => {
+const readRestartWord = (reader: Reader, service: Section): RestartWord | undefined => {
   const path = service.pathOf('restart')
   const word = reader.text(service.get('restart'), path)
   if (word === undefined) return undefined
-  if (word.text === 'always' || word.text === 'unless-stopped') return 'any'
-  if (word.text === 'on-failure') return 'on-failure'
+  // `tutti stop` stops whatever the word says, so the two are one here.
+  if (word.text === 'always' || word.text === 'unless-stopped') return { condition: 'any' }
   // `restart: no` without quotes is false to a YAML 1.1 parser, and people write that too.
-  if (word.text === 'no' || word.text === 'false') return 'none'
-  if (/^on-failure:\d+$/.test(word.text)) {
-    reader.problems.warn(word, `${path}: the number of attempts is ignored; restarts back off instead`)
-    return 'on-failure'
-  }
+  if (word.text === 'no' || word.text === 'false') return { condition: 'none' }
+  const failure = /^on-failure(?::(\d{1,6}))?$/.exec(word.text)
+  if (failure !== null) return { condition: 'on-failure', attempts: Number(failure[1] ?? 0) }
   const choices = 'always, unless-stopped, on-failure or no'
   reader.problems.invalid(word, `${path} must be ${choices}, not '${word.text}'`)
   return undefined

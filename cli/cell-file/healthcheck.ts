@@ -1,8 +1,8 @@
-// A service's readiness probe: `http: PATH`, `tcp: PORT`, or Compose's `test` in all its spellings. A probe that asks a
-// port needs one; that is checked here, where the line is known.
+// A service's probes, `healthcheck` and `liveness`: `http: PATH`, `tcp: PORT`, or Compose's `test` in all its spellings. A
+// probe that asks a port needs one; that is checked here, where the line is known.
 
 import { HEALTHCHECK_DEFAULTS, type Healthcheck } from '../../crdt/schema/service.ts'
-import { HEALTHCHECK_KEYS } from './keys.ts'
+import { PROBE_KEYS } from './keys.ts'
 import { suggestion } from './problem.ts'
 import type { Reader, Section } from './reader.ts'
 
@@ -12,23 +12,29 @@ type Probe = Pick<Healthcheck, 'kind' | 'path' | 'port' | 'command'>
 const INTERVAL_MIN_MS = 100
 const TIMEOUT_MIN_MS = 10
 
-/** Null: no probe; the service is ready as soon as it runs. */
-export const readHealthcheck = (
+/** Asks nothing: the service is ready once it has run for a moment, whether or not its ports accept. */
+const NONE: Healthcheck = { kind: 'none', ...HEALTHCHECK_DEFAULTS }
+
+/** Null: the file does not say. */
+export const readProbe = (
   reader: Reader,
   service: Section,
+  key: 'healthcheck' | 'liveness',
   ports: Readonly<Record<string, number>>,
 ): Healthcheck | null => {
-  const tree = service.get('healthcheck')
-  const path = service.pathOf('healthcheck')
+  const tree = service.get(key)
+  const path = service.pathOf(key)
   if (tree === undefined || tree.kind === 'null') return null
-  const section = reader.section(tree, path, HEALTHCHECK_KEYS)
-  if (reader.flag(section.get('disable'), `${path}.disable`) === true) return null
+  const section = reader.section(tree, path, PROBE_KEYS)
+  // A liveness that asks nothing is none.
+  const none = key === 'liveness' ? null : NONE
+  if (reader.flag(section.get('disable'), `${path}.disable`) === true) return none
   const kinds = (['http', 'tcp', 'test'] as const).filter((key) => section.has(key))
   const [kind] = kinds
   if (kind === undefined || kinds.length > 1) {
     if (tree.kind === 'map') {
       reader.problems.invalid(
-        service.placeOf('healthcheck'),
+        service.placeOf(key),
         `${path} needs exactly one of http, tcp and test`,
       )
     }
@@ -36,7 +42,9 @@ export const readHealthcheck = (
   }
   const probe = kind === 'test' ? testProbe(reader, section) : portProbe(reader, section, kind, ports)
   if (probe === null) return null
-  const at = (key: string): string => `${path}.${key}`
+  if (probe.kind === 'none') return none
+  const at = (name: string): string => `${path}.${name}`
+  const successes = reader.integer(section.get('successes'), at('successes'), 1, 100) ?? 1
   return {
     ...probe,
     intervalMs: atLeast(reader, section, 'interval', INTERVAL_MIN_MS) ?? HEALTHCHECK_DEFAULTS.intervalMs,
@@ -44,6 +52,7 @@ export const readHealthcheck = (
     retries: reader.integer(section.get('retries'), at('retries'), 1, 100) ?? HEALTHCHECK_DEFAULTS.retries,
     startPeriodMs:
       reader.duration(section.get('start_period'), at('start_period')) ?? HEALTHCHECK_DEFAULTS.startPeriodMs,
+    ...(successes === 1 ? {} : { successes }),
   }
 }
 
@@ -96,7 +105,7 @@ const testProbe = (reader: Reader, section: Section): Probe | null => {
   const words = reader.texts(tree, path).map(({ text }) => text)
   const [first, ...rest] = words
   if (tree?.kind === 'text') return first === undefined ? null : shellProbe(first)
-  if (first === 'NONE' && rest.length === 0) return null
+  if (first === 'NONE' && rest.length === 0) return { kind: 'none' }
   if (first === 'CMD' && rest.length > 0) return { kind: 'command', command: rest }
   if (first === 'CMD-SHELL' && rest.length === 1) return shellProbe(rest[0] ?? '')
   reader.problems.invalid(

@@ -28,6 +28,7 @@ export const SERVICE_KEYS: Keys = {
     'env_file',
     'ports',
     'healthcheck',
+    'liveness',
     'depends_on',
     'uses',
     'stop_signal',
@@ -102,8 +103,19 @@ export const SERVICE_KEYS: Keys = {
   ],
 }
 
-export const HEALTHCHECK_KEYS: Keys = {
-  known: ['http', 'tcp', 'test', 'port', 'interval', 'timeout', 'retries', 'start_period', 'disable'],
+export const PROBE_KEYS: Keys = {
+  known: [
+    'http',
+    'tcp',
+    'test',
+    'port',
+    'interval',
+    'timeout',
+    'retries',
+    'successes',
+    'start_period',
+    'disable',
+  ],
   ignored: ['start_interval'],
 }
 
@@ -116,6 +128,7 @@ export const DEPLOY_KEYS: Keys = {
     'update_config',
     'restart_policy',
     'reschedule_after',
+    'unfulfilled_after',
   ],
   unsupported: {
     rollback_config: 'automatic rollback is not offered yet; apply the earlier file to go back',
@@ -143,9 +156,5 @@ export const UPDATE_KEYS: Keys = {
   },
 }
 export const RESTART_KEYS: Keys = {
-  known: ['condition', 'delay', 'max_delay'],
-  unsupported: {
-    max_attempts: 'a last attempt is not offered: restarts back off up to max_delay; remove it',
-    window: 'a restart window is not offered; remove it',
-  },
+  known: ['condition', 'delay', 'max_delay', 'max_attempts', 'window'],
 }

@@ -7,7 +7,7 @@ import { NAME_PATTERN } from '../../lib/ids.ts'
 import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
 import { readDeploy } from './deploy.ts'
 import { readEnvironment } from './environment.ts'
-import { readHealthcheck } from './healthcheck.ts'
+import { readProbe } from './healthcheck.ts'
 import { SERVICE_KEYS } from './keys.ts'
 import { readPorts } from './ports.ts'
 import { suggestion } from './problem.ts'
@@ -54,13 +54,22 @@ export const readService = (
   const ports = readPorts(reader, section)
   refusePackage(reader, section)
   const workingDir = readWorkingDir(reader, section)
+  const liveness = readProbe(reader, section, 'liveness', ports)
+  const deploy = readDeploy(reader, section)
+  if (liveness !== null && deploy.restart.condition === 'none') {
+    problems.invalid(
+      section.placeOf('liveness'),
+      `${section.pathOf('liveness')} restarts what hangs, and the service is not to be restarted; remove one of the two`,
+    )
+  }
   return {
     name,
     command: readCommand(reader, section, entry, workingDir),
     workingDir,
     environment: readEnvironment(reader, section, ports),
     ports,
-    healthcheck: readHealthcheck(reader, section, ports),
+    healthcheck: readProbe(reader, section, 'healthcheck', ports),
+    liveness,
     dependsOn: readDependsOn(reader, section, name, siblings),
     uses: readUses(reader, section, cell, siblings),
     stopSignal: readStopSignal(reader, section),
@@ -68,7 +77,7 @@ export const readService = (
       reader.duration(section.get('stop_grace_period'), section.pathOf('stop_grace_period')) ??
       SERVICE_DEFAULTS.stopGraceMs,
     onPartition: readOnPartition(reader, section),
-    ...readDeploy(reader, section),
+    ...deploy,
   }
 }
 

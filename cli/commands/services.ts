@@ -138,8 +138,11 @@ const statusOfService = (name: string, service: ServiceStatus, now: number, pain
   const lines = [
     `  ${harmless(`${name}/${service.name}`)}: ${words}${flags} ${paint('dim', `release ${service.release}`)}`,
   ]
-  for (const { slot, reason, since } of service.unfulfilled) {
-    lines.push(`    ${paint('red', 'unfulfilled')} ${harmless(`${slot} for ${ago(since, now)}: ${reason}`)}`)
+  for (const { slot, peer, reason, since, output } of service.unfulfilled) {
+    const where = peer === null ? '' : ` on ${peer}`
+    const text = `${slot}${where} for ${ago(since, now)}: ${reason}`
+    lines.push(`    ${paint('red', 'unfulfilled')} ${harmless(text)}`)
+    for (const line of output) lines.push(`      ${paint('dim', '|')} ${harmless(line)}`)
   }
   for (const conflict of service.conflicts)
     lines.push(`    ${paint('yellow', 'conflict')} ${harmless(conflictLine(conflict))}`)

@@ -17,10 +17,13 @@ const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T)
   Type.Union([schema, Type.Null()])
 const Choice = <const V extends string[]>(...values: readonly [...V]) => Type.Enum<V>(values)
 
-/** Readiness probe. `http` is a path asked on the first named port, `tcp` connects to it, `command` must exit with 0. */
+/**
+ * A probe. `http` is a path asked on the first named port, `tcp` connects to it, `command` must exit with 0, `none` asks
+ * nothing, not even whether the ports accept.
+ */
 export const Healthcheck = Type.Object(
   {
-    kind: Choice('http', 'tcp', 'command'),
+    kind: Choice('http', 'tcp', 'command', 'none'),
     /** HTTP only: path and query, `/healthz`. A status of 200 to 399 is healthy. */
     path: Type.Optional(Type.String({ pattern: '^/', maxLength: 1024 })),
     /** HTTP and TCP: the named port; the service's first one where it is left out. */
@@ -31,6 +34,8 @@ export const Healthcheck = Type.Object(
     timeoutMs: Type.Integer({ minimum: 10, maximum: DURATION_MAX_MS }),
     /** Consecutive failures that make a ready instance failing. */
     retries: Type.Integer({ minimum: 1, maximum: 100 }),
+    /** Consecutive successes that make it ready, at first and after it failed. @default 1 */
+    successes: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })),
     /** Failures in this time after a start do not count. */
     startPeriodMs: DurationMs,
   },
@@ -48,7 +53,10 @@ export const ServiceSpec = Type.Object(
     environment: Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' }), Text),
     /** Named ports: 0 is allocated by the peer, any other number is fixed. */
     ports: Type.Record(Type.String({ pattern: NAME_PATTERN }), Type.Integer({ minimum: 0, maximum: 65_535 })),
+    /** Readiness: while it fails, an instance gets no traffic and stays. Null: ready once all its ports accept. */
     healthcheck: Nullable(Healthcheck),
+    /** Liveness: once it fails, an instance is restarted. */
+    liveness: Nullable(Healthcheck),
     /** By service of the same cell. */
     dependsOn: Type.Record(Type.String({ pattern: NAME_PATTERN }), Choice('started', 'healthy')),
     /** Services that it calls; each gives it an address in its environment. */
@@ -81,11 +89,17 @@ export const ServiceSpec = Type.Object(
         condition: Choice('any', 'on-failure', 'none'),
         delayMs: DurationMs,
         delayMaxMs: DurationMs,
+        /** Restarts after failed runs in a row before it is given up; null: never. */
+        attemptsMax: Nullable(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+        /** A run this long is no failed one, so that delay and attempts begin anew. */
+        windowMs: DurationMs,
       },
       strict,
     ),
     /** How long a dead member keeps its slots before they are placed elsewhere. */
     rescheduleAfterMs: DurationMs,
+    /** How long a slot may not be as desired before it is reported; null: as long as its probes need, and ten seconds. */
+    unfulfilledAfterMs: Nullable(DurationMs),
   },
   strict,
 )
@@ -111,6 +125,7 @@ export const SERVICE_DEFAULTS = {
   environment: {},
   ports: {},
   healthcheck: null,
+  liveness: null,
   dependsOn: {},
   uses: [],
   stopSignal: 'SIGTERM',
@@ -126,6 +141,14 @@ export const SERVICE_DEFAULTS = {
   spread: null,
   replicasPerNodeMax: null,
   update: { order: 'start-first', parallelism: 1 },
-  restart: { condition: 'any', delayMs: 500, delayMaxMs: 30_000 },
+  // A window of ten seconds, as systemd's start-limit interval.
+  restart: {
+    condition: 'any',
+    delayMs: 500,
+    delayMaxMs: 30_000,
+    attemptsMax: null,
+    windowMs: 10_000,
+  },
   rescheduleAfterMs: 5000,
+  unfulfilledAfterMs: null,
 } as const satisfies Omit<ServiceSpec, 'name' | 'command'>

@@ -6,6 +6,8 @@ import { LIMITS } from '../../lib/limits.ts'
 
 const strict = { additionalProperties: false } as const
 const Count = Type.Integer({ minimum: 0 })
+const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
+  Type.Union([schema, Type.Null()])
 const ShortText = Type.String({ maxLength: 1024 })
 
 /** Key `peer`: changes at a start, and rarely else. */
@@ -73,6 +75,14 @@ export const InstanceStatus = Type.Object(
     memoryBytes: Count,
     /** Its member's claim to the slot, 0 where it is left out: of two that serve it, the higher goes on (S8). */
     claim: Type.Optional(Count),
+    /** Wall time since when its slot is not as desired, once that is beyond the deadline; left out before. */
+    unfulfilledSince: Type.Optional(Count),
+    /** How its last run ended, where that explains the state. */
+    exit: Type.Optional(
+      Type.Object({ code: Nullable(Type.Integer()), signal: Nullable(Type.String({ maxLength: 32 })) }, strict),
+    ),
+    /** The last lines of that run. */
+    output: Type.Optional(Type.Array(ShortText, { maxItems: 16 })),
   },
   strict,
 )

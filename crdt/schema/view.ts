@@ -2,7 +2,7 @@
 // else. Two peers with the same changes have byte-equal views (S1), whatever order delivered them.
 
 import type { ChangeHash, ClusterId, Digest, MemberId, ReleaseId, ServiceId } from '../../lib/ids.ts'
-import type { ServiceSpec } from './service.ts'
+import type { Healthcheck, ServiceSpec } from './service.ts'
 
 export type Role = 'operator' | 'runner'
 
@@ -43,6 +43,8 @@ export type ReleaseDefinition = Pick<
   | 'memoryMaxBytes'
   | 'cpusMaxMilli'
 > & {
+  /** Left out: none. */
+  readonly liveness?: Healthcheck
   /** Changes at every `tutti restart`, so that a restart is a rollout like any other. */
   readonly restartToken: string
 }

@@ -3,7 +3,7 @@
 
 import { partsOfService, type ReleaseId, type ServiceId, type SlotId } from '../../lib/ids.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
-import { firstPortNumber } from './probe-spec.ts'
+import { firstPort } from '../plan/health.ts'
 
 /** Everything that an environment is made of. */
 export interface EnvironmentSource {
@@ -39,8 +39,8 @@ export const instanceEnvironment = (source: EnvironmentSource): Readonly<Record<
     if (value !== undefined && value !== '') environment[name] = value
   }
   Object.assign(environment, source.definition.environment)
-  const first = firstPortNumber(source.definition, source.ports)
-  if (first !== null) environment['PORT'] = String(first)
+  const first = source.ports[firstPort(source.definition) ?? '']
+  if (first !== undefined) environment['PORT'] = String(first)
   for (const [name, port] of Object.entries(source.ports))
     environment[`PORT_${variableNameOf(name)}`] = String(port)
   const { cell, name } = partsOfService(source.service)

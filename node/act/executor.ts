@@ -6,20 +6,20 @@
 //                     └─▶ broken ─restart▶ preparing …                   forget: exited, broken ─▶ (gone)
 
 import { unreachable } from '../../lib/assert.ts'
-import { messageOf } from '../../lib/errors.ts'
+import { messageOf, TuttiError } from '../../lib/errors.ts'
 import type { InstanceId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
 import { sortedBy } from '../../lib/order.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
 import type { Adopted, Driver, Hands, HandsEvents } from '../ports.ts'
-import type { Action, StartAction, StopAction } from '../plan/action.ts'
+import type { Action, RestartAction, StartAction, StopAction } from '../plan/action.ts'
 import type { LocalInstance } from '../plan/local.ts'
 import { failuresAfter, STABLE_RUN_MS } from '../plan/restart.ts'
 import { instanceEnvironment } from './environment.ts'
 import { factsOfAdopted, factsOfStart, recordOf } from './facts.ts'
 import type { Ports } from './ports.ts'
-import { probeSpecOf } from './probe-spec.ts'
+import { livenessSpecOf, probeSpecOf } from './probe-spec.ts'
 import { TALLY_EMPTY, type Prober, type Probing } from './prober.ts'
 
 /** What the executor is built from. */
@@ -37,11 +37,23 @@ export interface ExecutorOptions {
   readonly directoryOf: (instance: InstanceId, definition: ReleaseDefinition) => string
   /** Opens links to the services used; returns `TUTTI_USES_<SERVICE>` for each. Called at starts and adoptions. */
   readonly linkEnvironment: (uses: readonly string[]) => Promise<Readonly<Record<string, string>>>
+  /** The last lines that an instance wrote: evidence when it failed. @default none */
+  readonly lastLines?: (instance: InstanceId, count: number) => Promise<readonly string[]>
+  /**
+   * Whether what refused a spawn for good (no program, no directory) still does; reads the disk and spawns nothing.
+   * @throws TuttiError while it does. @default it always does
+   */
+  readonly lookAgain?: (instance: InstanceId, definition: ReleaseDefinition, path: string) => void
 }
 
 // Adopted instances are probed before the first observation, lest a healthy one look unready for a moment; one that
 // does not answer within this holds the start of the peer up no longer.
 const ADOPTION_PROBE_MS = 1000
+// As much evidence as fits into a status that every member keeps: a few lines, and what is before a stack trace's end.
+const LAST_LINES = 5
+const LAST_LINE_CHARACTERS_MAX = 200
+// A look at the disk costs microseconds, and whoever has just installed a program waits for it.
+const LOOK_AGAIN_MS = 2000
 
 type Exit = { readonly code: number | null; readonly signal: string | null }
 
@@ -52,7 +64,12 @@ interface Held {
   /** What comes after it; the latest wins, since each plan is made from newer facts. */
   next: Action | null
   probing: Probing | null
+  /** Of its liveness. */
+  guarding: Probing | null
+  /** The stop under way is for this failure. */
+  failure: string | null
   cancelForgiveness: () => void
+  cancelLook: () => void
 }
 
 const nothing = (): void => undefined
@@ -107,7 +124,10 @@ export class Executor implements Hands {
 
   async close(): Promise<void> {
     this.#closed = true
-    for (const held of this.#held.values()) this.#unwatch(held)
+    for (const held of this.#held.values()) {
+      this.#unwatch(held)
+      held.cancelLook()
+    }
     await this.#options.driver.close()
   }
 
@@ -124,7 +144,10 @@ export class Executor implements Hands {
       running: null,
       next: null,
       probing: null,
+      guarding: null,
+      failure: null,
       cancelForgiveness: nothing,
+      cancelLook: nothing,
     }
     this.#held.set(facts.id, held)
     this.#observed = null
@@ -153,7 +176,7 @@ export class Executor implements Hands {
         else if (isDown || held.facts.runs === 0) await this.#spawn(held, action)
         return
       case 'restart':
-        if (isDown) await this.#spawn(held, null)
+        if (isDown) await this.#spawn(held, action)
         return
       case 'drain':
         if (!held.facts.draining) await this.#drain(held, true)
@@ -169,17 +192,22 @@ export class Executor implements Hands {
     }
   }
 
-  async #spawn(held: Held, start: StartAction | null): Promise<void> {
+  async #spawn(held: Held, action: StartAction | RestartAction): Promise<void> {
     const { clock, driver, ports, mintNonce } = this.#options
     const before = held.facts
+    const start = action.kind === 'start' ? action : null
     held.nonce = mintNonce()
+    held.cancelLook()
     this.#set(held, {
       phase: 'preparing',
       pid: null,
       exit: null,
       error: null,
+      refused: false,
       startedAtMs: clock.now(),
+      ...(action.stableRunMs === undefined ? {} : { stableRunMs: action.stableRunMs }),
       probe: TALLY_EMPTY,
+      liveness: TALLY_EMPTY,
       // Wanted again: what it drained for is over.
       ...(start === null ? {} : { draining: false, drainingSinceMs: null }),
       ...(start === null ? {} : { cpusMilli: start.cpusMilli, memoryBytes: start.memoryBytes }),
@@ -198,13 +226,37 @@ export class Executor implements Hands {
       this.#watch(held, environment, 0)
     } catch (error) {
       ports.release(before.id)
-      this.#set(held, {
-        phase: 'broken',
-        error: messageOf(error),
-        failuresInARow: before.failuresInARow + 1,
-      })
+      // The driver calls unknown what is not there: nothing that a second try would mend.
+      const refused = error instanceof TuttiError && error.code === 'unknown'
+      const failuresInARow = before.failuresInARow + 1
+      this.#set(held, { phase: 'broken', error: messageOf(error), refused, failuresInARow })
+      if (refused) this.#lookLater(held)
     }
     this.#announce(true)
+  }
+
+  /** Until what was missing is there; then the plan decides anew. */
+  #lookLater(held: Held): void {
+    const { clock, lookAgain, peer } = this.#options
+    if (lookAgain === undefined) return
+    held.cancelLook = clock.after(LOOK_AGAIN_MS, () => {
+      const { id, definition, phase } = held.facts
+      if (this.#closed || phase !== 'broken') return
+      try {
+        lookAgain(id, definition, definition.environment['PATH'] ?? peer.environment['PATH'] ?? '')
+      } catch (error) {
+        const message = messageOf(error)
+        if (message !== held.facts.error) {
+          this.#set(held, { error: message })
+          this.#announce(false)
+        }
+        this.#lookLater(held)
+        return
+      }
+      // What is new is no failure: it starts without a pause.
+      this.#set(held, { refused: false, failuresInARow: 0, startedAtMs: 0 })
+      this.#announce(false)
+    })
   }
 
   async #drain(held: Held, draining: boolean): Promise<void> {
@@ -214,6 +266,7 @@ export class Executor implements Hands {
   }
 
   async #stop(held: Held, action: StopAction): Promise<void> {
+    held.failure = action.failure ?? null
     this.#set(held, { phase: 'stopping' })
     this.#unwatch(held)
     this.#announce(true)
@@ -225,6 +278,7 @@ export class Executor implements Hands {
 
   async #forget(held: Held): Promise<void> {
     const { id } = held.facts
+    held.cancelLook()
     await this.#options.driver.forget(id)
     this.#options.ports.release(id)
     this.#held.delete(id)
@@ -235,26 +289,50 @@ export class Executor implements Hands {
   #exited(instance: InstanceId, nonce: string, exit: Exit): void {
     const held = this.#held.get(instance)
     if (this.#closed || held === undefined || held.nonce !== nonce || held.facts.phase === 'exited') return
-    const { phase, startedAtMs, failuresInARow } = held.facts
+    const { phase, startedAtMs, failuresInARow, stableRunMs } = held.facts
+    const { failure } = held
     const atMs = this.#options.clock.now()
+    const end = { ...exit, atMs, ...(failure === null ? {} : { failure }) }
+    held.failure = null
     this.#unwatch(held)
     // A port of what is gone may be another's, as a fixed one of a new release must; a restart asks for it again.
     this.#options.ports.release(instance)
     this.#set(held, {
       phase: 'exited',
       pid: null,
-      exit: { ...exit, atMs },
-      // A stop is no failure, whatever the program makes of it.
+      exit: end,
+      lastExit: end,
+      // A stop is no failure, whatever the program makes of it, unless it was made for one.
       failuresInARow:
-        phase === 'stopping' ? failuresInARow : failuresAfter(failuresInARow, atMs - startedAtMs),
+        phase === 'stopping' && failure === null
+          ? failuresInARow
+          : failuresAfter(failuresInARow, atMs - startedAtMs, stableRunMs),
     })
     this.#announce(true)
+    if (phase !== 'stopping' || failure !== null) void this.#keepEvidence(held)
+  }
+
+  /** Remembers what the instance wrote last. Late by a read of the disk: no restart waits for it. */
+  async #keepEvidence(held: Held): Promise<void> {
+    const { lastLines, log } = this.#options
+    if (lastLines === undefined) return
+    const { id } = held.facts
+    try {
+      const lines = await lastLines(id, LAST_LINES)
+      const lastOutput = lines.map((line) => line.slice(0, LAST_LINE_CHARACTERS_MAX))
+      if (this.#closed || this.#held.get(id) !== held) return
+      this.#set(held, { lastOutput })
+      this.#announce(false)
+    } catch (error) {
+      log.log('warn', `the last lines of ${id} could not be read`, { error })
+    }
   }
 
   async #adopt(found: Adopted): Promise<void> {
     const { record, pid, ageMs = 0 } = found
     const { instance } = record
     const held = this.#hold(record.nonce, factsOfAdopted(found, this.#options.clock.now()))
+    if (pid === null || record.failuresInARow > 0) void this.#keepEvidence(held)
     if (pid === null) return
     this.#options.ports.hold(instance, record.ports)
     let environment: Readonly<Record<string, string>> = {}
@@ -286,10 +364,17 @@ export class Executor implements Hands {
 
   #watch(held: Held, environment: Readonly<Record<string, string>>, ageMs: number): void {
     const { clock, driver, directoryOf, log, peer, prober } = this.#options
-    const { id, definition, failuresInARow, ports } = held.facts
+    const { id, definition, failuresInARow, ports, stableRunMs = STABLE_RUN_MS } = held.facts
+    const place = { environment, directory: directoryOf(id, definition), peer: peer.name }
+    const liveness = livenessSpecOf(definition, ports)
+    if (liveness !== null) {
+      held.guarding = prober.watch({ spec: liveness, place, ageMs }, (tally, changed) => {
+        this.#set(held, { liveness: tally })
+        if (changed) this.#announce(false)
+      })
+    }
     const spec = probeSpecOf(definition, ports)
     if (spec !== null) {
-      const place = { environment, directory: directoryOf(id, definition), peer: peer.name }
       held.probing = prober.watch({ spec, place, ageMs }, (probe, changed) => {
         const urgent = probe.everOk !== held.facts.probe.everOk || probe.everOk
         this.#set(held, { probe })
@@ -297,7 +382,7 @@ export class Executor implements Hands {
       })
     }
     if (failuresInARow === 0) return
-    held.cancelForgiveness = clock.after(Math.max(0, STABLE_RUN_MS - ageMs), () => {
+    held.cancelForgiveness = clock.after(Math.max(0, stableRunMs - ageMs), () => {
       this.#set(held, { failuresInARow: 0 })
       this.#announce(false)
       driver.update(recordOf(held.facts, held.nonce)).catch((error: unknown) => {
@@ -308,7 +393,9 @@ export class Executor implements Hands {
 
   #unwatch(held: Held): void {
     held.probing?.stop()
+    held.guarding?.stop()
     held.probing = null
+    held.guarding = null
     held.cancelForgiveness()
     held.cancelForgiveness = nothing
   }

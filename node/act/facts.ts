@@ -22,6 +22,7 @@ export const factsOfStart = (action: StartAction, nowMs: number): LocalInstance 
   startedAtMs: nowMs,
   runs: 0,
   failuresInARow: 0,
+  ...(action.stableRunMs === undefined ? {} : { stableRunMs: action.stableRunMs }),
   proofMs: action.proofMs,
   exit: null,
   error: null,
@@ -45,6 +46,7 @@ export const factsOfAdopted = ({ record, pid, exit, ageMs = 0 }: Adopted, nowMs:
   startedAtMs: nowMs - ageMs,
   runs: record.runs,
   failuresInARow: record.failuresInARow + (pid === null ? 1 : 0),
+  ...(record.stableRunMs === undefined ? {} : { stableRunMs: record.stableRunMs }),
   exit: pid === null ? { code: exit?.code ?? null, signal: exit?.signal ?? null, atMs: nowMs } : null,
   error: null,
   probe: TALLY_EMPTY,
@@ -63,5 +65,6 @@ export const recordOf = (facts: LocalInstance, nonce: string): InstanceRecord =>
   nonce,
   runs: facts.runs,
   failuresInARow: facts.failuresInARow,
+  ...(facts.stableRunMs === undefined ? {} : { stableRunMs: facts.stableRunMs }),
   draining: facts.draining,
 })

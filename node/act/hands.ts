@@ -7,10 +7,12 @@ import { join, resolve } from 'node:path'
 import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Clock } from '../../lib/time.ts'
+import { checkDirectory, resolveCommand } from './drivers/process/command.ts'
 import { ProcessDriver } from './drivers/process/driver.ts'
 import { Execs } from './exec/exec.ts'
 import { SafeLauncher } from './drivers/process/spawner.ts'
 import { Executor } from './executor.ts'
+import { ShellForker } from './forker.ts'
 import { OutputStore } from './output/output.ts'
 import { createPorts } from './ports.ts'
 import { createProber } from './prober.ts'
@@ -59,9 +61,10 @@ export const createHands = (options: HandsOptions): BuiltHands => {
     output,
     launcher: new SafeLauncher(log),
   })
+  const forker = new ShellForker(log)
   const hands = new Executor({
     driver,
-    prober: createProber({ clock, random: options.random.fork('probes'), probe: realProbe(clock) }),
+    prober: createProber({ clock, random: options.random.fork('probes'), probe: realProbe(clock, forker) }),
     ports: createPorts(peer.id),
     clock,
     log,
@@ -69,6 +72,12 @@ export const createHands = (options: HandsOptions): BuiltHands => {
     mintNonce: () => randomBytes(NONCE_BYTES).toString('hex'),
     directoryOf: (instance, definition) => driver.directoryOf(instance, definition),
     linkEnvironment: options.linkEnvironment,
+    lastLines: async (instance, count) => await output.lastLines(instance, count),
+    lookAgain: (instance, definition, path) => {
+      const directory = driver.directoryOf(instance, definition)
+      if (definition.workingDir !== null) checkDirectory(directory, peer.name)
+      resolveCommand(definition.command[0] ?? '', { directory, path, peer: peer.name })
+    },
   })
   return {
     hands,
@@ -76,6 +85,7 @@ export const createHands = (options: HandsOptions): BuiltHands => {
     exec: new Execs({ driver, peer, clock, mintMark: () => randomBytes(NONCE_BYTES).toString('hex') }),
     close: async () => {
       await hands.close()
+      forker.close()
       await output.close()
     },
   }

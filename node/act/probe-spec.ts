@@ -1,58 +1,79 @@
-// What to probe, as a plain value: the plan's `probeOf` with the port numbers that an instance got. How and when is the
+// What to probe, as a plain value: the plan's probes with the port numbers that an instance got. How and when is the
 // prober's; what the tally means is the plan's (health.ts).
 
 import { HEALTHCHECK_DEFAULTS } from '../../crdt/schema/service.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
-import { firstPort, probeOf, thresholdsOf } from '../plan/health.ts'
+import { livenessOf, probeOf, thresholdsOf, type ProbeSpec as PlannedProbe } from '../plan/health.ts'
 
 interface ProbeTimes {
-  /** Between the end of one probe and the next, once one has succeeded; never longer before. */
+  /** Between the end of one probe and the next, once it has succeeded; never longer before. */
   readonly intervalMs: number
-  /** Before the first success probes come in quick succession; one failure counts in this time. */
+  /** One failure counts in this time before the first success. */
   readonly countEveryMs: number
   readonly timeoutMs: number
   /** Failures in this time after the start do not count. */
   readonly startPeriodMs: number
+  /** Successes in a row that make one. */
+  readonly successes: number
+  /** Somebody waits for the first success: until then probes come in quick succession. */
+  readonly eager: boolean
   /** One success is all that is asked; then the probing ends. */
   readonly once: boolean
+}
+
+/** A named port of an instance. */
+export interface ProbedPort {
+  readonly name: string
+  readonly number: number
 }
 
 /** One kind of probe with all that it needs. */
 export type ProbeSpec =
   | (ProbeTimes & { readonly kind: 'http'; readonly port: number; readonly path: string })
-  | (ProbeTimes & { readonly kind: 'tcp'; readonly port: number })
+  /** All of the ports must accept. */
+  | (ProbeTimes & { readonly kind: 'tcp'; readonly ports: readonly ProbedPort[] })
   | (ProbeTimes & { readonly kind: 'command'; readonly command: readonly string[] })
 
-// Where only an open port is asked for: a late opening is seen within a second, and an attempt costs next to nothing.
+// Where only open ports are asked for: a late opening is seen within a second, and an attempt costs next to nothing.
 const PORT_INTERVAL_MS = 1000
 
-/** The number of the service's first port; null: it has none. */
-export const firstPortNumber = (
-  definition: Pick<ReleaseDefinition, 'ports'>,
-  ports: Readonly<Record<string, number>>,
-): number | null => {
-  const name = firstPort(definition)
-  return name === null ? null : (ports[name] ?? null)
-}
+type PortNumbers = Readonly<Record<string, number>>
 
-/** What to probe an instance with; null: nothing to ask, running is ready. */
-export const probeSpecOf = (
-  definition: ReleaseDefinition,
-  ports: Readonly<Record<string, number>>,
-): ProbeSpec | null => {
+/** What to probe an instance's readiness with; null: nothing to ask, running is ready. */
+export const probeSpecOf = (definition: ReleaseDefinition, ports: PortNumbers): ProbeSpec | null => {
   const probe = probeOf(definition)
   if (probe === null) return null
   const once = definition.healthcheck === null
-  const times = {
+  return specOf(probe, ports, {
     intervalMs: once ? PORT_INTERVAL_MS : probe.intervalMs,
     countEveryMs: once ? HEALTHCHECK_DEFAULTS.intervalMs : probe.intervalMs,
     timeoutMs: probe.timeoutMs,
-    startPeriodMs: thresholdsOf(definition).startPeriodMs,
+    startPeriodMs: thresholdsOf(definition.healthcheck).startPeriodMs,
+    successes: probe.successes,
+    eager: true,
     once,
-  }
-  if (probe.kind === 'command') return { kind: 'command', command: probe.command ?? [], ...times }
+  })
+}
+
+/** What to probe an instance's liveness with; null: it has none. */
+export const livenessSpecOf = (definition: ReleaseDefinition, ports: PortNumbers): ProbeSpec | null => {
+  const probe = livenessOf(definition)
+  if (probe === null) return null
+  const { intervalMs, timeoutMs, successes } = probe
+  const { startPeriodMs } = thresholdsOf(definition.liveness)
+  const times = { intervalMs, countEveryMs: intervalMs, timeoutMs, startPeriodMs, successes }
+  return specOf(probe, ports, { ...times, eager: false, once: false })
+}
+
+const specOf = (probe: PlannedProbe, ports: PortNumbers, times: ProbeTimes): ProbeSpec => {
   // A probe of a port that is not named is refused when the service is applied; port 0 refuses connections and says so.
-  const port = probe.port === null ? 0 : (ports[probe.port] ?? 0)
-  if (probe.kind === 'tcp') return { kind: 'tcp', port, ...times }
-  return { kind: 'http', port, path: probe.path ?? '/', ...times }
+  const asked = probe.ports.map((name) => ({ name, number: ports[name] ?? 0 }))
+  switch (probe.kind) {
+    case 'command':
+      return { kind: 'command', command: probe.command ?? [], ...times }
+    case 'tcp':
+      return { kind: 'tcp', ports: asked.length === 0 ? [{ name: '', number: 0 }] : asked, ...times }
+    default:
+      return { kind: 'http', port: asked[0]?.number ?? 0, path: probe.path ?? '/', ...times }
+  }
 }

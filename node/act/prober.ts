@@ -1,6 +1,6 @@
-// The prober: probes one instance again and again and keeps the tally. Quick at first, since somebody waits for a
-// program to become ready, and slow as the healthcheck says once it is. Probes of one instance never overlap.
-// What a tally means (ready, failing) is judged by the plan.
+// The prober: probes one instance again and again and keeps the tally. Readiness quickly at first, since somebody waits
+// for a program to become ready, and then, as liveness always, once a jittered interval. Probes of one kind of one instance
+// never overlap: the next is set only when one has ended. What a tally means (ready, failing) is judged by the plan.
 
 import type { Random } from '../../lib/random.ts'
 import type { Clock } from '../../lib/time.ts'
@@ -39,22 +39,34 @@ const EAGERNESS = 0.1
 const DELAY_MIN_MS = 20
 // A process costs a millisecond and more, and blocks the loop of a large peer for longer.
 const COMMAND_DELAY_MIN_MS = 100
-// Spreads the probes of instances that started together. Of the interval, to either side.
+// Keeps apart the probes of instances that started together. Of the interval, to either side.
 const JITTER = 0.1
 // Successes after which one more says nothing new.
 const OK_TELLS = 3
 
-/** The tally after one more outcome; a failure that does not count is told all the same. */
-export const tallied = (tally: ProbeTally, failure: string | null, counts: boolean): ProbeTally => {
-  if (failure === null)
-    return { okInARow: tally.okInARow + 1, failedInARow: 0, everOk: true, lastFailure: '' }
+/**
+ * The tally after one more outcome; a failure that does not count is told all the same. Failures are forgotten, and a
+ * first success is one, only after `successes` in a row.
+ */
+export const tallied = (
+  tally: ProbeTally,
+  failure: string | null,
+  counts: boolean,
+  successes = 1,
+): ProbeTally => {
+  if (failure === null) {
+    const okInARow = tally.okInARow + 1
+    return okInARow < successes
+      ? { ...tally, okInARow }
+      : { okInARow, failedInARow: 0, everOk: true, lastFailure: '' }
+  }
   const failedInARow = tally.failedInARow + (counts ? 1 : 0)
   return { okInARow: 0, failedInARow, everOk: tally.everOk, lastFailure: failure }
 }
 
-const matters = (before: ProbeTally, after: ProbeTally): boolean =>
+const matters = (before: ProbeTally, after: ProbeTally, successes: number): boolean =>
   after.okInARow > 0
-    ? after.okInARow <= OK_TELLS
+    ? after.okInARow < successes + OK_TELLS
     : after.failedInARow !== before.failedInARow || after.lastFailure !== before.lastFailure
 
 /** Probes in real time with the given probe. */
@@ -64,11 +76,14 @@ export const createProber = (options: {
   readonly probe: Probe
 }): Prober => {
   const { clock, random, probe } = options
-  const delayAfter = (spec: ProbeSpec, tally: ProbeTally, waitedMs: number): number => {
-    if (tally.everOk) return spec.intervalMs * (1 + JITTER * (2 * random.next() - 1))
+  const delayAfter = (spec: ProbeSpec, before: ProbeTally, tally: ProbeTally, waitedMs: number): number => {
+    // Instances that became ready, or were adopted, at one moment are spread over the whole interval from then on.
+    if (spec.eager && tally.everOk && !before.everOk) return phaseOf(spec)
+    if (tally.everOk || !spec.eager) return spec.intervalMs * (1 + JITTER * (2 * random.next() - 1))
     const least = spec.kind === 'command' ? COMMAND_DELAY_MIN_MS : DELAY_MIN_MS
     return Math.min(spec.intervalMs, Math.max(least, waitedMs * EAGERNESS))
   }
+  const phaseOf = (spec: ProbeSpec): number => Math.max(DELAY_MIN_MS, spec.intervalMs * random.next())
   return {
     watch: ({ spec, place, ageMs }, report) => {
       const stopped = new AbortController()
@@ -88,17 +103,17 @@ export const createProber = (options: {
         const counts =
           tally.everOk || (waitedMs + ageMs >= spec.startPeriodMs && nowMs - countedMs >= spec.countEveryMs)
         if (counts) countedMs = nowMs
-        tally = tallied(tally, failure, counts)
-        report(tally, matters(before, tally))
+        tally = tallied(tally, failure, counts, spec.successes)
+        report(tally, matters(before, tally, spec.successes))
         first.resolve()
         if (spec.once && tally.everOk) return
-        cancel = clock.after(delayAfter(spec, tally, waitedMs), begin)
+        cancel = clock.after(delayAfter(spec, before, tally, waitedMs), begin)
       }
       const begin = (): void => {
         void turn()
       }
       // An adopted instance is asked at once; a fresh one has not opened anything yet.
-      cancel = clock.after(ageMs > 0 ? 0 : DELAY_MIN_MS, begin)
+      cancel = clock.after(!spec.eager ? phaseOf(spec) : ageMs > 0 ? 0 : DELAY_MIN_MS, begin)
       return {
         first: first.promise,
         stop: () => {

@@ -1,13 +1,14 @@
 // One probe: asks once and says what was wrong, or nothing. Connections go to loopback and are closed at once; nothing is
-// kept between probes, since a probe through a kept connection tells nothing about the next client's.
+// kept between probes, since a probe through a kept connection tells nothing about the next client's (Kubernetes and
+// Consul turn keep-alive off for the same reason). Commands are run by the forker.
 
-import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
 import { unreachable } from '../../lib/assert.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { Clock } from '../../lib/time.ts'
 import { resolveCommand } from './drivers/process/command.ts'
-import type { ProbeSpec } from './probe-spec.ts'
+import type { Forker } from './forker.ts'
+import type { ProbedPort, ProbeSpec } from './probe-spec.ts'
 
 /** Where a command probe runs: like the instance itself. */
 export interface ProbePlace {
@@ -79,6 +80,17 @@ const askPort = async (ask: Ask, signal: AbortSignal): Promise<ProbeOutcome> =>
     else signal.addEventListener('abort', cut, { once: true })
   })
 
+/** All of them at once; the first that fails is told, by its name where there are several. */
+const askPorts = async (ports: readonly ProbedPort[], signal: AbortSignal): Promise<ProbeOutcome> => {
+  const outcomes = await Promise.all(
+    ports.map(async ({ name, number }) => {
+      const outcome = await askPort({ port: number, request: null, judge: () => undefined }, signal)
+      return outcome !== null && ports.length > 1 ? `port ${name}: ${outcome}` : outcome
+    }),
+  )
+  return outcomes.find((outcome) => outcome !== null) ?? null
+}
+
 const askHttp = async (port: number, path: string, signal: AbortSignal): Promise<ProbeOutcome> => {
   const outcome = await askPort(
     {
@@ -97,53 +109,37 @@ const askHttp = async (port: number, path: string, signal: AbortSignal): Promise
 }
 
 const runCommand = async (
+  forker: Forker,
   command: readonly string[],
   place: ProbePlace,
   signal: AbortSignal,
 ): Promise<ProbeOutcome> => {
   const [word = '', ...words] = command
   const { environment, directory, peer } = place
-  let program: string
   try {
-    program = resolveCommand(word, { directory, path: environment['PATH'] ?? '', peer })
+    const program = resolveCommand(word, { directory, path: environment['PATH'] ?? '', peer })
+    const end = await forker.run({ program, words, directory, environment }, signal)
+    if (end === 'aborted') return `${word}: timed out`
+    return end === 0 ? null : `${word}: exit status ${end}`
   } catch (error) {
-    return messageOf(error)
+    const message = messageOf(error)
+    return message.includes(word) ? message : `${word}: ${message}`
   }
-  return await new Promise((resolve) => {
-    // A group of its own, so that a probe that is late can be ended with all that it started. It carries the instance's
-    // nonce: what this peer fails to end is ended with the instance.
-    const child = spawn(program, words, { detached: true, stdio: 'ignore', cwd: directory, env: environment })
-    const cut = (): void => {
-      try {
-        // The child is not reaped before its exit event, so its pid is still its own.
-        if (child.pid !== undefined && child.pid > 1 && child.exitCode === null)
-          process.kill(-child.pid, 'SIGKILL')
-      } catch {
-        // Gone in this very moment.
-      }
-      resolve(`${word}: timed out`)
-    }
-    child.once('error', (error) => {
-      signal.removeEventListener('abort', cut)
-      resolve(`${word}: ${error.message}`)
-    })
-    child.once('exit', (code, by) => {
-      signal.removeEventListener('abort', cut)
-      resolve(code === 0 ? null : `${word}: ${by === null ? `exit status ${code ?? '?'}` : `ended by ${by}`}`)
-    })
-    if (signal.aborted) cut()
-    else signal.addEventListener('abort', cut, { once: true })
-  })
 }
 
-const ask = async (spec: ProbeSpec, place: ProbePlace, signal: AbortSignal): Promise<ProbeOutcome> => {
+const ask = async (
+  forker: Forker,
+  spec: ProbeSpec,
+  place: ProbePlace,
+  signal: AbortSignal,
+): Promise<ProbeOutcome> => {
   switch (spec.kind) {
     case 'http':
       return await askHttp(spec.port, spec.path, signal)
     case 'tcp':
-      return await askPort({ port: spec.port, request: null, judge: () => undefined }, signal)
+      return await askPorts(spec.ports, signal)
     case 'command':
-      return await runCommand(spec.command, place, signal)
+      return await runCommand(forker, spec.command, place, signal)
     default:
       return unreachable(spec)
   }
@@ -151,7 +147,7 @@ const ask = async (spec: ProbeSpec, place: ProbePlace, signal: AbortSignal): Pro
 
 /** Probes by real connections and processes, each cut off at its timeout by the clock. */
 export const realProbe =
-  (clock: Clock): Probe =>
+  (clock: Clock, forker: Forker): Probe =>
   async (spec, place, signal) => {
     const deadline = new AbortController()
     const cut = (): void => {
@@ -161,7 +157,7 @@ export const realProbe =
     signal.addEventListener('abort', cut)
     if (signal.aborted) cut()
     try {
-      return await ask(spec, place, deadline.signal)
+      return await ask(forker, spec, place, deadline.signal)
     } finally {
       cancel()
       signal.removeEventListener('abort', cut)

@@ -3,7 +3,7 @@
 
 import type { InstanceStatus, PeerReport } from '../../crdt/schema/status.ts'
 import type { Json } from '../../lib/order.ts'
-import type { Plan, PlanInput } from '../plan/plan.ts'
+import type { InstanceReport, Plan, PlanInput } from '../plan/plan.ts'
 
 /** Reasons a peer gives for not being settled; more help nobody. */
 const WAITING_MAX = 8
@@ -14,10 +14,13 @@ export interface ReporterOptions {
   readonly say: (key: string, value: Json) => void
   /** Sends what was said at once, in one record. */
   readonly flush: () => void
+  /** Since when (wall time) instances were overdue when this peer last ran, by instance id. @default nothing is known */
+  readonly unfulfilledBefore?: ReadonlyMap<string, number>
 }
 
 export class Reporter {
   readonly #options: ReporterOptions
+  readonly #earlier: Map<string, number>
   #said = new Map<string, InstanceStatus>()
   /** Digest of the last view that was on the disk. */
   #digest = ''
@@ -26,6 +29,7 @@ export class Reporter {
 
   constructor(options: ReporterOptions) {
     this.#options = options
+    this.#earlier = new Map(options.unfulfilledBefore)
   }
 
   /** `isDurable`: the view is on this peer's disk. To have a change means to keep it (S2), so a report waits for that. */
@@ -48,6 +52,7 @@ export class Reporter {
         cpusMilli: here?.cpusMilli ?? 0,
         memoryBytes: here?.memoryBytes ?? 0,
         ...(report.claim === undefined ? {} : { claim: report.claim }),
+        ...this.#troubleOf(report, input.nowMs),
       })
     }
     // Readiness and its loss leave at once (others wait for them); a growing restart count may wait a second.
@@ -64,6 +69,8 @@ export class Reporter {
       this.#options.say(`instance/${id}`, status)
     }
     this.#said = next
+    // What the last incarnation said counts for the first word on an instance only.
+    for (const id of this.#earlier.keys()) if (!next.has(id)) this.#earlier.delete(id)
     const waiting = [...troubles, ...plan.waiting].slice(0, WAITING_MAX)
     const settled = plan.actions.length === 0 && waiting.length === 0
     this.#held = { digest: input.view.digest, settled, waiting }
@@ -81,5 +88,20 @@ export class Reporter {
     this.#held = null
     this.#digest = digest
     this.#options.say('report', { digest, settled, waiting: [...waiting] })
+  }
+
+  /** Since when it is overdue, said once and then kept, since a time worked out anew would be a new status; and evidence. */
+  #troubleOf(
+    report: InstanceReport,
+    nowMs: number,
+  ): Pick<InstanceStatus, 'unfulfilledSince' | 'exit' | 'output'> {
+    const { instance, unfulfilledSinceMs: sinceMs, exit, output } = report
+    const wall = Math.floor(this.#options.wall() - (nowMs - (sinceMs ?? nowMs)))
+    const known = this.#said.get(instance)?.unfulfilledSince ?? this.#earlier.get(instance)
+    return {
+      ...(sinceMs === undefined ? {} : { unfulfilledSince: known ?? Math.max(0, wall) }),
+      ...(exit === undefined ? {} : { exit: { code: exit.code, signal: exit.signal } }),
+      ...(output === undefined ? {} : { output: [...output] }),
+    }
   }
 }

@@ -16,6 +16,8 @@ export interface StartAction {
   readonly memoryBytes: number
   /** How long it must have run before it counts as ready where nothing checks it, milliseconds (health.ts). */
   readonly proofMs: number
+  /** A run this long is no failed one, milliseconds. @default STABLE_RUN_MS of restart.ts */
+  readonly stableRunMs?: number
   readonly reason: string
 }
 
@@ -23,6 +25,8 @@ export interface StartAction {
 export interface RestartAction {
   readonly kind: 'restart'
   readonly instance: InstanceId
+  /** As of a start. */
+  readonly stableRunMs?: number
   readonly reason: string
 }
 
@@ -39,6 +43,8 @@ export interface StopAction {
   readonly instance: InstanceId
   readonly signal: ReleaseDefinition['stopSignal']
   readonly graceMs: number
+  /** The run counts as failed, for this reason; left out: the stop is no failure. */
+  readonly failure?: string
   readonly reason: string
 }
 

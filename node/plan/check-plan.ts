@@ -10,7 +10,6 @@ import { isPresent } from './eligibility.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
 import type { Plan, PlanInput } from './plan.ts'
-import { failsForLong } from './restart.ts'
 
 /** One sentence for each rule that the plan breaks; empty: it may be executed. */
 export const checkPlan = (input: PlanInput, plan: Plan): readonly string[] => {
@@ -92,7 +91,7 @@ const takesAwayReadiness = (
     // A global slot whose member is not eligible any more is not wanted; while it is, only its own release replaces it.
     if (!input.local.some((other) => other.slot === instance.slot && other.id !== instance.id)) return false
   } else if (Number(instance.slot.slice(service.id.length + 1)) >= service.replicas) return false
-  if (healthOf(instance, input.nowMs).state !== 'ready' || failsForLong(instance, input.nowMs)) return false
+  if (healthOf(instance, input.nowMs).state !== 'ready') return false
   return !readyElsewhere(input, instance)
 }
 

@@ -1,60 +1,61 @@
-// Health: from the facts of one instance to its state, and which probe the hands are to run for a definition. Without a
-// healthcheck an instance is ready once it runs or, with ports, once its first port accepts connections. Deliberately
-// absent: any action; reconcile.ts and restart.ts decide what a state leads to.
+// Health: from the facts of one instance to its state, and which probes the hands are to run for a definition. Without a
+// healthcheck an instance is ready once all its ports accept connections or, without ports, once it has run for a moment.
+// Readiness and liveness are apart: the one decides on traffic, the other on a restart. Deliberately absent: any action;
+// reconcile.ts and restart.ts decide what a state leads to.
 
 import { unreachable } from '../../lib/assert.ts'
 import { compareStrings } from '../../lib/order.ts'
 import { formatDuration } from '../../lib/time.ts'
-import { HEALTHCHECK_DEFAULTS } from '../../crdt/schema/service.ts'
+import { HEALTHCHECK_DEFAULTS, type Healthcheck } from '../../crdt/schema/service.ts'
 import type { InstanceState } from '../../crdt/schema/status.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
-import type { LocalInstance } from './local.ts'
+import type { LocalInstance, ProcessExit } from './local.ts'
 
 /** What the prober is to do for a running instance. */
 export interface ProbeSpec {
   readonly kind: 'http' | 'tcp' | 'command'
-  /** HTTP and TCP: the port's name. Null for a command. */
-  readonly port: string | null
+  /** HTTP: the one port's name. TCP: of all ports that must accept. Empty for a command. */
+  readonly ports: readonly string[]
   /** HTTP only. */
   readonly path: string | null
   /** Command only. */
   readonly command: readonly string[] | null
   readonly intervalMs: number
-  /** Until the first success: a deploy waits for it, so it is asked more often than a ready instance. */
-  readonly firstIntervalMs: number
   readonly timeoutMs: number
+  readonly successes: number
 }
-
-/** Until the first success no instance is asked less often than this. Ten a second cost nothing and delay a deploy little. */
-const FIRST_INTERVAL_MAX_MS = 100
 
 /** The port meant when none is named: the first in code-unit order, which is the view's. Null without ports. */
 export const firstPort = (definition: Pick<ReleaseDefinition, 'ports'>): string | null =>
   Object.keys(definition.ports).sort(compareStrings)[0] ?? null
 
-/** The probe of a definition; null: nothing to probe, running is ready. */
+/** The readiness probe of a definition; null: nothing to probe, running is ready. */
 export const probeOf = (definition: ReleaseDefinition): ProbeSpec | null => {
-  const check = definition.healthcheck
-  const first = firstPort(definition)
-  if (check === null) {
-    if (first === null) return null
-    const { intervalMs, timeoutMs } = HEALTHCHECK_DEFAULTS
-    const timing = { intervalMs, timeoutMs, firstIntervalMs: FIRST_INTERVAL_MAX_MS }
-    return { kind: 'tcp', port: first, path: null, command: null, ...timing }
-  }
-  const timing = {
-    intervalMs: check.intervalMs,
-    timeoutMs: check.timeoutMs,
-    firstIntervalMs: Math.min(check.intervalMs, FIRST_INTERVAL_MAX_MS),
-  }
-  const port = check.port ?? first
+  if (definition.healthcheck !== null) return probeBy(definition.healthcheck, definition)
+  const ports = Object.keys(definition.ports).sort(compareStrings)
+  if (ports.length === 0) return null
+  const { intervalMs, timeoutMs } = HEALTHCHECK_DEFAULTS
+  return { kind: 'tcp', ports, path: null, command: null, intervalMs, timeoutMs, successes: 1 }
+}
+
+/** The liveness probe of a definition; null: it has none. */
+export const livenessOf = (definition: ReleaseDefinition): ProbeSpec | null =>
+  definition.liveness === undefined ? null : probeBy(definition.liveness, definition)
+
+const probeBy = (check: Healthcheck, definition: ReleaseDefinition): ProbeSpec | null => {
+  const { intervalMs, timeoutMs, successes = 1 } = check
+  const port = check.port ?? firstPort(definition)
+  const asked = { ports: port === null ? [] : [port], path: null, command: null }
+  const times = { intervalMs, timeoutMs, successes }
   switch (check.kind) {
     case 'http':
-      return { kind: 'http', port, path: check.path ?? '/', command: null, ...timing }
+      return { kind: 'http', ...asked, path: check.path ?? '/', ...times }
     case 'tcp':
-      return { kind: 'tcp', port, path: null, command: null, ...timing }
+      return { kind: 'tcp', ...asked, ...times }
     case 'command':
-      return { kind: 'command', port: null, path: null, command: check.command ?? [], ...timing }
+      return { kind: 'command', ...asked, ports: [], command: check.command ?? [], ...times }
+    case 'none':
+      return null
     default:
       return unreachable(check.kind)
   }
@@ -71,11 +72,23 @@ const PROOF_AFTER_FAILURE_MS = PROOF_OF_REPLACEMENT_MS
 
 /** Failures in a row that make an instance failing, and the time after a start in which none counts. */
 export const thresholdsOf = (
-  definition: ReleaseDefinition,
+  check: Healthcheck | null | undefined,
 ): { readonly retries: number; readonly startPeriodMs: number } => ({
-  retries: definition.healthcheck?.retries ?? HEALTHCHECK_DEFAULTS.retries,
-  startPeriodMs: definition.healthcheck?.startPeriodMs ?? HEALTHCHECK_DEFAULTS.startPeriodMs,
+  retries: check?.retries ?? HEALTHCHECK_DEFAULTS.retries,
+  startPeriodMs: check?.startPeriodMs ?? HEALTHCHECK_DEFAULTS.startPeriodMs,
 })
+
+/**
+ * Why an instance that runs must be restarted: its liveness has failed as often as it may. Null: it need not. In words
+ * that do not change while it lasts.
+ */
+export const livenessFailure = (instance: LocalInstance, nowMs: number): string | null => {
+  const { liveness: tally, definition, startedAtMs } = instance
+  if (tally === undefined || livenessOf(definition) === null) return null
+  const { retries, startPeriodMs } = thresholdsOf(definition.liveness)
+  if (tally.failedInARow < retries || (!tally.everOk && nowMs < startedAtMs + startPeriodMs)) return null
+  return `liveness failed ${retries} times in a row: ${tally.lastFailure === '' ? 'no answer' : tally.lastFailure}`
+}
 
 export interface Health {
   readonly state: InstanceState
@@ -97,7 +110,7 @@ export const healthOf = (instance: LocalInstance, nowMs: number): Health => {
     case 'stopping':
       return lasting('draining', 'is being stopped')
     case 'exited':
-      return lasting('crashed', exitText(instance))
+      return lasting('crashed', exitText(instance.exit))
     case 'broken':
       return lasting('crashed', `cannot be spawned: ${instance.error ?? 'unknown reason'}`)
     default:
@@ -109,8 +122,10 @@ const lasting = (state: InstanceState, reason: string): Health => ({ state, reas
 
 const healthOfRunning = (instance: LocalInstance, nowMs: number): Health => {
   const { probe, definition } = instance
+  const lifeless = livenessFailure(instance, nowMs)
+  if (lifeless !== null) return lasting('failing', lifeless)
   if (probeOf(definition) === null) return healthOfUnchecked(instance, nowMs)
-  const { retries, startPeriodMs } = thresholdsOf(definition)
+  const { retries, startPeriodMs } = thresholdsOf(definition.healthcheck)
   const failing = probe.failedInARow >= retries
   const failure = probe.lastFailure === '' ? 'no answer' : probe.lastFailure
   // Without the running count: a reason that changed with every check would be a new status each time.
@@ -139,10 +154,10 @@ const healthOfUnchecked = (instance: LocalInstance, nowMs: number): Health => {
   return { state: 'starting', reason, changesAtMs: provenAtMs }
 }
 
-/** How an instance ended, in words that follow its name. */
-export const exitText = (instance: Pick<LocalInstance, 'exit'>): string => {
-  const { exit } = instance
+/** How a run ended, in words that follow the instance's name. */
+export const exitText = (exit: ProcessExit | null): string => {
   if (exit === null) return 'ended, nobody saw how'
-  if (exit.signal !== null) return `was ended by ${exit.signal}`
-  return exit.code === null ? 'ended, nobody saw how' : `exited with ${exit.code}`
+  const by = exit.signal !== null ? `was ended by ${exit.signal}` : null
+  const end = by ?? (exit.code === null ? 'ended, nobody saw how' : `exited with ${exit.code}`)
+  return exit.failure === undefined ? end : `${exit.failure} (${end})`
 }

@@ -15,6 +15,8 @@ export interface ProcessExit {
   readonly signal: string | null
   /** Monotonic milliseconds. */
   readonly atMs: number
+  /** Why this peer ended it, where that counts as a failed run (its liveness failed). Left out: it ended by itself. */
+  readonly failure?: string
 }
 
 /** The prober's tally since the process started. Null fields: no probe has ended yet. */
@@ -44,11 +46,24 @@ export interface LocalInstance {
   readonly startedAtMs: number
   /** Spawns so far. */
   readonly runs: number
-  /** Failed runs in a row; a run longer than the stable time starts over. Kept by the hands, judged by restart.ts. */
+  /** Failed runs in a row; a stable run starts over. Kept by the hands, judged by restart.ts. */
   readonly failuresInARow: number
+  /** A run this long is stable: the service's restart window at its last start. @default STABLE_RUN_MS */
+  readonly stableRunMs?: number
   /** As its start said; after an adoption 0. @default 0 */
   readonly proofMs?: number
   readonly exit: ProcessExit | null
   readonly error: string | null
+  /**
+   * Phase `broken` only: the error is one that trying again does not mend (its program or its directory is missing). The
+   * hands look whether that still holds and take it back when it does not. @default false
+   */
+  readonly refused?: boolean
+  /** How the last run that was over ended, kept while the next one runs. Left out: none has. */
+  readonly lastExit?: ProcessExit
+  /** The last lines it wrote. @default none */
+  readonly lastOutput?: readonly string[]
   readonly probe: ProbeTally
+  /** Of the liveness probe. Left out: nothing has been asked. */
+  readonly liveness?: ProbeTally
 }

@@ -14,7 +14,7 @@ import { reconcile, type Unready } from './reconcile.ts'
 import { Sightings } from './sightings.ts'
 import { presentMembers, stewardAmong } from './steward.ts'
 
-/** How long a slot may take before it is reported as unfulfilled, besides what its healthcheck needs. */
+/** How long a slot may take before it is reported as unfulfilled, besides what its probes need: a start from a cold disk. */
 const UNREADY_MS = 10_000
 
 const NOWHERE: ReadonlyMap<SlotId, SlotPlacement> = new Map()
@@ -42,6 +42,7 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
     actions: result.actions,
     reports: result.reports.map((report) => overdue.mark(report)),
     unfulfilled: overdue.found,
+    witnessed: overdue.witnessed,
     waiting: [...result.waiting, ...overdue.waiting],
     awaitsReports: sightings.askedReports,
     wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
@@ -70,31 +71,35 @@ const idle = (reason: string): Plan => ({
   wakeAtMs: null,
 })
 
-/** How long a slot of a service may take from its start to ready. */
+/** How long a slot of a service may take from its start to ready: what the service says, or what its probe needs. */
 export const readyDeadlineMs = (service: ServiceView): number => {
-  const { retries, startPeriodMs } = thresholdsOf(service.definition)
+  if (service.unfulfilledAfterMs !== null) return service.unfulfilledAfterMs
   const check = service.definition.healthcheck
+  const { retries, startPeriodMs } = thresholdsOf(check)
   return UNREADY_MS + startPeriodMs + (check === null ? 0 : retries * (check.intervalMs + check.timeoutMs))
 }
 
-/** Collects the slots this peer answers for that have not been as desired for longer than their deadline. */
+/** Collects the slots that have not been as desired for longer than their deadline. */
 class Overdue {
+  /** Those that this peer answers for. */
   readonly found: Unfulfilled[] = []
+  /** Those that another one does. */
+  readonly witnessed: Unfulfilled[] = []
   readonly waiting: string[] = []
   readonly wakes: number[] = []
   readonly sinceMs = new Map<InstanceId, number>()
   readonly #input: PlanInput
-  readonly #slots = new Set<SlotId>()
+  readonly #found = new Map<InstanceId, Unfulfilled>()
 
   constructor(input: PlanInput) {
     this.#input = input
   }
 
   own({ slot, service, reason, hopeless }: Unready): void {
-    this.#note(slot, service, reason, hopeless ? 0 : readyDeadlineMs(service))
+    this.#note(slot, service, reason, hopeless ? 0 : readyDeadlineMs(service), this.found)
   }
 
-  /** Slots that nobody can hold, or whose member is not here, are reported by one peer: their service's steward. */
+  /** Slots that nobody can hold, or whose member is not here, are answered for by one peer: their service's steward. */
   unattended(
     placements: ReadonlyMap<SlotId, SlotPlacement>,
     services: ReadonlyMap<ServiceId, ServiceView>,
@@ -108,10 +113,11 @@ class Overdue {
       if (service === undefined || (member !== null && here.has(member))) continue
       const steward = stewards.get(id) ?? stewardAmong(id, present)
       stewards.set(id, steward)
-      if (steward !== this.#input.self) continue
+      const isMine = steward === this.#input.self
       const reason = member === null ? placement.reason : this.#absence(member, service)
-      this.waiting.push(`${slot}: ${reason}`)
-      this.#note(slot, service, reason, UNREADY_MS)
+      if (isMine) this.waiting.push(`${slot}: ${reason}`)
+      const deadlineMs = service.unfulfilledAfterMs ?? UNREADY_MS
+      this.#note(slot, service, reason, deadlineMs, isMine ? this.found : this.witnessed)
     }
   }
 
@@ -125,21 +131,29 @@ class Overdue {
     return `${name} is dead; moves elsewhere when reschedule_after of ${formatDuration(service.rescheduleAfterMs)} is over`
   }
 
-  /** A slot that is overdue and has nothing running says so in its own report. */
+  /** A slot that is overdue says so in its own report, and shows as unfulfilled where it has nothing else to show. */
   mark(report: InstanceReport): InstanceReport {
-    return report.state === 'pending' && this.#slots.has(report.slot)
-      ? { ...report, state: 'unfulfilled' }
-      : report
+    const overdue = this.#found.get(report.instance)
+    if (overdue === undefined) return report
+    const state = report.state === 'pending' ? 'unfulfilled' : report.state
+    return { ...report, state, unfulfilledSinceMs: overdue.sinceMs }
   }
 
-  #note(slot: SlotId, service: ServiceView, reason: string, deadlineMs: number): void {
+  #note(
+    slot: SlotId,
+    service: ServiceView,
+    reason: string,
+    deadlineMs: number,
+    among: Unfulfilled[],
+  ): void {
     const { nowMs, unreadySinceMs } = this.#input
     const wanted = instanceIdOf(slot, service.release)
     const sinceMs = unreadySinceMs?.get(wanted) ?? nowMs
     this.sinceMs.set(wanted, sinceMs)
     if (nowMs - sinceMs >= deadlineMs) {
-      this.found.push({ slot, reason })
-      this.#slots.add(slot)
+      const overdue = { slot, reason, sinceMs }
+      among.push(overdue)
+      this.#found.set(wanted, overdue)
     } else this.wakes.push(sinceMs + deadlineMs)
   }
 }

@@ -6,7 +6,7 @@ import type { MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { Membership } from '../../net/membership.ts'
 import type { Action } from './action.ts'
-import type { LocalInstance } from './local.ts'
+import type { LocalInstance, ProcessExit } from './local.ts'
 
 /** Everything a plan depends on; same inputs, same plan. */
 export interface PlanInput {
@@ -42,12 +42,19 @@ export interface InstanceReport {
   readonly reason: string
   /** This peer's claim to the slot; left out: 0. To be said as it is: the next plan finds it in the own status. */
   readonly claim?: number
+  /** Desired differs from actual beyond the deadline, since then: monotonic milliseconds. Left out: it does not. */
+  readonly unfulfilledSinceMs?: number
+  /** How its last run ended and what it wrote last, where that explains the state. */
+  readonly exit?: ProcessExit
+  readonly output?: readonly string[]
 }
 
 /** Desired differs from actual beyond the deadline. */
 export interface Unfulfilled {
   readonly slot: SlotId
   readonly reason: string
+  /** Since when the slot is not as desired; monotonic milliseconds. */
+  readonly sinceMs: number
 }
 
 export interface Plan {
@@ -55,6 +62,8 @@ export interface Plan {
   readonly reports: readonly InstanceReport[]
   /** Slots this peer answers for that are not as desired: own slots, and unplaceable ones of services it is steward of. */
   readonly unfulfilled: readonly Unfulfilled[]
+  /** Overdue slots that nobody holds and another peer answers for, as this one sees them. Left out: none. */
+  readonly witnessed?: readonly Unfulfilled[]
   /** Why this peer is not settled; empty: nothing left to do here for this view. */
   readonly waiting: readonly string[]
   /** Whether how far other members have reported to be matters to what this peer does next. */
@@ -62,8 +71,8 @@ export interface Plan {
   /** When a pass is due although nothing happens (a backoff ends, a hold ends). Monotonic milliseconds; null: never. */
   readonly wakeAtMs: number | null
   /**
-   * Slots this peer answers for that are not as desired, at the release that is wanted, and since when: pass it to the
-   * next plan. A new release is given time anew.
+   * Slots that are not as desired (own ones, and all that nobody holds), at the release that is wanted, and since when:
+   * pass it to the next plan. A new release is given time anew.
    */
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
 }

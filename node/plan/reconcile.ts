@@ -4,12 +4,19 @@
 
 import { instanceIdOf, type InstanceId, type SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
-import type { Action } from './action.ts'
+import type { Action, StopAction } from './action.ts'
 import { capacityOf, roomGate, roomTaken } from './gates.ts'
-import { healthOf, PROOF_MS, PROOF_OF_REPLACEMENT_MS } from './health.ts'
+import { healthOf, livenessFailure, probeOf, PROOF_MS, PROOF_OF_REPLACEMENT_MS } from './health.ts'
 import type { LocalInstance } from './local.ts'
 import type { InstanceReport } from './plan.ts'
-import { failsForLong, isCrashLoop, restartOf, STABLE_RUN_MS } from './restart.ts'
+import {
+  crashLoopText,
+  grantRestarts,
+  isCrashLoop,
+  restartOf,
+  STABLE_RUN_MS,
+  type Restartable,
+} from './restart.ts'
 import { sortSlots, type Dropped, type Kept, type Scene, type Start } from './sorting.ts'
 
 /**
@@ -43,6 +50,8 @@ interface Turn {
   readonly unready: Unready[]
   readonly waiting: string[]
   readonly wakes: number[]
+  /** Ended instances whose backoff is over, with the service and the reason. */
+  readonly restarts: (Restartable & { readonly service: ServiceView; readonly reason: string })[]
 }
 
 /** One pass over everything this peer runs or should run. */
@@ -55,11 +64,13 @@ export const reconcile = (scene: Scene): Reconciled => {
     unready: [],
     waiting: [],
     wakes: [],
+    restarts: [],
   }
   const { kept, dropped, starts } = sortSlots(scene)
   const gone = new Set<InstanceId>()
   for (const drop of dropped) if (endInstance(turn, drop)) gone.add(drop.instance.id)
   for (const keep of kept) keepInstance(turn, keep)
+  restartInstances(turn)
   startInstances(turn, starts, gone)
   return turn
 }
@@ -74,7 +85,16 @@ const report = (
   const { input, claims, placements } = turn.scene
   const claim = placements.get(slot)?.member === input.self ? claims.owned(slot) : claims.held(slot)
   const restarts = Math.max(runs - 1, 0)
-  turn.reports.push({ instance: id, slot, state, restarts, reason, ...claimed(claim) })
+  const evidence = state === 'ready' ? {} : evidenceOf(instance)
+  turn.reports.push({ instance: id, slot, state, restarts, reason, ...claimed(claim), ...evidence })
+}
+
+/** How its last run ended and what it wrote: shown while short runs follow each other, and after the last one. */
+const evidenceOf = (instance: LocalInstance): Pick<InstanceReport, 'exit' | 'output'> => {
+  const exit = instance.exit ?? instance.lastExit
+  const { lastOutput = [], failuresInARow } = instance
+  if (exit === undefined || (failuresInARow === 0 && instance.exit === null)) return {}
+  return lastOutput.length === 0 ? { exit } : { exit, output: lastOutput }
 }
 
 /** Most slots never have a rival; their entries stay as short as they were. */
@@ -108,11 +128,11 @@ const endInstance = (turn: Turn, { instance, reason }: Dropped): boolean => {
   return false
 }
 
-/** Only an instance that has ports and once answered can have traffic to let run out. */
-const takesTraffic = (instance: LocalInstance): boolean =>
-  Object.keys(instance.definition.ports).length > 0 && instance.probe.everOk
+/** Only an instance that has ports and once answered, or is never asked, can have traffic to let run out. */
+const takesTraffic = ({ definition, probe }: LocalInstance): boolean =>
+  Object.keys(definition.ports).length > 0 && (probe.everOk || probeOf(definition) === null)
 
-const stopAction = (instance: LocalInstance, reason: string): Action => ({
+const stopAction = (instance: LocalInstance, reason: string): StopAction => ({
   kind: 'stop',
   instance: instance.id,
   signal: instance.definition.stopSignal,
@@ -134,32 +154,44 @@ const keepEnded = (turn: Turn, { instance, service, as }: Kept): void => {
     report(turn, instance, 'stopped', verdict.reason)
     return
   }
-  const unready = {
-    slot,
-    service,
-    reason: verdict.reason,
-  }
-  if (verdict.kind === 'given-up') {
-    report(turn, instance, 'crashed', verdict.reason)
-    if (as === 'wanted') turn.unready.push({ ...unready, hopeless: true })
-    return
-  }
-  report(turn, instance, loop ? 'unfulfilled' : 'crashed', verdict.reason)
-  if (as === 'wanted') turn.unready.push({ ...unready, hopeless: loop })
-  wait(turn, id, verdict.reason)
+  const isOver = verdict.kind === 'given-up' || verdict.kind === 'refused'
+  const reason = loop && !isOver ? crashLoopText(instance, service.restart) : verdict.reason
+  const state = verdict.kind === 'refused' || (loop && !isOver) ? 'unfulfilled' : 'crashed'
+  report(turn, instance, state, reason)
+  if (as === 'wanted') turn.unready.push({ slot, service, reason, hopeless: loop || isOver })
+  if (isOver) return
+  wait(turn, id, reason)
   if (verdict.kind === 'now')
-    turn.actions.push({ kind: 'restart', instance: id, reason: `restarts: it ${verdict.reason}` })
+    turn.restarts.push({ instance, service, dueMs: verdict.dueMs, reason: verdict.reason })
   else turn.wakes.push(verdict.atMs)
+}
+
+/** As many as a peer may restart in a second (L6); the others wait their turn. */
+const restartInstances = (turn: Turn): void => {
+  const { granted, againAtMs } = grantRestarts(turn.restarts, turn.scene.input.local, turn.nowMs)
+  const now = new Set(granted.map(({ instance }) => instance.id))
+  for (const { instance, service, reason } of turn.restarts) {
+    if (!now.has(instance.id)) continue
+    turn.actions.push({
+      kind: 'restart',
+      instance: instance.id,
+      stableRunMs: service.restart.windowMs,
+      reason: `restarts: it ${reason}`,
+    })
+  }
+  if (againAtMs !== null) turn.wakes.push(againAtMs)
 }
 
 const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
   const { id, slot } = instance
   const health = healthOf(instance, turn.nowMs)
   if (health.changesAtMs !== null) turn.wakes.push(health.changesAtMs)
-  const loop = isCrashLoop(instance) && turn.nowMs - instance.startedAtMs < STABLE_RUN_MS
+  const ranMs = turn.nowMs - instance.startedAtMs
+  const loop = isCrashLoop(instance) && ranMs < (instance.stableRunMs ?? STABLE_RUN_MS)
+  const lifeless = livenessFailure(instance, turn.nowMs)
   const reason =
-    loop && health.state !== 'ready'
-      ? `crash loop: ${instance.failuresInARow} short runs in a row`
+    loop && health.state !== 'ready' && lifeless === null
+      ? crashLoopText(instance, service.restart)
       : health.reason
   report(turn, instance, health.state, as === 'wanted' ? reason : reason || 'serves until it is replaced')
   if (health.state === 'ready') return
@@ -172,9 +204,9 @@ const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
     })
     wait(turn, id, `${health.state}${reason === '' ? '' : `: ${reason}`}`)
   }
-  if (health.state !== 'failing' || service.restart.condition === 'none') return
-  if (failsForLong(instance, turn.nowMs))
-    turn.actions.push(stopAction(instance, `restarts: ${health.reason}, longer than a failing instance may`))
+  // Readiness alone never ends an instance: as with Compose it stays, without traffic.
+  if (lifeless !== null && service.restart.condition !== 'none')
+    turn.actions.push({ ...stopAction(instance, `restarts: ${lifeless}`), failure: lifeless })
 }
 
 const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<InstanceId>): void => {
@@ -208,6 +240,7 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
       cpusMilli: service.reservedCpusMilli,
       memoryBytes: service.reservedMemoryBytes,
       proofMs: replaces ? PROOF_OF_REPLACEMENT_MS : PROOF_MS,
+      stableRunMs: service.restart.windowMs,
       reason: start.reason,
     })
     wait(turn, slot, `starts: ${start.reason}`)

@@ -57,6 +57,7 @@ export const PeersReply = Type.Object({
 })
 export type PeersReply = Static<typeof PeersReply>
 
+export const ExitReply = Type.Object({ code: Nullable(Type.Integer()), signal: Nullable(Text) })
 export const InstanceReply = Type.Object({
   slot: Text,
   cell: Text,
@@ -71,6 +72,12 @@ export const InstanceReply = Type.Object({
   since: Count,
   restarts: Count,
   reason: Text,
+  /** Since when its slot is overdue; null: it is not. */
+  unfulfilledSince: Nullable(Count),
+  /** How its last run ended, where that explains the state. */
+  exit: Nullable(ExitReply),
+  /** The last lines of that run. */
+  output: Type.Array(Text),
 })
 export const InstancesReply = Type.Object({ asOf: AsOf, instances: Type.Array(InstanceReply) })
 export type InstancesReply = Static<typeof InstancesReply>
@@ -86,7 +93,16 @@ export const ConflictReply = Type.Object({
 export const ConflictsReply = Type.Object({ asOf: AsOf, conflicts: Type.Array(ConflictReply) })
 export type ConflictsReply = Static<typeof ConflictsReply>
 
-export const UnfulfilledReply = Type.Object({ slot: Text, reason: Text, since: Count })
+export const UnfulfilledReply = Type.Object({
+  slot: Text,
+  /** Null: no peer holds it. */
+  peer: Nullable(Text),
+  state: Type.Enum(INSTANCE_STATES),
+  reason: Text,
+  since: Count,
+  exit: Nullable(ExitReply),
+  output: Type.Array(Text),
+})
 export const ServiceReply = Type.Object({
   name: Text,
   mode: Text,
@@ -198,6 +214,8 @@ export const WatchReply = Type.Object({
       state: Text,
       release: Text,
       desired: Type.Boolean(),
+      /** Not as desired for longer than its deadline. Left out by an earlier version. */
+      unfulfilled: Type.Optional(Type.Boolean()),
       reason: Text,
     }),
   ),

@@ -2,9 +2,19 @@
 
 import { partsOfService, seatOfSlot, serviceOfSlot, type ServiceId, type SlotId } from '../../../lib/ids.ts'
 import { formatDuration } from '../../../lib/time.ts'
+import type { InstanceStatus } from '../../../crdt/schema/status.ts'
 import type { SlotPlacement } from '../../plan/plan.ts'
 import type { InstancesReply } from '../api/contract.ts'
-import { asOf, compareSlots, nameOf, slotsByService, type Reading, type Sighting } from './reading.ts'
+import {
+  asOf,
+  compareSlots,
+  nameOf,
+  overdueOf,
+  slotsByService,
+  unreadySinceOf,
+  type Reading,
+  type Sighting,
+} from './reading.ts'
 
 export type InstanceRow = InstancesReply['instances'][number]
 
@@ -19,10 +29,11 @@ export const instancesReply = (reading: Reading, service?: ServiceId): Instances
 /** Sorted by slot. */
 export const instanceRows = (reading: Reading): readonly InstanceRow[] => {
   const indexOf = indexes(reading)
+  const overdue = overdueOf(reading)
   const reported = reading.sightings.map((sighting) => rowOf(reading, sighting, indexOf))
   const missing = [...reading.placements.values()]
     .filter(({ slot }) => !reading.bySlot.has(slot))
-    .map((placement) => missingRow(reading, placement, indexOf))
+    .map((placement) => missingRow(reading, placement, indexOf, overdue))
   return [...reported, ...missing].sort((a, b) => compareSlots(a.slot, b.slot))
 }
 
@@ -40,7 +51,12 @@ const indexes = (reading: Reading): IndexOf => {
   }
 }
 
-const rowOf = (reading: Reading, { member, status }: Sighting, indexOf: IndexOf): InstanceRow => {
+/** A peer of an earlier version says it by the state alone. */
+const sinceOf = ({ state, since, unfulfilledSince }: InstanceStatus): number | null =>
+  unfulfilledSince ?? (state === 'unfulfilled' ? since : null)
+
+/** One sighting in full. */
+export const rowOf = (reading: Reading, { member, status }: Sighting, indexOf: IndexOf): InstanceRow => {
   const { cell, name } = partsOfService(serviceOfSlot(status.slot as SlotId))
   const age = formatDuration(Math.max(0, reading.snapshot.nowMs - member.sinceMs))
   return {
@@ -60,10 +76,18 @@ const rowOf = (reading: Reading, { member, status }: Sighting, indexOf: IndexOf)
     reason: member.present
       ? status.reason
       : `${member.view.name} is ${member.state} for ${age}; it was ${status.state} when last heard of`,
+    unfulfilledSince: member.present ? sinceOf(status) : null,
+    exit: status.exit ?? null,
+    output: status.output ?? [],
   }
 }
 
-const missingRow = (reading: Reading, placement: SlotPlacement, indexOf: IndexOf): InstanceRow => {
+const missingRow = (
+  reading: Reading,
+  placement: SlotPlacement,
+  indexOf: IndexOf,
+  overdue: ReturnType<typeof overdueOf>,
+): InstanceRow => {
   const { slot, service, member, reason } = placement
   const { cell, name } = partsOfService(service)
   const peer = member === null ? '' : nameOf(reading, member)
@@ -78,8 +102,11 @@ const missingRow = (reading: Reading, placement: SlotPlacement, indexOf: IndexOf
     pid: null,
     ports: {},
     host: '',
-    since: Math.max(0, Math.round(reading.snapshot.wall)),
+    since: unreadySinceOf(reading, placement),
     restarts: 0,
+    unfulfilledSince: overdue.get(slot)?.since ?? null,
+    exit: null,
+    output: [],
     reason: member === null ? reason : `placed on ${peer}, which has not reported it yet`,
   }
 }

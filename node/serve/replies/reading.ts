@@ -1,7 +1,7 @@
 // One reading of the cluster: a snapshot with what every reply needs of it, worked out once. Pure. Deliberately absent:
 // how a snapshot comes about, and any reply.
 
-import type { MemberId, ServiceId, SlotId } from '../../../lib/ids.ts'
+import { instanceIdOf, type MemberId, type ServiceId, type SlotId } from '../../../lib/ids.ts'
 import { sortedBy, sortedEntries } from '../../../lib/order.ts'
 import type { InstanceStatus, MemberStatus } from '../../../crdt/schema/status.ts'
 import type { MemberView } from '../../../crdt/schema/view.ts'
@@ -117,4 +117,29 @@ export const slotsByService = (reading: Reading): ReadonlyMap<ServiceId, readonl
     else known.push(placement)
   }
   return services
+}
+
+/** Wall time, as this peer's clock has it, of a moment of its monotonic clock. */
+const wallOf = ({ snapshot }: Pick<Reading, 'snapshot'>, atMs: number): number =>
+  Math.max(0, Math.round(snapshot.wall - (snapshot.nowMs - atMs)))
+
+/** Slots that nobody holds and that are overdue, as this peer's last pass has it, whoever answers for them. */
+export const overdueOf = (
+  reading: Pick<Reading, 'snapshot'>,
+): ReadonlyMap<SlotId, { readonly reason: string; readonly since: number }> => {
+  const { plan } = reading.snapshot
+  return new Map(
+    [...(plan?.witnessed ?? []), ...(plan?.unfulfilled ?? [])].map(({ slot, reason, sinceMs }) => [
+      slot,
+      { reason, since: wallOf(reading, sinceMs) },
+    ]),
+  )
+}
+
+/** Since when a slot that has no instance is not as desired, as far as this peer knows: wall time. */
+export const unreadySinceOf = (reading: Reading, { slot, service }: SlotPlacement): number => {
+  const { plan, view, nowMs } = reading.snapshot
+  const release = view.services.find(({ id }) => id === service)?.release
+  const sinceMs = release === undefined ? undefined : plan?.unreadySinceMs?.get(instanceIdOf(slot, release))
+  return wallOf(reading, sinceMs ?? nowMs)
 }

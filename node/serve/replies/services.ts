@@ -7,7 +7,8 @@ import type { ConflictView, ServiceView } from '../../../crdt/schema/view.ts'
 import { isMerelyWanted } from '../../plan/eligibility.ts'
 import type { SlotPlacement } from '../../plan/plan.ts'
 import type { CellsReply, ConflictsReply, ServicesReply, StatusReply } from '../api/contract.ts'
-import { asOf, nameOf, slotsByService, type Reading } from './reading.ts'
+import { rowOf } from './instances.ts'
+import { asOf, nameOf, overdueOf, slotsByService, unreadySinceOf, type Reading } from './reading.ts'
 import { waitingOf } from './settled.ts'
 
 type ServiceRow = StatusReply['cells'][number]['services'][number]
@@ -37,15 +38,25 @@ const isReleasing = (reading: Reading, service: ServiceView, slots: readonly Slo
     return running.length === 0 || running.some(({ status }) => status.release !== service.release)
   })
 
-const unfulfilledOf = (reading: Reading, slots: readonly SlotPlacement[]): ServiceRow['unfulfilled'] =>
-  slots.flatMap(({ slot, member, reason }) => {
-    const said = (reading.bySlot.get(slot) ?? []).find(
-      (sighting) => sighting.member.present && sighting.status.state === 'unfulfilled',
-    )
-    if (said !== undefined) return [{ slot, reason: said.status.reason, since: said.status.since }]
+const unfulfilledOf = (reading: Reading, slots: readonly SlotPlacement[]): ServiceRow['unfulfilled'] => {
+  const overdue = overdueOf(reading)
+  return slots.flatMap((placement): ServiceRow['unfulfilled'] => {
+    const { slot, member, reason } = placement
+    const said = (reading.bySlot.get(slot) ?? [])
+      .filter((sighting) => sighting.member.present)
+      .map((sighting) => rowOf(reading, sighting, () => 0))
+      .find(({ unfulfilledSince }) => unfulfilledSince !== null)
+    if (said !== undefined) {
+      const { peer, state, exit, output } = said
+      return [{ slot, peer, state, reason: said.reason, since: said.unfulfilledSince ?? 0, exit, output }]
+    }
+    const nobody = { slot, peer: null, state: 'unfulfilled' as const, exit: null, output: [] }
+    const seen = overdue.get(slot)
+    if (seen !== undefined) return [{ ...nobody, ...seen }]
     // Nobody answers for it yet: this peer's own placement says so just as well.
-    return member === null ? [{ slot, reason, since: Math.max(0, Math.round(reading.snapshot.wall)) }] : []
+    return member === null ? [{ ...nobody, reason, since: unreadySinceOf(reading, placement) }] : []
   })
+}
 
 const serviceRow = (reading: Reading, service: ServiceView, slots: readonly SlotPlacement[]): ServiceRow => ({
   name: service.name,

@@ -25,7 +25,7 @@ export const watchReply = (reading: Reading): WatchReply => {
         digest: status?.report?.digest ?? '',
         settled: status?.report?.settled ?? false,
       })),
-    slots: instanceRows(reading).map(({ slot, cell, service, peer, state, release, reason }) => ({
+    slots: instanceRows(reading).map(({ slot, cell, service, peer, state, release, reason, ...row }) => ({
       slot,
       peer: peer === '' ? null : peer,
       state,
@@ -34,6 +34,7 @@ export const watchReply = (reading: Reading): WatchReply => {
         placed.has(slot) &&
         placed.get(slot) === (peer === '' ? null : peer) &&
         releases.get(`${cell}/${service}`) === release,
+      unfulfilled: row.unfulfilledSince !== null,
       reason,
     })),
   }

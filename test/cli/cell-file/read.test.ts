@@ -54,6 +54,7 @@ working_dir: src
 environment: { LOG_LEVEL: info, N: 1.10, YES: yes, EMPTY: "" }
 ports: [http, admin: 9000]
 healthcheck: { http: /healthz, interval: 5s, timeout: 2s, retries: 3, start_period: 10s }
+liveness: { http: /live, interval: 10s, successes: 2 }
 uses: [billing/ledger]
 stop_signal: SIGINT
 stop_grace_period: 1m30s
@@ -64,8 +65,9 @@ deploy:
   resources: { reservations: { cpus: "0.25", memory: 128M }, limits: { memory: 256M, cpus: 2 } }
   placement: { constraints: ["node.labels.zone != eu-2"], spread: node.labels.zone, max_replicas_per_node: 2 }
   update_config: { order: stop-first, parallelism: 2 }
-  restart_policy: { condition: on-failure, delay: 1s, max_delay: 1m }
-  reschedule_after: 7s`)
+  restart_policy: { condition: on-failure, delay: 1s, max_delay: 1m, max_attempts: 4, window: 20s }
+  reschedule_after: 7s
+  unfulfilled_after: 3m`)
     assert.deepEqual(spec, {
       name: 'web',
       command: ['run'],
@@ -80,6 +82,16 @@ deploy:
         timeoutMs: 2000,
         retries: 3,
         startPeriodMs: 10_000,
+      },
+      liveness: {
+        kind: 'http',
+        path: '/live',
+        port: 'http',
+        intervalMs: 10_000,
+        timeoutMs: 2000,
+        retries: 3,
+        startPeriodMs: 0,
+        successes: 2,
       },
       dependsOn: {},
       uses: ['billing/ledger'],
@@ -96,8 +108,15 @@ deploy:
       spread: 'node.labels.zone',
       replicasPerNodeMax: 2,
       update: { order: 'stop-first', parallelism: 2 },
-      restart: { condition: 'on-failure', delayMs: 1000, delayMaxMs: 60_000 },
+      restart: {
+        condition: 'on-failure',
+        delayMs: 1000,
+        delayMaxMs: 60_000,
+        attemptsMax: 4,
+        windowMs: 20_000,
+      },
       rescheduleAfterMs: 7000,
+      unfulfilledAfterMs: 180_000,
     })
   })
 
@@ -184,14 +203,14 @@ describe('parseCellFile, with Compose spellings', () => {
     ['{ tcp: true }', { kind: 'tcp' }],
     ['{ tcp: 8080 }', { kind: 'tcp', port: 'http' }],
     ['{ http: /h, port: http }', { kind: 'http', path: '/h', port: 'http' }],
-    ['{ test: [NONE] }', null],
-    ['{ disable: true }', null],
+    ['{ test: [NONE] }', { kind: 'none' }],
+    ['{ disable: true }', { kind: 'none' }],
   ]
   for (const [text, wanted] of probes) {
     it(`reads healthcheck: ${text}`, () => {
       const found = service(`ports: [http: 8080]\nhealthcheck: ${text}`).healthcheck
       const rest = { intervalMs: 5000, timeoutMs: 2000, retries: 3, startPeriodMs: 0 }
-      assert.deepEqual(found, wanted === null ? null : { ...wanted, ...rest })
+      assert.deepEqual(found, { ...wanted, ...rest })
     })
   }
 
