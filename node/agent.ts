@@ -110,6 +110,7 @@ export class Agent implements AgentPort {
       wall: () => clock.wall(),
       say: (key, value) => this.#replication.say(key, value, false),
       flush: () => this.#replication.flush(),
+      unfulfilledBefore: replication.unfulfilledBefore,
     })
     this.#neighbourhood = new Neighbourhood({
       transport,

@@ -7,6 +7,7 @@ import { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../../lib/log.ts'
+import type { Cut } from './cut.ts'
 import { isAlive, statOf, type ProcessIdentity } from './drivers/process/identity.ts'
 import { quoted } from './drivers/process/launch.ts'
 import { SHELL } from './drivers/process/spawner.ts'
@@ -22,12 +23,12 @@ export interface ForkedCommand {
 }
 
 /** How it ended: its exit status (128 and more: a signal, as shells count), or the end of the caller's patience. */
-export type ForkedEnd = number | 'aborted'
+export type ForkedEnd = number | 'cut'
 
 /** Runs commands. */
 export interface Forker {
-  /** When aborted, what still runs of it is ended. @throws an Error when it could not be run at all. */
-  run(command: ForkedCommand, signal: AbortSignal): Promise<ForkedEnd>
+  /** When cut, what still runs of it is ended. @throws an Error when it could not be run at all. */
+  run(command: ForkedCommand, cut: Cut): Promise<ForkedEnd>
   /** Ends the forker; commands that run are left to end by themselves. */
   close(): void
 }
@@ -37,7 +38,7 @@ const SIGKILL_NUMBER = 9
 
 /** Forks the peer itself. */
 export const directForker: Forker = {
-  run: async ({ program, words, directory, environment }, signal) =>
+  run: async ({ program, words, directory, environment }, cut) =>
     await new Promise<ForkedEnd>((resolve, reject) => {
       const child = spawn(program, words, {
         detached: true,
@@ -45,21 +46,19 @@ export const directForker: Forker = {
         cwd: directory,
         env: environment,
       })
-      const cut = (): void => {
+      const forget = cut.whenMade(() => {
         // The child is not reaped before its exit event, so its pid is still its own.
         if (child.exitCode === null && child.signalCode === null) killGroup(child.pid)
-        resolve('aborted')
-      }
+        resolve('cut')
+      })
       child.once('error', (error) => {
-        signal.removeEventListener('abort', cut)
+        forget()
         reject(error)
       })
       child.once('exit', (code) => {
-        signal.removeEventListener('abort', cut)
+        forget()
         resolve(code ?? SIGNAL_BASE + SIGKILL_NUMBER)
       })
-      if (signal.aborted) cut()
-      else signal.addEventListener('abort', cut, { once: true })
     }),
   close: () => undefined,
 }
@@ -73,10 +72,10 @@ const killGroup = (pid: number | undefined): void => {
 }
 
 interface Running {
-  readonly ended: PromiseWithResolvers<number | 'lost'>
+  readonly ended: PromiseWithResolvers<ForkedEnd | 'lost'>
   /** Null: not reported yet, or over before anybody looked. */
   identity: ProcessIdentity | null
-  aborted: boolean
+  isCut: boolean
 }
 
 // A shell that dies this often before it has answered once will not do better the next time.
@@ -104,32 +103,30 @@ export class ShellForker implements Forker {
     return this.#shell?.pid ?? null
   }
 
-  async run(command: ForkedCommand, signal: AbortSignal): Promise<ForkedEnd> {
-    if (signal.aborted) return 'aborted'
+  async run(command: ForkedCommand, cut: Cut): Promise<ForkedEnd> {
+    if (cut.isMade) return 'cut'
     // `env` would take a program with = in its name for a variable.
     const isPlain = this.#deathsInARow < DEATHS_MAX && !this.#closed && !command.program.includes('=')
-    if (!isPlain) return await directForker.run(command, signal)
+    if (!isPlain) return await directForker.run(command, cut)
     const shell = this.#shell ?? this.#start()
     this.#ids += 1
     const id = String(this.#ids)
-    const running: Running = { ended: Promise.withResolvers(), identity: null, aborted: false }
+    const running: Running = { ended: Promise.withResolvers(), identity: null, isCut: false }
     this.#running.set(id, running)
     const { program, words, directory, environment } = command
     const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
     shell.stdin?.write(`${id} ${[directory, ...variables, program, ...words].map(wordOf).join(' ')}\n`)
-    const cut = Promise.withResolvers<'aborted'>()
-    const abort = (): void => {
-      running.aborted = true
+    const forget = cut.whenMade(() => {
+      running.isCut = true
       this.#end(running)
-      cut.resolve('aborted')
-    }
-    signal.addEventListener('abort', abort, { once: true })
+      running.ended.resolve('cut')
+    })
     try {
-      const end = await Promise.race([running.ended.promise, cut.promise])
+      const end = await running.ended.promise
       // Asked twice rather than not at all: the shell's death says nothing of what was asked.
-      return end === 'lost' ? await directForker.run(command, signal) : end
+      return end === 'lost' ? await directForker.run(command, cut) : end
     } finally {
-      signal.removeEventListener('abort', abort)
+      forget()
     }
   }
 
@@ -150,7 +147,7 @@ export class ShellForker implements Forker {
     if (running === undefined) return
     if (word === 'p') {
       running.identity = statOf(Number(pid))
-      if (running.aborted) this.#end(running)
+      if (running.isCut) this.#end(running)
       return
     }
     this.#running.delete(id)

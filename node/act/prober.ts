@@ -5,6 +5,7 @@
 import type { Random } from '../../lib/random.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { ProbeTally } from '../plan/local.ts'
+import { Cut } from './cut.ts'
 import type { Probe, ProbePlace } from './probes.ts'
 import type { ProbeSpec } from './probe-spec.ts'
 
@@ -86,15 +87,15 @@ export const createProber = (options: {
   const phaseOf = (spec: ProbeSpec): number => Math.max(DELAY_MIN_MS, spec.intervalMs * random.next())
   return {
     watch: ({ spec, place, ageMs }, report) => {
-      const stopped = new AbortController()
+      const stopped = new Cut()
       const first = Promise.withResolvers<void>()
       const beganMs = clock.now()
       let tally = TALLY_EMPTY
       let countedMs = beganMs
       let cancel: () => void = () => undefined
       const turn = async (): Promise<void> => {
-        const failure = await probe(spec, place, stopped.signal)
-        if (stopped.signal.aborted) return
+        const failure = await probe(spec, place, stopped)
+        if (stopped.isMade) return
         const nowMs = clock.now()
         const waitedMs = nowMs - beganMs
         const before = tally
@@ -117,7 +118,7 @@ export const createProber = (options: {
       return {
         first: first.promise,
         stop: () => {
-          stopped.abort()
+          stopped.now()
           cancel()
           first.resolve()
         },

@@ -7,6 +7,7 @@ import { unreachable } from '../../lib/assert.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { Clock } from '../../lib/time.ts'
 import { resolveCommand } from './drivers/process/command.ts'
+import { Cut } from './cut.ts'
 import type { Forker } from './forker.ts'
 import type { ProbedPort, ProbeSpec } from './probe-spec.ts'
 
@@ -21,8 +22,8 @@ export interface ProbePlace {
 /** One line that says what failed; null: healthy. */
 export type ProbeOutcome = string | null
 
-/** Asks once. Never throws; resolves within the timeout, or as soon as the signal is aborted. */
-export type Probe = (spec: ProbeSpec, place: ProbePlace, signal: AbortSignal) => Promise<ProbeOutcome>
+/** Asks once. Never throws; resolves within the timeout, or as soon as it is cut. */
+export type Probe = (spec: ProbeSpec, place: ProbePlace, cut: Cut) => Promise<ProbeOutcome>
 
 const HOST = '127.0.0.1'
 // A status line is some twenty bytes; an answer that has none by then is no HTTP.
@@ -40,13 +41,13 @@ interface Ask {
   readonly judge: (received: string) => ProbeOutcome | undefined
 }
 
-const askPort = async (ask: Ask, signal: AbortSignal): Promise<ProbeOutcome> =>
+const askPort = async (ask: Ask, cut: Cut): Promise<ProbeOutcome> =>
   await new Promise((resolve) => {
     const socket = connect({ host: HOST, port: ask.port })
     let received = ''
     let bytes = 0
     const settle = (outcome: ProbeOutcome): void => {
-      signal.removeEventListener('abort', cut)
+      forget()
       // Ended politely: a reset in the middle of an answer is an error line in many a server's log.
       socket.end()
       socket.setTimeout(LINGER_MS, () => {
@@ -54,10 +55,10 @@ const askPort = async (ask: Ask, signal: AbortSignal): Promise<ProbeOutcome> =>
       })
       resolve(outcome)
     }
-    const cut = (): void => {
+    const forget = cut.whenMade(() => {
       socket.destroy()
       resolve('timed out')
-    }
+    })
     socket.on('connect', () => {
       if (ask.request === null) settle(null)
       else socket.write(ask.request)
@@ -76,22 +77,20 @@ const askPort = async (ask: Ask, signal: AbortSignal): Promise<ProbeOutcome> =>
     socket.on('error', (error) => {
       settle('code' in error ? `connect ${String(error.code)}` : error.message)
     })
-    if (signal.aborted) cut()
-    else signal.addEventListener('abort', cut, { once: true })
   })
 
 /** All of them at once; the first that fails is told, by its name where there are several. */
-const askPorts = async (ports: readonly ProbedPort[], signal: AbortSignal): Promise<ProbeOutcome> => {
+const askPorts = async (ports: readonly ProbedPort[], cut: Cut): Promise<ProbeOutcome> => {
   const outcomes = await Promise.all(
     ports.map(async ({ name, number }) => {
-      const outcome = await askPort({ port: number, request: null, judge: () => undefined }, signal)
+      const outcome = await askPort({ port: number, request: null, judge: () => undefined }, cut)
       return outcome !== null && ports.length > 1 ? `port ${name}: ${outcome}` : outcome
     }),
   )
   return outcomes.find((outcome) => outcome !== null) ?? null
 }
 
-const askHttp = async (port: number, path: string, signal: AbortSignal): Promise<ProbeOutcome> => {
+const askHttp = async (port: number, path: string, cut: Cut): Promise<ProbeOutcome> => {
   const outcome = await askPort(
     {
       port,
@@ -103,7 +102,7 @@ const askHttp = async (port: number, path: string, signal: AbortSignal): Promise
         return status >= 200 && status <= 399 ? null : String(status)
       },
     },
-    signal,
+    cut,
   )
   return outcome === null ? null : `GET ${path}: ${outcome}`
 }
@@ -112,14 +111,14 @@ const runCommand = async (
   forker: Forker,
   command: readonly string[],
   place: ProbePlace,
-  signal: AbortSignal,
+  cut: Cut,
 ): Promise<ProbeOutcome> => {
   const [word = '', ...words] = command
   const { environment, directory, peer } = place
   try {
     const program = resolveCommand(word, { directory, path: environment['PATH'] ?? '', peer })
-    const end = await forker.run({ program, words, directory, environment }, signal)
-    if (end === 'aborted') return `${word}: timed out`
+    const end = await forker.run({ program, words, directory, environment }, cut)
+    if (end === 'cut') return `${word}: timed out`
     return end === 0 ? null : `${word}: exit status ${end}`
   } catch (error) {
     const message = messageOf(error)
@@ -131,15 +130,15 @@ const ask = async (
   forker: Forker,
   spec: ProbeSpec,
   place: ProbePlace,
-  signal: AbortSignal,
+  cut: Cut,
 ): Promise<ProbeOutcome> => {
   switch (spec.kind) {
     case 'http':
-      return await askHttp(spec.port, spec.path, signal)
+      return await askHttp(spec.port, spec.path, cut)
     case 'tcp':
-      return await askPorts(spec.ports, signal)
+      return await askPorts(spec.ports, cut)
     case 'command':
-      return await runCommand(forker, spec.command, place, signal)
+      return await runCommand(forker, spec.command, place, cut)
     default:
       return unreachable(spec)
   }
@@ -148,18 +147,18 @@ const ask = async (
 /** Probes by real connections and processes, each cut off at its timeout by the clock. */
 export const realProbe =
   (clock: Clock, forker: Forker): Probe =>
-  async (spec, place, signal) => {
-    const deadline = new AbortController()
-    const cut = (): void => {
-      deadline.abort()
-    }
-    const cancel = clock.after(spec.timeoutMs, cut)
-    signal.addEventListener('abort', cut)
-    if (signal.aborted) cut()
+  async (spec, place, cut) => {
+    const deadline = new Cut()
+    const cancel = clock.after(spec.timeoutMs, () => {
+      deadline.now()
+    })
+    const forget = cut.whenMade(() => {
+      deadline.now()
+    })
     try {
-      return await ask(forker, spec, place, deadline.signal)
+      return await ask(forker, spec, place, deadline)
     } finally {
       cancel()
-      signal.removeEventListener('abort', cut)
+      forget()
     }
   }

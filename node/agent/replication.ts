@@ -21,6 +21,7 @@ import type { Clock } from '../../lib/time.ts'
 import type { GossipVerdict, Transport } from '../../net/transport.ts'
 import type { EditResult } from '../ports.ts'
 import type { Counters } from './counters.ts'
+import { unfulfilledBefore } from './earlier-word.ts'
 import { IntentQueue } from './intent-queue.ts'
 import { StatusFeed } from './status-feed.ts'
 
@@ -62,15 +63,23 @@ export class Replication {
   readonly #queue: IntentQueue
   readonly #feed: StatusFeed
   readonly #sync: AntiEntropy
+  /** Since when (wall time) instances of this peer were overdue when it last ran. */
+  readonly unfulfilledBefore: ReadonlyMap<string, number>
   #snapshotting = false
   #lastExchangeMs: number | null = null
 
-  private constructor(options: ReplicationOptions, intent: IntentReplica, statuses: StatusMap) {
+  private constructor(
+    options: ReplicationOptions,
+    intent: IntentReplica,
+    statuses: StatusMap,
+    earlier: ReadonlyMap<string, number>,
+  ) {
     const { store, clock, log, random, counters, newActor, applied, quarantined, storage, changed } = options
     const writes = random.fork('writes')
     this.#options = options
     this.#intent = intent
     this.#statuses = statuses
+    this.unfulfilledBefore = earlier
     this.#queue = new IntentQueue({
       replica: intent,
       store,
@@ -137,7 +146,12 @@ export class Replication {
     for (const { kind, bytes } of [...(snapshot?.frames ?? []), ...frames]) {
       if (kind === 'status') statuses.ingest(bytes)
     }
-    return new Replication(options, intent, statuses)
+    const kept = [...(snapshot?.frames ?? []), ...frames].filter(({ kind }) => kind === 'status')
+    const earlier = unfulfilledBefore(
+      signer.member,
+      kept.map(({ bytes }) => bytes),
+    )
+    return new Replication(options, intent, statuses, earlier)
   }
 
   view(): View {

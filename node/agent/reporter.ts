@@ -69,8 +69,8 @@ export class Reporter {
       this.#options.say(`instance/${id}`, status)
     }
     this.#said = next
-    // What the last incarnation said counts for the first word on an instance only.
-    for (const id of this.#earlier.keys()) if (!next.has(id)) this.#earlier.delete(id)
+    // What the last incarnation said counts until the slot is as desired again.
+    for (const id of this.#earlier.keys()) if (next.get(id)?.state === 'ready') this.#earlier.delete(id)
     const waiting = [...troubles, ...plan.waiting].slice(0, WAITING_MAX)
     const settled = plan.actions.length === 0 && waiting.length === 0
     this.#held = { digest: input.view.digest, settled, waiting }

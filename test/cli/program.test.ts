@@ -50,7 +50,17 @@ const service = {
   release: 'abc',
   releasing: true,
   stopped: false,
-  unfulfilled: [{ slot: 'shop/web/2', reason: 'nobody fits', since: 40_000 }],
+  unfulfilled: [
+    {
+      slot: 'shop/web/2',
+      peer: 'b',
+      state: 'crashed',
+      reason: 'exited with 1',
+      since: 40_000,
+      exit: { code: 1, signal: null },
+      output: ['no database'],
+    },
+  ],
   conflicts: [],
 }
 
@@ -280,7 +290,7 @@ describe('tutti, reading', () => {
     const { stdout } = await tutti(['status'], { peer })
     assert.equal(
       stdout,
-      'not settled\n  b: starting shop/web/2\nshop\n  shop/web: 2/3 ready, releasing release abc\n    unfulfilled shop/web/2 for 1m: nobody fits\n',
+      'not settled\n  b: starting shop/web/2\nshop\n  shop/web: 2/3 ready, releasing release abc\n    unfulfilled shop/web/2 on b for 1m: exited with 1\n      | no database\n',
     )
   })
 

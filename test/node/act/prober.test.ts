@@ -8,6 +8,7 @@ import { after, describe, it } from 'node:test'
 import { seededRandom } from '../../../lib/random.ts'
 import type { Clock } from '../../../lib/time.ts'
 import { ShellForker } from '../../../node/act/forker.ts'
+import { Cut } from '../../../node/act/cut.ts'
 import { createProber, TALLY_EMPTY } from '../../../node/act/prober.ts'
 import { probeSpecOf, type ProbeSpec } from '../../../node/act/probe-spec.ts'
 import { realProbe, type ProbeOutcome } from '../../../node/act/probes.ts'
@@ -186,7 +187,7 @@ describe('real probes', () => {
     forker.close()
   })
   const ask = realProbe(realClock, forker)
-  const never = new AbortController().signal
+  const never = new Cut()
   const withServer = async (server: Server, use: (port: number) => Promise<void>): Promise<void> => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     // A TCP server's address is one with a port.

@@ -47,6 +47,7 @@ export const definitionOf = (spec: ServiceOptions): ReleaseDefinition => ({
   environment: {},
   ports: spec.ports ?? {},
   healthcheck: spec.healthcheck ?? null,
+  ...(spec.liveness === undefined || spec.liveness === null ? {} : { liveness: spec.liveness }),
   uses: spec.uses ?? [],
   stopSignal: 'SIGTERM',
   stopGraceMs: 10_000,

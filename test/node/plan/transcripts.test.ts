@@ -14,6 +14,17 @@ import { fleet, holding, idOf, instance, releaseOf, service, type FleetOptions }
 const folder = join(import.meta.dirname, '../../transcripts/plan')
 const ports = { http: 0 }
 const web = service('shop/web', { ports, replicas: 1 })
+const lively = service('shop/web', {
+  ports,
+  liveness: {
+    kind: 'http',
+    path: '/live',
+    intervalMs: 5000,
+    timeoutMs: 1000,
+    retries: 3,
+    startPeriodMs: 0,
+  },
+})
 const next = service('shop/web', { ports, replicas: 1, restartToken: 'next' })
 const old = releaseOf({ ports })
 const alone = { members: { oak: {} }, services: [web] }
@@ -198,12 +209,48 @@ const stories: Readonly<Record<string, readonly (readonly [string, FleetOptions]
       },
     ],
     [
-      'it fails them for good',
+      'its program is missing, so that trying again mends nothing',
+      {
+        ...alone,
+        local: [
+          instance(web, 0, { phase: 'broken', error: 'serve: not found', refused: true, startedAtMs: 0 }),
+        ],
+      },
+    ],
+    [
+      'it fails its checks for longer than it may, and stays',
       {
         ...alone,
         local: [
           instance(web, 0, {
-            probe: { okInARow: 0, failedInARow: 9, everOk: true, lastFailure: 'connect ECONNREFUSED' },
+            probe: { okInARow: 0, failedInARow: 90, everOk: true, lastFailure: 'connect ECONNREFUSED' },
+          }),
+        ],
+        unreadySinceMs: new Map([[instance(web, 0).id, 60_000]]),
+      },
+    ],
+    [
+      'its liveness fails',
+      {
+        ...alone,
+        services: [lively],
+        local: [
+          instance(lively, 0, {
+            liveness: { okInARow: 0, failedInARow: 3, everOk: true, lastFailure: 'GET /live: timed out' },
+          }),
+        ],
+      },
+    ],
+    [
+      'it was ended for its liveness, whatever it ended with',
+      {
+        ...alone,
+        services: [lively],
+        local: [
+          instance(lively, 0, {
+            phase: 'exited',
+            exit: { code: 0, signal: null, atMs: 99_900, failure: 'liveness failed 3 times in a row' },
+            failuresInARow: 1,
           }),
         ],
       },

@@ -199,7 +199,15 @@ describe('status', () => {
       'shop/web/0': { state: 'unfulfilled', reason: 'exits with 1 since 3m', since: 5 },
     })
     assert.deepEqual(web(agent)?.unfulfilled, [
-      { slot: 'shop/web/0', reason: 'exits with 1 since 3m', since: 5 },
+      {
+        slot: 'shop/web/0',
+        peer: NAMES[seat],
+        state: 'unfulfilled',
+        reason: 'exits with 1 since 3m',
+        since: 5,
+        exit: null,
+        output: [],
+      },
     ])
     assert.deepEqual(cellsReply(read(agent)).cells, [
       { name: 'shop', services: 1, desired: 1, ready: 0, unfulfilled: 1 },
