@@ -33,10 +33,7 @@ export const readProbe = (
   const [kind] = kinds
   if (kind === undefined || kinds.length > 1) {
     if (tree.kind === 'map') {
-      reader.problems.invalid(
-        service.placeOf(key),
-        `${path} needs exactly one of http, tcp and test`,
-      )
+      reader.problems.invalid(service.placeOf(key), `${path} needs exactly one of http, tcp and test`)
     }
     return null
   }

@@ -79,7 +79,10 @@ export const InstanceStatus = Type.Object(
     unfulfilledSince: Type.Optional(Count),
     /** How its last run ended, where that explains the state. */
     exit: Type.Optional(
-      Type.Object({ code: Nullable(Type.Integer()), signal: Nullable(Type.String({ maxLength: 32 })) }, strict),
+      Type.Object(
+        { code: Nullable(Type.Integer()), signal: Nullable(Type.String({ maxLength: 32 })) },
+        strict,
+      ),
     ),
     /** The last lines of that run. */
     output: Type.Optional(Type.Array(ShortText, { maxItems: 16 })),

@@ -1,6 +1,7 @@
 // What to probe, as a plain value: the plan's probes with the port numbers that an instance got. How and when is the
 // prober's; what the tally means is the plan's (health.ts).
 
+import { unreachable } from '../../lib/assert.ts'
 import { HEALTHCHECK_DEFAULTS } from '../../crdt/schema/service.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
 import { livenessOf, probeOf, thresholdsOf, type ProbeSpec as PlannedProbe } from '../plan/health.ts'
@@ -73,7 +74,9 @@ const specOf = (probe: PlannedProbe, ports: PortNumbers, times: ProbeTimes): Pro
       return { kind: 'command', command: probe.command ?? [], ...times }
     case 'tcp':
       return { kind: 'tcp', ports: asked.length === 0 ? [{ name: '', number: 0 }] : asked, ...times }
-    default:
+    case 'http':
       return { kind: 'http', port: asked[0]?.number ?? 0, path: probe.path ?? '/', ...times }
+    default:
+      return unreachable(probe.kind)
   }
 }

@@ -21,7 +21,9 @@ export const unfulfilledBefore = (
   })
   const last = Math.max(...own.map(({ incarnation }) => incarnation))
   const since = new Map<string, number>()
-  for (const { entries } of own.filter(({ incarnation }) => incarnation === last).toSorted((a, b) => a.seq - b.seq)) {
+  for (const { entries } of own
+    .filter(({ incarnation }) => incarnation === last)
+    .toSorted((a, b) => a.seq - b.seq)) {
     for (const { key, value } of entries) {
       if (!key.startsWith(INSTANCE_KEY)) continue
       const id = key.slice(INSTANCE_KEY.length)

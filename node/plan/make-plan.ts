@@ -139,13 +139,7 @@ class Overdue {
     return { ...report, state, unfulfilledSinceMs: overdue.sinceMs }
   }
 
-  #note(
-    slot: SlotId,
-    service: ServiceView,
-    reason: string,
-    deadlineMs: number,
-    among: Unfulfilled[],
-  ): void {
+  #note(slot: SlotId, service: ServiceView, reason: string, deadlineMs: number, among: Unfulfilled[]): void {
     const { nowMs, unreadySinceMs } = this.#input
     const wanted = instanceIdOf(slot, service.release)
     const sinceMs = unreadySinceMs?.get(wanted) ?? nowMs

@@ -40,8 +40,7 @@ export const failuresAfter = (
   failuresInARow: number,
   ranMs: number,
   stableRunMs: number = STABLE_RUN_MS,
-): number =>
-  ranMs >= stableRunMs ? 1 : failuresInARow + 1
+): number => (ranMs >= stableRunMs ? 1 : failuresInARow + 1)
 
 /** The pause before the next run, after that many short runs in a row. */
 export const backoffMs = (

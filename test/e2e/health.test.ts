@@ -30,14 +30,22 @@ const probe = (path: string, over: Partial<Healthcheck> = {}): Healthcheck => ({
   ...over,
 })
 
-const quickly = { condition: 'any', delayMs: 20, delayMaxMs: 100, attemptsMax: null, windowMs: 10_000 } as const
+const quickly = {
+  condition: 'any',
+  delayMs: 20,
+  delayMaxMs: 100,
+  attemptsMax: null,
+  windowMs: 10_000,
+} as const
 
 /** What the peer says happened to a service, oldest first. */
 const events = async (peer: Peer, name: string): Promise<readonly string[]> => {
   const { events: all } = await peer.get<{ events: { kind: string; subject: string; message: string }[] }>(
     '/v1/events',
   )
-  return all.filter(({ subject }) => subject.includes(`/${name}/`)).map(({ kind, message }) => `${kind} ${message}`)
+  return all
+    .filter(({ subject }) => subject.includes(`/${name}/`))
+    .map(({ kind, message }) => `${kind} ${message}`)
 }
 
 const unfulfilled = async (peer: Peer, name: string) =>
@@ -64,14 +72,19 @@ describe('an instance that hangs', () => {
       )
       const [before] = await ready(peer, 'hung', 1)
       assert.ok(before !== undefined)
-      get({ host: '127.0.0.1', port: before.ports['http'], path: '/hang', agent: false }).on('error', () => undefined)
+      get({ host: '127.0.0.1', port: before.ports['http'], path: '/hang', agent: false }).on(
+        'error',
+        () => undefined,
+      )
       await until('it is failing', async () => {
         const { instances } = await peer.instances()
         return instances.some(({ state, pid }) => state === 'failing' && pid === before.pid)
       })
       await until('it runs anew', async () => {
         const { instances } = await peer.instances()
-        return instances.some(({ state, pid, restarts }) => state === 'ready' && pid !== before.pid && restarts === 1)
+        return instances.some(
+          ({ state, pid, restarts }) => state === 'ready' && pid !== before.pid && restarts === 1,
+        )
       })
       const told = await events(peer, 'hung')
       assert.ok(
@@ -96,16 +109,18 @@ describe('an instance that hangs', () => {
       )
       const [before] = await ready(peer, 'hung', 1)
       assert.ok(before !== undefined)
-      get({ host: '127.0.0.1', port: before.ports['http'], path: '/hang', agent: false }).on('error', () => undefined)
+      get({ host: '127.0.0.1', port: before.ports['http'], path: '/hang', agent: false }).on(
+        'error',
+        () => undefined,
+      )
       const [said] = await until('it is unfulfilled', async () => {
         const found = await unfulfilled(peer, 'hung')
         return found.length > 0 ? found : undefined
       })
-      assert.deepEqual([said?.state, said?.peer, said?.reason], [
-        'failing',
-        'p0',
-        '1 checks in a row failed: GET /: timed out',
-      ])
+      assert.deepEqual(
+        [said?.state, said?.peer, said?.reason],
+        ['failing', 'p0', '1 checks in a row failed: GET /: timed out'],
+      )
       const { instances } = await peer.instances()
       assert.deepEqual(
         instances.map(({ pid, restarts }) => [pid, restarts]),
@@ -191,7 +206,10 @@ describe('a service', () => {
         const found = await unfulfilled(peer, 'late')
         return found.length > 0 ? found : undefined
       })
-      assert.match(said?.reason ?? '', /^cannot be spawned: command '.*late-program' does not exist on peer 'p0'/)
+      assert.match(
+        said?.reason ?? '',
+        /^cannot be spawned: command '.*late-program' does not exist on peer 'p0'/,
+      )
       await writeFile(program, '#!/bin/sh\nexec sleep 100000\n')
       await chmod(program, 0o755)
       const [late] = await ready(peer, 'late', 1)

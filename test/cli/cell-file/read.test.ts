@@ -226,6 +226,20 @@ describe('parseCellFile, with Compose spellings', () => {
     it(`reads restart: ${word}`, () => assert.equal(service(`restart: ${word}`).restart.condition, condition))
   }
 
+  it('reads the attempts of a restart word unless the policy has its own, and 0 as no end', () => {
+    const attempts = (lines: string): number | null => service(lines).restart.attemptsMax
+    assert.equal(attempts('restart: on-failure:3'), 3)
+    assert.equal(attempts('restart: on-failure:0'), null)
+    assert.equal(attempts('deploy: { restart_policy: { max_attempts: 0 } }'), null)
+    const both = 'restart: on-failure:3\ndeploy: { restart_policy: { condition: any, max_attempts: 5 } }'
+    assert.equal(attempts(both), 5)
+    assert.equal(attempts('restart: on-failure:3\ndeploy: { restart_policy: { condition: any } }'), null)
+  })
+
+  it('reads a liveness that is disabled as none', () => {
+    assert.equal(service('liveness: { disable: true }').liveness, null)
+  })
+
   it('reads depends_on as a list, a map and a word', () => {
     const { cell } = read(`
 name: s
@@ -407,6 +421,12 @@ describe('parseCellFile, with mistakes', () => {
     [
       web('healthcheck: { http: /h }'),
       ['5:20: services.web.healthcheck.http needs a port to ask; add ports: [http] to the service'],
+    ],
+    [
+      web('liveness: { test: x }\n    restart: no'),
+      [
+        '5:5: services.web.liveness restarts what hangs, and the service is not to be restarted; remove one of the two',
+      ],
     ],
     [
       web('healthcheck: { interval: 1s }'),

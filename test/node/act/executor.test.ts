@@ -14,7 +14,8 @@ import { createHands } from '../../../node/act/hands.ts'
 import { createPorts } from '../../../node/act/ports.ts'
 import { TALLY_EMPTY, type Prober } from '../../../node/act/prober.ts'
 import type { Driver, SpawnRequest } from '../../../node/ports.ts'
-import type { Action, StartAction } from '../../../node/plan/action.ts'
+import type { Action, StartAction, StopAction } from '../../../node/plan/action.ts'
+import { TuttiError } from '../../../lib/errors.ts'
 import type { ProbeTally } from '../../../node/plan/local.ts'
 import { ScriptedDriver, ScriptedMachine } from '../../../simulations/processes.ts'
 import { recordFor } from '../../contracts/driver.ts'
@@ -41,7 +42,7 @@ const startOf = (
     definition: { ...definition, ...change },
   }
 }
-const stopOf = ({ instance }: StartAction, graceMs = 5000): Action => ({
+const stopOf = ({ instance }: StartAction, graceMs = 5000): StopAction => ({
   kind: 'stop',
   instance,
   signal: 'SIGTERM',
@@ -83,7 +84,17 @@ const handClock = (): Clock & { pass(forMs: number): void } => {
   }
 }
 
-const scripted = (change: { readonly machine?: ScriptedMachine; readonly first?: Promise<void> } = {}) => {
+interface Scripted {
+  readonly machine?: ScriptedMachine
+  readonly first?: Promise<void>
+  /** While it is, programs are not there. */
+  readonly missing?: { readonly is: boolean }
+}
+
+const scripted = (change: Scripted = {}) => {
+  const look = (): void => {
+    if (change.missing?.is === true) throw new TuttiError('unknown', 'the program is missing')
+  }
   const clock = handClock()
   const machine = change.machine ?? new ScriptedMachine(clock)
   const spawns: SpawnRequest[] = []
@@ -92,6 +103,7 @@ const scripted = (change: { readonly machine?: ScriptedMachine; readonly first?:
     start: async (events) => await inner.start(events),
     spawn: async (request) => {
       spawns.push(request)
+      look()
       return await inner.spawn(request)
     },
     update: async (record) => {
@@ -125,6 +137,8 @@ const scripted = (change: { readonly machine?: ScriptedMachine; readonly first?:
     log: silentLog,
     peer: { name: 'a', environment: {} },
     directoryOf: () => tmpdir(),
+    lastLines: async () => await Promise.resolve(['the last words']),
+    lookAgain: look,
     mintNonce: () => {
       nonces += 1
       return `nonce-${nonces}`
@@ -297,6 +311,41 @@ describe('executor', () => {
     tell[0]?.({ ...TALLY_EMPTY, okInARow: 2, everOk: true })
     await until(() => changes.length > told)
     assert.deepEqual([changes.slice(told), hands.observe()[0]?.probe.okInARow], [[true], 2])
+  })
+
+  it('counts a stop for a failed liveness as a failed run, remembers why, and what it wrote last', async () => {
+    const { hands, begin, phase } = scripted()
+    await begin()
+    const start = startOf(['run'])
+    hands.execute([start])
+    await until(() => phase() === 'running')
+    hands.execute([{ ...stopOf(start, 0), failure: 'hangs' }])
+    await until(() => (hands.observe()[0]?.lastOutput ?? []).length > 0)
+    const [facts] = hands.observe()
+    assert.deepEqual([facts?.failuresInARow, facts?.exit?.failure], [1, 'hangs'])
+    assert.deepEqual(facts?.lastOutput, ['the last words'])
+    hands.execute([actOn(start, 'restart')])
+    await until(() => phase() === 'running')
+    const [again] = hands.observe()
+    assert.deepEqual([again?.exit, again?.lastExit?.failure, again?.lastOutput?.length], [null, 'hangs', 1])
+  })
+
+  it('spawns nothing that was refused for good until what was missing is there', async () => {
+    const missing = { is: true }
+    const { hands, begin, clock, phase, spawns } = scripted({ missing })
+    await begin()
+    const start = startOf(['run'])
+    hands.execute([start])
+    await until(() => phase() === 'broken')
+    assert.equal(hands.observe()[0]?.refused, true)
+    const tries = spawns.length
+    clock.pass(10_000)
+    assert.deepEqual([hands.observe()[0]?.refused, spawns.length], [true, tries])
+    missing.is = false
+    clock.pass(10_000)
+    assert.deepEqual([hands.observe()[0]?.refused, hands.observe()[0]?.failuresInARow], [false, 0])
+    hands.execute([actOn(start, 'restart')])
+    await until(() => phase() === 'running')
   })
 
   it('returns the same facts until something changes', async () => {

@@ -5,11 +5,12 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { after, describe, it } from 'node:test'
+import * as fc from 'fast-check'
 import { seededRandom } from '../../../lib/random.ts'
 import type { Clock } from '../../../lib/time.ts'
 import { ShellForker } from '../../../node/act/forker.ts'
 import { Cut } from '../../../node/act/cut.ts'
-import { createProber, TALLY_EMPTY } from '../../../node/act/prober.ts'
+import { createProber, TALLY_EMPTY, tallied } from '../../../node/act/prober.ts'
 import { probeSpecOf, type ProbeSpec } from '../../../node/act/probe-spec.ts'
 import { realProbe, type ProbeOutcome } from '../../../node/act/probes.ts'
 import type { ProbeTally } from '../../../node/plan/local.ts'
@@ -139,6 +140,86 @@ describe('prober', () => {
     probing.stop()
     await turn(1)
     assert.equal(tallies.length, 1)
+  })
+})
+
+describe('tallied', () => {
+  it('forgets failures, and counts a first success, only after as many successes in a row as asked (property)', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.boolean(), { maxLength: 40 }),
+        fc.integer({ min: 1, max: 5 }),
+        (outcomes, successes) => {
+          let tally = TALLY_EMPTY
+          let row = 0
+          for (const isOk of outcomes) {
+            const before = tally
+            tally = tallied(tally, isOk ? null : 'no', true, successes)
+            row = isOk ? row + 1 : 0
+            assert.equal(tally.okInARow, row)
+            assert.equal(tally.everOk, before.everOk || row >= successes)
+            assert.equal(tally.failedInARow, row >= successes ? 0 : before.failedInARow + (isOk ? 0 : 1))
+          }
+        },
+      ),
+    )
+  })
+})
+
+describe('a prober of liveness', () => {
+  it('is in no hurry, at the start neither, and never asks twice at once', async () => {
+    const { turn, delays } = turned({ ...http(1), eager: false }, ['no', 'no', null, 'no', null])
+    await turn(8)
+    assert.ok((delays[0] ?? 0) >= 20 && (delays[0] ?? 9999) <= 5000)
+    assert.ok(delays.slice(1).every((delay) => delay >= 4500 && delay <= 5500))
+  })
+
+  it('waits the same for the same random source', async () => {
+    const one = turned({ ...http(1), eager: false }, [null])
+    const other = turned({ ...http(1), eager: false }, [null])
+    await one.turn(5)
+    await other.turn(5)
+    assert.deepEqual(one.delays, other.delays)
+  })
+})
+
+describe('the forker', () => {
+  const command = (...words: string[]) => ({
+    program: '/bin/sh',
+    words: ['-c', ...words],
+    directory: tmpdir(),
+    environment: { A: "it's\ntwo lines", PATH: process.env['PATH'] ?? '' },
+  })
+
+  it('hands over every word and variable as it is, runs many at once, and tells each its own end', async () => {
+    const forker = new ShellForker(keepingLog())
+    try {
+      const same = await forker.run(command('[ "$A" = "$1" ]', 'sh', "it's\ntwo lines"), new Cut())
+      assert.equal(same, 0)
+      const codes = Array.from({ length: 40 }, (_, at) => at)
+      assert.deepEqual(
+        await Promise.all(codes.map((code) => forker.run(command(`exit ${code}`), new Cut()))),
+        codes,
+      )
+    } finally {
+      forker.close()
+    }
+  })
+
+  it('asks again when its shell dies, and a new shell after that', async () => {
+    const forker = new ShellForker(keepingLog())
+    try {
+      assert.equal(await forker.run(command('exit 3'), new Cut()), 3)
+      const first = forker.pid
+      assert.ok(first !== null)
+      const slow = forker.run(command('sleep 0.2; exit 4'), new Cut())
+      process.kill(first, 'SIGKILL')
+      assert.equal(await slow, 4)
+      assert.equal(await forker.run(command('exit 5'), new Cut()), 5)
+      assert.notEqual(forker.pid, first)
+    } finally {
+      forker.close()
+    }
   })
 })
 

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import * as fc from 'fast-check'
 import { SERVICE_DEFAULTS, type Healthcheck } from '../../../crdt/schema/service.ts'
-import { exitText, firstPort, healthOf, probeOf } from '../../../node/plan/health.ts'
+import { exitText, firstPort, healthOf, livenessFailure, probeOf } from '../../../node/plan/health.ts'
 import type { ProbeTally } from '../../../node/plan/local.ts'
 import {
   backoffMs,
   CRASH_LOOP_RUNS,
   failuresAfter,
+  grantRestarts,
+  RESTARTS_PER_SECOND_MAX,
   restartOf,
 } from '../../../node/plan/restart.ts'
 import { definitionOf, instance, service } from './fleet.ts'
@@ -123,5 +126,109 @@ describe('restart', () => {
     const verdict = restartOf(ended(7, CRASH_LOOP_RUNS), policy, 1000)
     assert.equal(verdict.kind, 'later')
     assert.equal(verdict.reason, 'crash loop: exited with 7, restarts up to 30s apart')
+  })
+
+  it('doubles within its bounds for every policy and count, the same every time (property)', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(600_000),
+        fc.nat(600_000),
+        fc.nat(200),
+        fc.nat(1000),
+        (delayMs, delayMaxMs, failures, runs) => {
+          const ended = instance(web, 0, { runs })
+          const pause = backoffMs({ delayMs, delayMaxMs }, ended, failures)
+          const most = Math.max(delayMs, delayMaxMs)
+          assert.ok(pause <= most && pause >= Math.floor(Math.min(delayMs, most) * 0.75))
+          assert.equal(pause, backoffMs({ delayMs, delayMaxMs }, ended, failures))
+          assert.ok(pause <= backoffMs({ delayMs, delayMaxMs }, ended, failures + 2))
+        },
+      ),
+    )
+  })
+
+  it('takes the window of the service for a stable run', () => {
+    assert.equal(failuresAfter(4, 15_000, 20_000), 5)
+    assert.equal(failuresAfter(4, 20_000, 20_000), 1)
+  })
+
+  it('gives up when the attempts are used up, and says so with the last line', () => {
+    const limited = { ...policy, attemptsMax: 2 }
+    const after = (failures: number) =>
+      restartOf({ ...ended(3, failures), lastOutput: ['no database', ''] }, limited, 60_000)
+    assert.equal(after(2).kind, 'now')
+    assert.deepEqual(after(3), {
+      kind: 'given-up',
+      reason: 'exited with 3, and max_attempts of 2 are used up; it wrote last: no database',
+    })
+  })
+
+  it('is not tried where trying again mends nothing', () => {
+    const broken = instance(web, 0, { phase: 'broken', error: 'command x is missing', startedAtMs: 0 })
+    assert.equal(restartOf({ ...broken, refused: true }, policy, 99_000).kind, 'refused')
+    assert.equal(restartOf(broken, policy, 99_000).kind, 'now')
+  })
+
+  it('follows a run that its liveness ended, whatever it ended with', () => {
+    const exit = { code: 0, signal: null, atMs: 1000, failure: 'liveness failed 3 times in a row: no answer' }
+    const verdict = restartOf({ ...ended(0), exit }, { ...policy, condition: 'on-failure' }, 60_000)
+    assert.deepEqual([verdict.kind, verdict.reason], ['now', `${exit.failure} (exited with 0)`])
+  })
+})
+
+describe('liveness', () => {
+  const lively = service('shop/web', { ports: { http: 0 }, liveness: check })
+  const failing = (parts: Partial<ProbeTally>) =>
+    instance(lively, 0, { probe: tally({ everOk: true }), liveness: tally(parts), startedAtMs: 1000 })
+
+  it('makes an instance failing after `retries` failures, whatever its readiness says', () => {
+    assert.equal(healthOf(failing({ everOk: true, failedInARow: 2 }), 2000).state, 'ready')
+    const health = healthOf(failing({ everOk: true, failedInARow: 3, lastFailure: 'x' }), 2000)
+    assert.deepEqual([health.state, health.reason], ['failing', 'liveness failed 3 times in a row: x'])
+  })
+
+  it('does not count before its first success within the start period', () => {
+    assert.equal(livenessFailure(failing({ failedInARow: 9 }), 5999), null)
+    assert.notEqual(livenessFailure(failing({ failedInARow: 9 }), 6000), null)
+  })
+})
+
+describe('grantRestarts', () => {
+  const wanting = (slot: number, failuresInARow: number, dueMs: number) => ({
+    instance: instance(web, slot, { phase: 'exited', failuresInARow, runs: 2, startedAtMs: 0 }),
+    dueMs,
+  })
+
+  it('lets those that failed least go first, then those that waited longest (L6)', () => {
+    const many = Array.from({ length: 12 }, (_, at) => wanting(at, 9, 5000 + at))
+    const { granted, againAtMs } = grantRestarts([...many, wanting(20, 1, 9000)], [], 10_000)
+    assert.deepEqual(
+      granted.map(({ dueMs }) => dueMs),
+      [9000, ...Array.from({ length: RESTARTS_PER_SECOND_MAX - 1 }, (_, at) => 5000 + at)],
+    )
+    assert.equal(againAtMs, 11_000)
+  })
+
+  it('starts no more in any second than it may, and everybody in the end (L6, property)', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(20), { minLength: 1, maxLength: 60 }), (failures) => {
+        let local = failures.map((count, slot) => wanting(slot, count, 0).instance)
+        const started: number[] = []
+        for (let nowMs = 1000; nowMs < 1000 + failures.length * 200; nowMs += 100) {
+          const left = local
+            .filter(({ phase }) => phase === 'exited')
+            .map((one) => ({ instance: one, dueMs: 0 }))
+          const now = new Set(grantRestarts(left, local, nowMs).granted.map((one) => one.instance.id))
+          local = local.map((one) =>
+            now.has(one.id) ? { ...one, phase: 'running', startedAtMs: nowMs } : one,
+          )
+          started.push(...[...now].map(() => nowMs))
+          const lately = started.filter((atMs) => atMs > nowMs - 1000)
+          assert.ok(lately.length <= RESTARTS_PER_SECOND_MAX)
+        }
+        assert.equal(started.length, failures.length)
+      }),
+      { numRuns: 30 },
+    )
   })
 })
