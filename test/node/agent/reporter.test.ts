@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Json } from '../../../lib/order.ts'
+import { unfulfilledBefore } from '../../../node/agent/earlier-word.ts'
+import { Reporter } from '../../../node/agent/reporter.ts'
+import type { InstanceReport, Plan } from '../../../node/plan/plan.ts'
+import { sealStatus } from '../../../crdt/status-record.ts'
+import { canonicalJson } from '../../../lib/order.ts'
+import { signerFromSeed } from '../../../lib/signature.ts'
+import { fleet, instance, service } from '../plan/fleet.ts'
+
+const web = service('shop/web')
+const { id, slot } = instance(web, 0)
+const WALL = 1_000_000
+
+const planOf = (report: Partial<InstanceReport>): Plan => ({
+  actions: [],
+  reports: [{ instance: id, slot, state: 'starting', restarts: 0, reason: '', ...report }],
+  unfulfilled: [],
+  waiting: [],
+  wakeAtMs: null,
+})
+
+/** What is said of the instance after each of the plans, ten seconds apart. */
+const said = (plans: readonly Plan[], unfulfilledBefore?: ReadonlyMap<string, number>): readonly Json[] => {
+  const words: Json[] = []
+  let nowMs = 0
+  const reporter = new Reporter({
+    wall: () => WALL + nowMs,
+    say: (key, value) => {
+      if (key === `instance/${id}`) words.push(value)
+    },
+    flush: () => undefined,
+    ...(unfulfilledBefore === undefined ? {} : { unfulfilledBefore }),
+  })
+  for (const plan of plans) {
+    nowMs += 10_000
+    reporter.report(fleet({ self: 'oak', members: { oak: {} }, services: [web], nowMs }), plan, [])
+  }
+  return words
+}
+
+const sinceOf = (word: Json | undefined): unknown =>
+  typeof word === 'object' && word !== null && 'unfulfilledSince' in word ? word['unfulfilledSince'] : null
+
+describe('reporter', () => {
+  it('says since when a slot is overdue, the same in every pass, and no more once it is not', () => {
+    const overdue = planOf({ unfulfilledSinceMs: 4000 })
+    const words = said([overdue, overdue, planOf({ state: 'ready' })])
+    assert.deepEqual(words.map(sinceOf), [WALL + 4000, WALL + 4000, null])
+  })
+
+  it('goes on with what it said before it was restarted, until the slot was as desired once', () => {
+    const overdue = planOf({ unfulfilledSinceMs: 4000 })
+    const words = said([planOf({}), overdue, planOf({ state: 'ready' }), overdue], new Map([[id, 7]]))
+    assert.deepEqual(words.map(sinceOf), [null, 7, null, WALL + 4000])
+  })
+
+  it('says how the last run ended and what it wrote', () => {
+    const exit = { code: 7, signal: null, atMs: 0 }
+    const [word] = said([planOf({ state: 'crashed', exit, output: ['no database'] })])
+    assert.ok(typeof word === 'object' && word !== null && 'exit' in word && 'output' in word)
+    assert.deepEqual([word['exit'], word['output']], [{ code: 7, signal: null }, ['no database']])
+  })
+})
+
+describe('unfulfilledBefore', () => {
+  const signer = signerFromSeed(new Uint8Array(32).fill(1))
+  const other = signerFromSeed(new Uint8Array(32).fill(2))
+  const record = (by: typeof signer, incarnation: number, seq: number, since: number | null): Uint8Array =>
+    sealStatus(by, {
+      incarnation,
+      seq,
+      retained: [],
+      entries: [
+        { key: `instance/${id}`, value: since === null ? null : canonicalJson({ unfulfilledSince: since }) },
+      ],
+    })
+
+  it('takes the last word of the last incarnation of this member, in whatever order it is read', () => {
+    const records = [
+      record(signer, 2, 2, 9),
+      record(signer, 2, 1, 8),
+      record(signer, 1, 5, 7),
+      record(other, 9, 9, 1),
+    ]
+    assert.deepEqual([...unfulfilledBefore(signer.member, records)], [[id, 9]])
+    assert.deepEqual([...unfulfilledBefore(signer.member, [...records, record(signer, 2, 3, null)])], [])
+  })
+
+  it('knows nothing of a first start, and of what cannot be read', () => {
+    assert.equal(unfulfilledBefore(signer.member, [new Uint8Array([1, 2, 3])]).size, 0)
+  })
+})
