@@ -4,25 +4,17 @@
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { Fleet } from '../test/e2e/support/fleet.ts'
-import { pause, print, summarize } from './support.ts'
+import { cpuSeconds, pause, print, summarize } from './support.ts'
 
 const PEERS = 30
 /** Start-up garbage is collected and connections are settled by then. */
 const SETTLE_MS = 20_000
 const MEASURE_MS = 30_000
-/** Linux accounts CPU time in hundredths of a second (USER_HZ). */
-const TICKS_PER_SECOND = 100
 
 const memoryMiB = async (pid: number): Promise<{ rss: number; pss: number }> => {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8')
   const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
   return { rss: kib('Rss') / 1024, pss: kib('Pss') / 1024 }
-}
-
-const cpuSeconds = async (pid: number): Promise<number> => {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
 const fleet = await Fleet.create()

@@ -1,6 +1,7 @@
 // What the benches share: statistics, the two forms of output, and a watcher that stamps what each peer says of itself.
 
 import { request } from 'node:http'
+import { readFile } from 'node:fs/promises'
 import { cpus, loadavg } from 'node:os'
 import type { WatchReply } from '../node/serve/api/contract.ts'
 import type { Peer } from '../test/e2e/support/fleet.ts'
@@ -120,3 +121,19 @@ export const watchAll = async (peers: readonly Peer[]): Promise<readonly Watcher
 /** Waits, with nothing to wait for: a measurement of idleness or an interval between samples. */
 export const pause = (durationMs: number): Promise<void> =>
   new Promise((done) => setTimeout(done, durationMs))
+
+/** Linux accounts CPU time in hundredths of a second (USER_HZ). */
+const TICKS_PER_SECOND = 100
+
+/** CPU time that a process has used, user and system. */
+export const cpuSeconds = async (pid: number): Promise<number> => {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** Memory of a process that is resident, shared pages included. */
+export const residentMiB = async (pid: number): Promise<number> => {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+)/m.exec(text)?.[1] ?? 0) / 1024
+}

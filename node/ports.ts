@@ -168,24 +168,36 @@ export interface LogLine {
   readonly peer: string
   readonly slot: SlotId
   readonly instance: InstanceId
-  readonly stream: 'stdout' | 'stderr'
+  /** `notice`: the text says what of this instance's output could not be told. */
+  readonly stream: 'stdout' | 'stderr' | 'notice'
   readonly text: string
+  /** Bytes that the stream had written by the end of the line, since the instance's first run: names the line for good. */
+  readonly offset: number
+}
+
+/** Said once by a followed reading: what was there has been told, and what comes is new. */
+export interface LogLive {
+  readonly live: true
 }
 
 export interface LogQuery {
-  readonly service: ServiceId
-  /** One slot only. */
-  readonly slot?: SlotId | undefined
-  /** The last lines; all where it is left out. @default 100 */
+  /** `CELL`, `CELL/SERVICE` or `CELL/SERVICE/SLOT`. */
+  readonly of: string
+  /** The last lines. @default 100, or all with `since` or `until` */
   readonly tail?: number | undefined
   /** Only lines from then on, wall time. */
   readonly since?: number | undefined
+  /** Only lines up to then, wall time. */
+  readonly until?: number | undefined
+  readonly stream?: 'stdout' | 'stderr' | undefined
+  /** Only lines that contain this text. */
+  readonly grep?: string | undefined
   readonly follow?: boolean | undefined
 }
 
 /** Output of this peer's own instances, present and gone. */
 export interface Output {
-  read(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>
+  read(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine | LogLive>
 }
 
 // ------------------------------------------------------------------------------------------------------------ events

@@ -24,6 +24,19 @@ export const duration = (text: string): number => {
   }
 }
 
+// A date with a time zone, or without a time: what Date reads alike everywhere.
+const DATE = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/
+
+/** A duration before now, or a date, as an option's value: wall time in milliseconds. @throws UsageError. */
+export const moment = (text: string): number => {
+  const at = DATE.test(text) ? Date.parse(text) : NaN
+  if (!Number.isNaN(at)) return Math.max(0, at)
+  if (/^\d+(-|$)/.test(text) && text !== '0') {
+    throw new UsageError(`'${text}' is no time; write for example 10m, 2031-05-04 or 2031-05-04T10:00:00Z`)
+  }
+  return Math.max(0, Date.now() - duration(text))
+}
+
 /** A whole number as an option's value. The reader throws UsageError. */
 export const whole =
   (minimum: number, maximum: number) =>

@@ -4,13 +4,25 @@
 import { Argument, Option, type Command } from 'commander'
 import { UsageError } from '../exit.ts'
 import { SHELLS, completionScript, type Shell } from '../completion.ts'
-import { duration, whole, type Frame } from './frame.ts'
+import { UsageError } from '../exit.ts'
+import { moment, whole, type Frame } from './frame.ts'
 
 interface LogsFlags {
   readonly follow?: boolean
   readonly tail?: number
   readonly since?: number
+  readonly until?: number
   readonly timestamps?: boolean
+  readonly stream?: 'stdout' | 'stderr'
+  readonly grep?: string
+}
+
+/** The longest text that a peer looks for. */
+const GREP_LENGTH_MAX = 256
+
+const text = (value: string): string => {
+  if (value.length > 0 && value.length <= GREP_LENGTH_MAX) return value
+  throw new UsageError(`the text to look for must have 1 to ${GREP_LENGTH_MAX} characters`)
 }
 
 export const addLookCommands = (root: Command, frame: Frame): void => {
@@ -44,18 +56,28 @@ export const addLookCommands = (root: Command, frame: Frame): void => {
     .description(
       'output of instances on all peers, also of those that are gone; with --json -f one value a line',
     )
-    .argument('<service-or-slot>', 'CELL/SERVICE or CELL/SERVICE/SLOT')
-    .option('-f, --follow', 'stay and show new lines')
+    .argument('<cell-service-or-slot>', 'CELL, CELL/SERVICE or CELL/SERVICE/SLOT')
+    .option('-f, --follow', 'stay and show new lines, over restarts, moves and releases')
     .addOption(new Option('-n, --tail <n>', 'the last lines (default: 100)').argParser(whole(0, 100_000)))
     .addOption(
-      new Option('--since <duration>', 'only lines of this last time, as in 10m').argParser(duration),
+      new Option('--since <time>', 'only lines from then on: 10m (ago), or 2031-05-04T10:00:00Z').argParser(
+        moment,
+      ),
+    )
+    .addOption(
+      new Option('--until <time>', 'only lines up to then, written likewise')
+        .argParser(moment)
+        .conflicts('follow'),
     )
     .option('-t, --timestamps', 'with the time of each line')
+    .addOption(new Option('--stream <stream>', 'only lines of this stream').choices(['stdout', 'stderr']))
+    .addOption(new Option('--grep <text>', 'only lines that contain this text, as it is').argParser(text))
   frame.asks(logs, 'tutti logs -f -n 20 shop/web')
-  frame.does<LogsFlags>(logs, async (context, { follow, tail, since, timestamps }, [of = '']) => {
+  frame.does<LogsFlags>(logs, async (context, flags, [of = '']) => {
     const { showLogs } = await import('../commands/logs.ts')
-    const options = { follow: follow === true, tail, sinceMs: since, timestamps: timestamps === true }
-    return showLogs(context, of, options)
+    const { tail, since, until, stream, grep } = flags
+    const [follow, timestamps] = [flags.follow === true, flags.timestamps === true]
+    return showLogs(context, of, { follow, tail, since, until, timestamps, stream, grep })
   })
 
   addExec(root, frame)

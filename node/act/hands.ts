@@ -52,7 +52,7 @@ export const createHands = (options: HandsOptions): BuiltHands => {
   const { clock, log, peer } = options
   const folder = resolve(options.folder)
   mkdirSync(folder, { recursive: true })
-  const output = new OutputStore({ folder: join(folder, 'output'), peer: peer.name, clock })
+  const output = new OutputStore({ folder: join(folder, 'output'), peer: peer.name, clock, log })
   const driver = new ProcessDriver({
     folder: join(folder, 'instances'),
     peer: peer.name,

@@ -27,6 +27,8 @@ export interface FanInOptions<T> {
   /** What tells the reader that a source is missing or incomplete. */
   readonly notice: (source: string, reason: string) => T
   readonly signal: AbortSignal
+  /** Sources that come while following: gives each to `add`, until the function that it returned is called. */
+  readonly arrivals?: (add: (source: Source<T>) => void) => () => void
   /** How long sources may take for what they have. @default 10 s */
   readonly collectMs?: number
 }
@@ -256,14 +258,23 @@ export async function* fanIn<T>(options: FanInOptions<T>): AsyncGenerator<T> {
     SOURCE_BYTES_MIN,
     Math.floor(COLLECTED_BYTES_MAX / Math.max(1, options.sources.length)),
   )
-  const readers = options.sources.map((source) => new Reader(source, options, queue, bytesMax))
   const wake = (): void => queue.wake()
   options.signal.addEventListener('abort', wake)
+  const readers = options.sources.map((source) => new Reader(source, options, queue, bytesMax))
+  let leave: () => void = () => undefined
   try {
     await collect(readers, options)
     const present = merged(readers, options)
     // From here on the sources write to the queue; nothing can come between, since nothing was awaited.
     for (const reader of readers) reader.follow()
+    if (options.follow && options.arrivals !== undefined) {
+      leave = options.arrivals((source) => {
+        const reader = new Reader(source, options, queue, bytesMax)
+        readers.push(reader)
+        reader.follow()
+        void reader.run()
+      })
+    }
     yield* present
     if (!options.follow) return
     for (;;) {
@@ -273,6 +284,7 @@ export async function* fanIn<T>(options: FanInOptions<T>): AsyncGenerator<T> {
       if (ended) return
     }
   } finally {
+    leave()
     options.signal.removeEventListener('abort', wake)
     for (const reader of readers) reader.stop()
     queue.close()

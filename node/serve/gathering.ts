@@ -1,17 +1,18 @@
-// Logs and events of the whole cluster: asks every living member, this peer included, and answers the same questions of
-// others. A member that should answer and cannot is named in a notice; one that left for good took its own along.
+// Events of the whole cluster, and the questions between peers: asks every living member, this peer included, and answers
+// the same questions of others, those about output too (log-gathering.ts asks them). A member that should answer and cannot
+// is named in a notice; one that left for good took its own along.
 
-import { Type, type Static } from 'typebox'
+import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { textOf, utf8 } from '../../lib/bytes.ts'
 import { TuttiError } from '../../lib/errors.ts'
-import type { ServiceId, SlotId } from '../../lib/ids.ts'
 import { canonicalJson } from '../../lib/order.ts'
 import { isPresent } from '../plan/eligibility.ts'
-import type { AgentPort, LogLine, LogQuery, Output, PeerEvent, PeerMethod } from '../ports.ts'
-import type { EventReply, LogReply } from './api/contract.ts'
+import type { AgentPort, Output, PeerEvent, PeerMethod } from '../ports.ts'
+import type { EventReply } from './api/contract.ts'
 import { fanIn, LIVE, type Marked, type Source } from './fan-in.ts'
-import { fromParts, toParts, withLiveMark } from './lines.ts'
+import { fromParts, toParts } from './lines.ts'
+import { isLogQuestion, OBJECT_BYTES, ownLines } from './log-lines.ts'
 import { eventOf, mergeEvents, onceTold, type MergeableEvent } from './replies/events.ts'
 
 export interface Gathering {
@@ -26,16 +27,6 @@ const EVENTS_WAITING_MAX = 1000
 /** Events in one answer: what each peer's ring holds, and as many as a person will ever read. */
 export const EVENTS_MAX = 2000
 
-const LogLineShape = Compile(
-  Type.Object({
-    at: Type.Number(),
-    peer: Type.String(),
-    slot: Type.String(),
-    instance: Type.String(),
-    stream: Type.Enum(['stdout', 'stderr'] as const),
-    text: Type.String(),
-  }),
-)
 const EventShape = Compile(
   Type.Object({
     at: Type.Number(),
@@ -45,25 +36,15 @@ const EventShape = Compile(
     message: Type.String(),
   }),
 )
-const LogQuestion = Type.Object({
-  service: Type.String(),
-  slot: Type.Optional(Type.String()),
-  tail: Type.Optional(Type.Integer({ minimum: 0 })),
-  since: Type.Optional(Type.Number()),
-  follow: Type.Boolean(),
-})
 const EventQuestion = Type.Object({ follow: Type.Boolean() })
-const LogQuestionShape = Compile(LogQuestion)
 const EventQuestionShape = Compile(EventQuestion)
 
-const isLogLine = (value: unknown): value is LogLine => LogLineShape.Check(value)
 const isEvent = (value: unknown): value is MergeableEvent => EventShape.Check(value)
 
 /** Answers what other peers ask for their own readers. Once per agent. */
 export const answerQuestions = ({ agent, output }: Gathering): void => {
   agent.answer('logs', (_from, body, signal) => {
-    const question = questionOf(body, (value) => LogQuestionShape.Check(value))
-    return toParts(ownLines(output, logQueryOf(question), signal))
+    return toParts(ownLines(output, questionOf(body, isLogQuestion), signal))
   })
   agent.answer('events', (_from, body, signal) => {
     const question = questionOf(body, (value) => EventQuestionShape.Check(value))
@@ -82,19 +63,6 @@ export const questionOf = <T>(body: Uint8Array, isQuestion: (value: unknown) => 
   }
   if (!isQuestion(value)) throw new TuttiError('invalid', 'the question has an unknown form')
   return value
-}
-
-const logQueryOf = (question: Static<typeof LogQuestion>): LogQuery => ({
-  service: question.service as ServiceId,
-  slot: question.slot as SlotId | undefined,
-  tail: question.tail,
-  since: question.since,
-  follow: question.follow,
-})
-
-const ownLines = (output: Output, query: LogQuery, signal: AbortSignal): AsyncIterable<Marked<LogLine>> => {
-  const lines = output.read(query, signal)
-  return query.follow === true ? withLiveMark(lines) : lines
 }
 
 /** This peer's events: the kept ones, and, when followed, each new one. */
@@ -150,44 +118,9 @@ const otherSources = <T>(
     }))
 }
 
-const nameOfSelf = (agent: AgentPort): string => {
+export const nameOfSelf = (agent: AgentPort): string => {
   const { self, view } = agent.snapshot()
   return view.members.find(({ id }) => id === self)?.name ?? self
-}
-
-/** A line's size in memory: its text, and what every object costs. */
-const OBJECT_BYTES = 200
-
-/** Output of a service's instances on all living members, by time; `notice` lines say whose is missing. */
-export const gatherLogs = (
-  { agent, output }: Gathering,
-  query: LogQuery & { readonly tail: number },
-  signal: AbortSignal,
-): AsyncIterable<LogReply> => {
-  const follow = query.follow === true
-  const question = utf8(
-    canonicalJson({ service: query.service, slot: query.slot, tail: query.tail, since: query.since, follow }),
-  )
-  const self: Source<LogLine> = {
-    name: nameOfSelf(agent),
-    open: (inner) => ownLines(output, { ...query, follow }, inner),
-  }
-  return fanIn<LogReply>({
-    sources: [self, ...otherSources(agent, 'logs', question, isLogLine)],
-    follow,
-    tail: query.tail,
-    at: ({ at }) => at,
-    bytes: ({ text }) => text.length + OBJECT_BYTES,
-    notice: (peer, reason) => ({
-      at: Math.round(agent.snapshot().wall),
-      peer,
-      slot: '',
-      instance: '',
-      stream: 'notice',
-      text: `its output is missing or incomplete: ${reason}`,
-    }),
-    signal,
-  })
 }
 
 const gatherRawEvents = (

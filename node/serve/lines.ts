@@ -10,11 +10,6 @@ import { LIVE, type Marked } from './fan-in.ts'
 const CHUNK_CHARACTERS = 32 * 1024
 /** One line of another peer: a log line is cut at 16 kB or so by whoever reads it from the process. */
 const LINE_BYTES_MAX = 1024 * 1024
-/**
- * A source that has nothing to say for this long has told its past. A slow disk may take longer between two lines; the
- * price is that the rest is merged by arrival instead of by time.
- */
-const LIVE_AFTER_MS = 100
 const LIVE_LINE = '{"live":true}'
 const NEWLINE = 0x0a
 
@@ -24,18 +19,6 @@ const settled = (promise: Promise<unknown>): Promise<true> =>
     (): true => true,
   )
 
-const settlesWithin = async (promise: Promise<unknown>, timeoutMs: number): Promise<boolean> => {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), timeoutMs)
-  })
-  try {
-    return await Promise.race([settled(promise), late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 /** True when it settles before the event loop has nothing else at hand. */
 const settlesSoon = (promise: Promise<unknown>): Promise<boolean> =>
   Promise.race([settled(promise), new Promise<false>((resolve) => setImmediate(() => resolve(false)))])
@@ -43,26 +26,6 @@ const settlesSoon = (promise: Promise<unknown>): Promise<boolean> =>
 /** Lets go of an iterator without waiting for it: it may be stuck in a read that ends with its signal. */
 const letGo = (iterator: AsyncIterator<unknown>): void => {
   iterator.return?.().catch(() => undefined)
-}
-
-/** The same items, with LIVE where the source first falls silent: up to there it told its past. */
-export async function* withLiveMark<T>(source: AsyncIterable<T>): AsyncGenerator<Marked<T>> {
-  const iterator = source[Symbol.asyncIterator]()
-  let live = false
-  try {
-    for (;;) {
-      const next = iterator.next()
-      if (!live && !(await settlesWithin(next, LIVE_AFTER_MS))) {
-        live = true
-        yield LIVE
-      }
-      const result = await next
-      if (result.done === true) return
-      yield result.value
-    }
-  } finally {
-    letGo(iterator)
-  }
 }
 
 /** Text pieces joined to chunks; what waits is sent as soon as the source has nothing more at hand. */

@@ -114,8 +114,8 @@ const routes = (extra: Readonly<Record<string, Answer>> = {}): Record<string, An
   }),
   'GET /v1/logs': (_asked, response) => {
     response.end(
-      line(2, 'shop/web/1', 'second') +
-        line(1, 'shop/web/0', 'first\u001b]0;x\u0007') +
+      line(1, 'shop/web/0', 'first\u001b]0;x\u0007') +
+        line(2, 'shop/web/1', 'second') +
         line(3, 'shop/web/0', 'b is away', 'notice'),
     )
   },
@@ -175,9 +175,9 @@ describe('tutti, used wrongly', () => {
     ],
     [['scale', 'web=3'], 2, "tutti: 'web' is not a service; write it as in shop/web\n"],
     [
-      ['logs', 'shop'],
+      ['logs', 'shop/web/0/x'],
       2,
-      "tutti: 'shop' is not a service or a slot; write it as in shop/web or shop/web/2\n",
+      "tutti: 'shop/web/0/x' is not a cell, a service or a slot; write it as in shop/web or shop/web/2\n",
     ],
     [['logs', '-n', 'x', 'shop/web'], 2, "tutti: 'x' is not a whole number from 0 to 100000\n"],
     [
@@ -294,10 +294,36 @@ describe('tutti, reading', () => {
     )
   })
 
-  it('merges logs by time, with notices on stderr', async () => {
+  it('makes logs harmless for a terminal, and leaves them as they are for everything else', async () => {
+    const { stdout } = await tutti(['logs', 'shop/web'], { peer, isTerminal: true })
+    assert.ok(stdout.includes('first\u241b]0;x\u2407'), stdout)
+    assert.ok((await tutti(['logs', 'shop/web'], { peer })).stdout.includes('first\u001b]0;x\u0007'))
+  })
+
+  it('hands the limits of logs on', async () => {
+    const limits = [
+      '--until',
+      '2031-05-04T10:00:00Z',
+      '--stream',
+      'stderr',
+      '--grep',
+      'a b',
+      '--since',
+      '2031-05-04',
+    ]
+    await tutti(['logs', ...limits, 'shop'], { peer })
+    const query = peer.asked.at(-1)?.url.searchParams
+    assert.deepEqual(
+      ['of', 'since', 'until', 'stream', 'grep'].map((name) => query?.get(name)),
+      ['shop', `${Date.UTC(2031, 4, 4)}`, `${Date.UTC(2031, 4, 4, 10)}`, 'stderr', 'a b'],
+    )
+    assert.equal((await tutti(['logs', '-f', '--until', '1m', 'shop'], { peer })).code, 2)
+  })
+
+  it('prints logs as told by the peer, with notices on stderr', async () => {
     const { stdout, stderr } = await tutti(['logs', '-n', '5', '--since', '1m', 'shop/web'], { peer })
-    assert.equal(stdout, 'shop/web/0 a | first\u241b]0;x\u2407\nshop/web/1 a | second\n')
-    assert.equal(stderr, 'a: b is away\n')
+    assert.equal(stdout, 'shop/web/0 a | first\u001b]0;x\u0007\nshop/web/1 a | second\n')
+    assert.equal(stderr, 'shop/web/0 a: b is away\n')
     const query = peer.asked.at(-1)?.url.searchParams
     assert.deepEqual(
       [query?.get('of'), query?.get('tail'), query?.has('since'), query?.has('follow')],
@@ -438,7 +464,7 @@ slots
     const { code, stderr } = await tutti(words, { peer: slow, directory })
     await slow.close()
     assert.equal(code, 4)
-    assert.match(stderr, /shop\/web\/0 is crashed on a: why\n {2}\| second\n {2}\| first/)
+    assert.match(stderr, /shop\/web\/0 is crashed on a: why\n {2}\| first\S*\n {2}\| second/)
     assert.match(
       stderr,
       /tutti: 1 slot is not ready after \d+ms; see tutti status, or wait longer with --timeout\n$/,

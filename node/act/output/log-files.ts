@@ -4,13 +4,7 @@
 
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  instanceIdOf,
-  type InstanceId,
-  type ReleaseId,
-  type ServiceId,
-  type SlotId,
-} from '../../../lib/ids.ts'
+import { instanceIdOf, type InstanceId, type ReleaseId, type SlotId } from '../../../lib/ids.ts'
 import { compareStrings } from '../../../lib/order.ts'
 
 export type Stream = 'stdout' | 'stderr'
@@ -30,6 +24,10 @@ const GONE_PER_SLOT_MAX = 5
 const GONE_AGE_MAX_MS = 7 * 86_400_000
 // Of all slots together, so that a fleet that shrinks or is renamed leaves no more than this.
 const GONE_MAX = 500
+/** Disk that output of gone instances takes, all slots together; beyond it the longest gone are dropped. */
+export const GONE_BYTES_MAX = 1024 * 1024 * 1024
+// stat(2) counts blocks of this size, whatever the file system's own is.
+const STAT_BLOCK_BYTES = 512
 
 const slotFolderName = (slot: string): string => slot.replaceAll('/', '~')
 const idOfFolder = (name: string): SlotId => name.replaceAll('~', '/') as SlotId
@@ -68,37 +66,60 @@ const filesOfSlot = (folder: string, slotFolder: string): LogFile[] =>
     ]
   })
 
-/** All files of a service, or of one of its slots; by slot, release and stream. */
-export const findLogFiles = (folder: string, service: ServiceId, slot?: SlotId): LogFile[] => {
-  const prefix = `${slotFolderName(service)}~`
+/** All files of a cell, a service or a slot, named as `shop`, `shop/web` or `shop/web/0`; by slot, release and stream. */
+export const findLogFiles = (folder: string, of: string): LogFile[] => {
+  const wanted = slotFolderName(of)
   return namesIn(folder)
-    .filter((name) => (slot === undefined ? name.startsWith(prefix) : name === slotFolderName(slot)))
+    .filter((name) => name === wanted || name.startsWith(`${wanted}~`))
     .flatMap((name) => filesOfSlot(folder, name))
 }
 
 interface GoneOutput {
   readonly instance: InstanceId
-  readonly writtenAt: number
+  /** When it last wrote, or ended: its stamps are touched then, since a program may be silent for days and crash. */
+  readonly lastedUntil: number
+  readonly bytes: number
 }
 
-/** Drops output of gone instances beyond the retention. Costs one stat a file; called at starts and once an hour. */
-export const dropOldOutput = (folder: string, live: ReadonlySet<InstanceId>, wall: number): void => {
+const goneOf = (folder: string, slotFolder: string, live: ReadonlySet<InstanceId>): GoneOutput[] => {
+  const gone = new Map<InstanceId, GoneOutput>()
+  for (const { instance, path } of filesOfSlot(folder, slotFolder)) {
+    if (live.has(instance)) continue
+    let { lastedUntil, bytes } = gone.get(instance) ?? { lastedUntil: 0, bytes: 0 }
+    for (const file of [path, stampsPathOf(path)]) {
+      const stat = statSync(file, { throwIfNoEntry: false })
+      if (stat === undefined) continue
+      lastedUntil = Math.max(lastedUntil, stat.mtimeMs)
+      bytes += stat.blocks * STAT_BLOCK_BYTES
+    }
+    gone.set(instance, { instance, lastedUntil, bytes })
+  }
+  return [...gone.values()].toSorted((a, b) => b.lastedUntil - a.lastedUntil)
+}
+
+/**
+ * Drops output of gone instances beyond the retention: per slot by count and age, of all slots by count and disk. Costs
+ * two stats a file; called after instances ended and once an hour.
+ */
+export const dropOldOutput = (
+  folder: string,
+  live: ReadonlySet<InstanceId>,
+  wall: number,
+  bytesMax = GONE_BYTES_MAX,
+): void => {
   const kept: GoneOutput[] = []
   for (const slotFolder of namesIn(folder)) {
-    const gone = new Map<InstanceId, number>()
-    for (const { instance, path } of filesOfSlot(folder, slotFolder)) {
-      if (live.has(instance)) continue
-      const writtenAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
-      gone.set(instance, Math.max(writtenAt, gone.get(instance) ?? 0))
-    }
-    const newestFirst = [...gone].toSorted(([, a], [, b]) => b - a)
-    for (const [at, [instance, writtenAt]] of newestFirst.entries()) {
-      if (at < GONE_PER_SLOT_MAX && wall - writtenAt < GONE_AGE_MAX_MS) kept.push({ instance, writtenAt })
-      else dropOutputOf(folder, instance)
+    for (const [at, gone] of goneOf(folder, slotFolder, live).entries()) {
+      if (at < GONE_PER_SLOT_MAX && wall - gone.lastedUntil < GONE_AGE_MAX_MS) kept.push(gone)
+      else dropOutputOf(folder, gone.instance)
     }
   }
-  kept.sort((a, b) => b.writtenAt - a.writtenAt)
-  for (const { instance } of kept.slice(GONE_MAX)) dropOutputOf(folder, instance)
+  kept.sort((a, b) => b.lastedUntil - a.lastedUntil)
+  let bytes = 0
+  for (const [at, gone] of kept.entries()) {
+    bytes += gone.bytes
+    if (at >= GONE_MAX || bytes > bytesMax) dropOutputOf(folder, gone.instance)
+  }
 }
 
 const dropOutputOf = (folder: string, instance: InstanceId): void => {

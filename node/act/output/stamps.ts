@@ -34,9 +34,12 @@ export const readStamps = (path: string): Stamp[] => {
   return stamps
 }
 
-/** Adds one stamp; `count` is how many the file holds. Returns the new count. */
-export const appendStamp = (path: string, stamp: Stamp, count: number): number => {
-  appendFileSync(path, lineOf(stamp), { mode: 0o600 })
+/**
+ * Adds one stamp; `count` is how many the file holds. `afterTorn`: the line before it may be incomplete (a full disk, a
+ * peer that was killed), and a line break keeps the two apart. Returns the new count.
+ */
+export const appendStamp = (path: string, stamp: Stamp, count: number, afterTorn: boolean): number => {
+  appendFileSync(path, `${afterTorn ? '\n' : ''}${lineOf(stamp)}`, { mode: 0o600 })
   if (count + 1 < STAMPS_MAX) return count + 1
   // The first stays, and the last: they say where the contents begin, and how far they are stamped.
   const stamps = readStamps(path)
@@ -68,4 +71,12 @@ export const offsetSince = (stamps: readonly Stamp[], since: number): number => 
   const first = stamps.findIndex((stamp) => stamp.at >= since)
   if (first < 0) return stamps.at(-1)?.end ?? 0
   return stamps[first - 1]?.end ?? stamps[0]?.end ?? 0
+}
+
+/** Up to where a file may hold bytes that appeared at or before `until`. */
+export const offsetUntil = (stamps: readonly Stamp[], until: number, size: number): number => {
+  const last = stamps.findLastIndex((stamp) => stamp.at <= until)
+  // What is not stamped yet is newer than every stamp; only its reader can say by how much.
+  if (last === stamps.length - 1) return size
+  return Math.max(stamps[last]?.end ?? 0, stamps[0]?.end ?? 0)
 }

@@ -198,6 +198,8 @@ export const LogReply = Type.Object({
   instance: Text,
   stream: Type.Enum(['stdout', 'stderr', 'notice'] as const),
   text: Text,
+  /** Bytes that the stream had written by the end of the line: names the line, for who reads again. */
+  offset: Count,
 })
 export type LogReply = Static<typeof LogReply>
 
@@ -378,14 +380,19 @@ export type PlacementsQuery = Static<typeof PlacementsQuery>
 /** Query of `GET /v1/logs`: one of `of`, `service` and `slot`, and how much. */
 export const LogsQuery = Type.Object(
   {
-    /** `CELL/SERVICE`, or one slot of it. */
+    /** `CELL`, a service of it as `CELL/SERVICE`, or one slot of that. */
     of: Of,
     service: Type.Optional(ServiceRef),
     slot: Type.Optional(SlotRef),
-    /** The last lines, over all peers together. @default 100, or with `since` all that the limits allow */
+    /** The last lines, over all peers together. @default 100, or with `since` or `until` all that the limits allow */
     tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000 })),
     /** Only lines from then on: wall time in milliseconds. */
     since: Type.Optional(Count),
+    /** Only lines up to then: wall time in milliseconds. */
+    until: Type.Optional(Count),
+    stream: Type.Optional(Type.Enum(['stdout', 'stderr'] as const)),
+    /** Only lines that contain this text, as it is. */
+    grep: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     /** Stays open and sends new lines. @default false */
     follow: Type.Optional(Type.Boolean()),
   },

@@ -23,6 +23,7 @@ import type {
   ExecRequest,
   Invitation,
   LogLine,
+  LogLive,
   LogQuery,
   Output,
   PeerEvent,
@@ -272,10 +273,10 @@ export class FakeOutput implements Output {
     for (const wake of this.#wakes) wake()
   }
 
-  async *read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
+  async *read(query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine | LogLive> {
     this.queries.push(query)
     this.open += 1
-    const present = this.lines.filter(({ slot }) => query.slot === undefined || slot === query.slot)
+    const present = this.lines.filter(({ slot }) => slot === query.of || slot.startsWith(`${query.of}/`))
     let at = this.lines.length
     let wake: () => void = () => undefined
     const woken = (): void => wake()
@@ -283,6 +284,7 @@ export class FakeOutput implements Output {
     this.#wakes.add(woken)
     try {
       yield* query.tail === undefined ? present : query.tail === 0 ? [] : present.slice(-query.tail)
+      if (query.follow === true) yield { live: true }
       while (query.follow === true && !signal.aborted) {
         const line = this.lines[at]
         if (line === undefined) await new Promise<void>((resolve) => (wake = resolve))
@@ -305,6 +307,7 @@ export const logLine = (at: number, peer: string, text: string, slot = 'shop/web
   instance: `${slot}@r` as LogLine['instance'],
   stream: 'stdout',
   text,
+  offset: at,
 })
 
 /** Resolves when `holds`, checked every turn of the event loop; the test runner's own timeout ends it otherwise. */

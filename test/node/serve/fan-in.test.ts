@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { fanIn, LIVE, type FanInOptions, type Marked, type Source } from '../../../node/serve/fan-in.ts'
-import { fromParts, inChunks, toParts, withLiveMark } from '../../../node/serve/lines.ts'
+import { fromParts, inChunks, toParts } from '../../../node/serve/lines.ts'
 import { until } from './fake-agent.ts'
 
 interface Item {
@@ -191,28 +191,5 @@ describe('lines', () => {
     const chunks = await collect(inChunks(of(...Array.from({ length: 10_000 }, () => 'x'.repeat(10)))))
     assert.ok(chunks.length <= 5)
     assert.equal(chunks.join('').length, 100_000)
-  })
-
-  it('mark where a source first falls silent, once', async () => {
-    let go: () => void = () => undefined
-    const marked = withLiveMark(
-      (async function* () {
-        yield 1
-        await new Promise<void>((resolve) => (go = resolve))
-        yield 2
-        await new Promise<void>((resolve) => (go = resolve))
-        yield 3
-      })(),
-    )
-    assert.equal((await marked.next()).value, 1)
-    assert.equal((await marked.next()).value, LIVE)
-    go()
-    assert.equal((await marked.next()).value, 2)
-    const last = marked.next()
-    await until(() => {
-      go()
-      return true
-    })
-    assert.equal((await last).value, 3)
   })
 })

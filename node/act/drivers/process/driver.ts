@@ -44,7 +44,10 @@ import { directLauncher, SHELL, type Launcher } from './spawner.ts'
 /** Where output goes; output/output.ts is it. */
 export interface OutputSink {
   /** The files that an instance's output is appended to. */
-  begin(instance: InstanceId): { readonly stdout: string; readonly stderr: string }
+  begin(
+    instance: InstanceId,
+    process: { readonly isRunning: boolean },
+  ): { readonly stdout: string; readonly stderr: string }
   /** The instance's processes are gone: nothing more comes until it begins again. */
   end(instance: InstanceId): void
 }
@@ -146,7 +149,7 @@ export class ProcessDriver implements Driver, Enterable {
     }
     await this.#endLeftovers(new Set(found.map((run) => run.record.nonce)))
     for (const run of found) {
-      this.#options.output.begin(run.record.instance)
+      this.#options.output.begin(run.record.instance, { isRunning: true })
       this.#watch(run)
       adopted.push({
         record: run.record,
@@ -178,7 +181,7 @@ export class ProcessDriver implements Driver, Enterable {
       shim: this.#shim,
       runDirectory: folder,
       workingDirectory,
-      ...output.begin(instance),
+      ...output.begin(instance, { isRunning: false }),
       environment,
       command: [program, ...words],
     })

@@ -1,13 +1,13 @@
 // Routes without an end, or with a late one: watching, logs, events.
 
 import type { FastifyInstance } from 'fastify'
-import type { ServiceId } from '../../../../lib/ids.ts'
-import { followEvents, gatherEvents, gatherLogs } from '../../gathering.ts'
+import { TuttiError } from '../../../../lib/errors.ts'
+import { followEvents, gatherEvents } from '../../gathering.ts'
+import { gatherLogs } from '../../log-gathering.ts'
 import { asOf } from '../../replies/reading.ts'
 import type { ApiContext } from '../context.ts'
 import { described } from '../described.ts'
-import { serviceOf } from '../../../../crdt/edits.ts'
-import { referenceOf } from '../references.ts'
+import { requireScope, scopeOf } from '../references.ts'
 import { EVENT_STREAM, NDJSON, ndjson, serverSent, stream } from '../streaming.ts'
 import {
   EventReply,
@@ -22,7 +22,7 @@ import {
 
 /** What a person reads without a question; `docker compose logs` drowns its reader in everything. */
 const TAIL = 100
-/** With `since`, the reader has said how far back; this only bounds the answer. */
+/** With `since` or `until`, the reader has said how far back; this only bounds the answer. */
 const TAIL_MAX = 100_000
 
 const SSE_BEAT = ': still here\n\n'
@@ -63,32 +63,35 @@ const logsRoute = (app: FastifyInstance, context: ApiContext): void => {
     ROUTES.logs,
     {
       schema: described({
-        summary: 'Output of a service, merged over all living peers by time',
+        summary: 'Output of a cell, a service or a slot, merged over all living peers by time',
         description:
-          'One JSON object a line. Lines of stream `notice` say what could not be read. With `follow` it stays open; empty lines keep it alive.',
+          'One JSON object a line. Lines of stream `notice` say what could not be read. With `follow` it stays open, over restarts and moves of instances and over the absence of peers; empty lines keep it alive.',
         tag: 'streams',
         querystring: LogsQuery,
         streams: { [NDJSON]: LogReply },
       }),
     },
     ({ query }, reply) => {
-      const { service, slot } = referenceOf(query)
+      const of = scopeOf(query)
+      const { since, until, stream: only, grep } = query
       const follow = query.follow ?? false
-      const tail = query.tail ?? (query.since === undefined ? TAIL : TAIL_MAX)
+      if (follow && until !== undefined)
+        throw new TuttiError('invalid', "'until' is for what was, 'follow' for what comes; leave one out")
+      const tail = query.tail ?? (since === undefined && until === undefined ? TAIL : TAIL_MAX)
       // Output outlives its service, so reading it may succeed without one; following what does not exist cannot.
-      if (follow) serviceOf(context.agent.snapshot().view, service)
+      if (follow) requireScope(context.agent.snapshot().view, of)
       return stream(context, reply, { contentType: NDJSON, beat: follow ? '\n' : null }, (signal) => {
-        const lines = gatherLogs(context, { service, slot, tail, since: query.since, follow }, signal)
-        return ndjson(orUnknown(context, service, lines))
+        const lines = gatherLogs(context, { of, tail, since, until, stream: only, grep, follow }, signal)
+        return ndjson(orUnknown(context, of, lines))
       })
     },
   )
 }
 
-/** The lines; an error where there are none and no such service either, since silence would look like an answer. */
+/** The lines; an error where there are none and nothing of that name either, since silence would look like an answer. */
 async function* orUnknown(
   context: ApiContext,
-  service: ServiceId,
+  of: string,
   lines: AsyncIterable<LogReply>,
 ): AsyncGenerator<LogReply> {
   let some = false
@@ -96,7 +99,7 @@ async function* orUnknown(
     some = true
     yield line
   }
-  if (!some) serviceOf(context.agent.snapshot().view, service)
+  if (!some) requireScope(context.agent.snapshot().view, of)
 }
 
 const eventsRoute = (app: FastifyInstance, context: ApiContext): void => {

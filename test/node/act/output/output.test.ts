@@ -23,6 +23,7 @@ import {
 } from '../../../../node/act/output/log-files.ts'
 import { OutputStore } from '../../../../node/act/output/output.ts'
 import { readStamps, replaceStamps } from '../../../../node/act/output/stamps.ts'
+import { silentLog } from '../../../../lib/log.ts'
 import type { LogLine, LogQuery } from '../../../../node/ports.ts'
 import { realClock, until } from '../support/bed.ts'
 
@@ -34,7 +35,7 @@ let folder: string
 let store: OutputStore
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'tutti-output-'))
-  store = new OutputStore({ folder, peer: 'a', clock: realClock })
+  store = new OutputStore({ folder, peer: 'a', clock: realClock, log: silentLog })
 })
 afterEach(async () => {
   await store.close()
@@ -45,7 +46,7 @@ const never = new AbortController().signal
 
 const collect = async (query: Partial<LogQuery> = {}): Promise<LogLine[]> => {
   const lines: LogLine[] = []
-  for await (const line of store.read({ service, ...query }, never)) lines.push(line)
+  for await (const line of store.read({ of: service, ...query }, never)) if ('text' in line) lines.push(line)
   return lines
 }
 const texts = async (query: Partial<LogQuery> = {}): Promise<string[]> =>
@@ -88,7 +89,7 @@ describe('output › read', () => {
       ],
     )
     assert.equal(lines[0]?.instance, idOf(0))
-    assert.deepEqual(await texts({ slot: slotIdOf(service, 1) }), ['two'])
+    assert.deepEqual(await texts({ of: slotIdOf(service, 1) }), ['two'])
   })
 
   it('knows nothing of services whose name merely begins alike', async () => {
@@ -151,8 +152,8 @@ describe('output › follow', () => {
     const stop = new AbortController()
     const seen: string[] = []
     const done = (async () => {
-      for await (const line of store.read({ service, follow: true, ...query }, stop.signal))
-        seen.push(line.text)
+      for await (const line of store.read({ of: service, follow: true, ...query }, stop.signal))
+        if ('text' in line) seen.push(line.text)
     })()
     const has = async (expected: readonly string[]): Promise<void> => {
       await until(() => seen.length >= expected.length)
@@ -217,7 +218,7 @@ describe('output › stamps and bounds', () => {
     await store.close()
     appendFileSync(stdout, 'unseen\n')
     utimesSync(stdout, 1000, 1000)
-    store = new OutputStore({ folder, peer: 'a', clock: realClock })
+    store = new OutputStore({ folder, peer: 'a', clock: realClock, log: silentLog })
     store.begin(idOf(0))
     const lines = await collect()
     assert.deepEqual(
@@ -230,7 +231,7 @@ describe('output › stamps and bounds', () => {
   it('keeps a chatty program within its bound, and the newest lines', async () => {
     await store.close()
     const bounds = { keepBytes: 64 * 1024, contentBytesMax: 128 * 1024 }
-    store = new OutputStore({ folder, peer: 'a', clock: realClock, bounds })
+    store = new OutputStore({ folder, peer: 'a', clock: realClock, log: silentLog, bounds })
     const { stdout } = store.begin(idOf(0))
     appendFileSync(stdout, Array.from({ length: 20_000 }, (_, at) => `line ${at} of many\n`).join(''))
     // Either the start was punched out, or the whole was dropped where the file system cannot.
@@ -247,8 +248,10 @@ describe('output › stamps and bounds', () => {
     const releases = Array.from({ length: 8 }, (_, at) => `release${at}0000`)
     for (const [at, release] of releases.entries()) {
       write(idOf(0, release), 'stdout', [[1, 'x\n']])
-      for (const stream of ['stdout', 'stderr'] as const)
-        utimesSync(logFileOf(folder, idOf(0, release), stream).path, 1000 + at, 1000 + at)
+      for (const stream of ['stdout', 'stderr'] as const) {
+        const { path } = logFileOf(folder, idOf(0, release), stream)
+        for (const file of [path, stampsPathOf(path)]) utimesSync(file, 1000 + at, 1000 + at)
+      }
     }
     const kept = (): string[] =>
       releases.filter((release) => existsSync(logFileOf(folder, idOf(0, release), 'stdout').path))

@@ -55,7 +55,7 @@ export interface Bed {
 export const makeBed = (): Bed => {
   const folder = mkdtempSync(join(tmpdir(), 'tutti-act-'))
   const log = keepingLog()
-  const output = new OutputStore({ folder: join(folder, 'output'), peer: 'a', clock: realClock })
+  const output = new OutputStore({ folder: join(folder, 'output'), peer: 'a', clock: realClock, log })
   const launchers: SafeLauncher[] = []
   const newLauncher = (): SafeLauncher => {
     const launcher = new SafeLauncher(log)

@@ -8,6 +8,7 @@ import { SafeLauncher, type Launcher } from '../../../../node/act/drivers/proces
 import { OutputStore } from '../../../../node/act/output/output.ts'
 import { environmentFor, recordFor } from '../../../contracts/driver.ts'
 import { keepingLog, realClock } from './bed.ts'
+import { silentLog } from '../../../../lib/log.ts'
 
 const [folder = '', point = 'never', nonce = '', ...command] = process.argv.slice(2)
 
@@ -33,7 +34,12 @@ const launcher: Launcher = {
   },
 }
 
-const output = new OutputStore({ folder: join(folder, 'output'), peer: 'a', clock: realClock })
+const output = new OutputStore({
+  folder: join(folder, 'output'),
+  peer: 'a',
+  clock: realClock,
+  log: silentLog,
+})
 const driver = new ProcessDriver({
   folder: join(folder, 'instances'),
   peer: 'a',

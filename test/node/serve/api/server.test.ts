@@ -368,7 +368,17 @@ describe('OpenAPI document', () => {
     const logs = body.paths['/v1/logs'].get
     assert.deepEqual(
       logs.parameters.map(({ name, in: where }: { name: string; in: string }) => `${where} ${name}`),
-      ['query of', 'query service', 'query slot', 'query tail', 'query since', 'query follow'],
+      [
+        'query of',
+        'query service',
+        'query slot',
+        'query tail',
+        'query since',
+        'query until',
+        'query stream',
+        'query grep',
+        'query follow',
+      ],
     )
     assert.ok('application/x-ndjson' in logs.responses['200'].content)
     assert.ok('text/event-stream' in body.paths['/v1/watch'].get.responses['200'].content)
@@ -420,10 +430,12 @@ describe('GET /v1/logs, not followed', () => {
       ],
     )
     assert.deepEqual(output.queries[0], {
-      service: 'shop/web',
-      slot: undefined,
+      of: 'shop/web',
       tail: 3,
       since: undefined,
+      until: undefined,
+      stream: undefined,
+      grep: undefined,
       follow: false,
     })
   })
@@ -439,11 +451,14 @@ describe('GET /v1/logs, not followed', () => {
   })
 
   it('answers with an error where there is neither output nor service', async () => {
-    const { agent, get } = await world()
+    const { agent, api, get } = await world()
     agent.onAsk = async function* () {}
     assert.equal((await get('/v1/logs?of=shop/wbe')).body.error.code, 'unknown')
     assert.equal((await get('/v1/logs?of=shop/wbe&follow=1')).status, 404)
-    assert.equal((await get('/v1/logs?of=shop')).status, 400)
+    assert.equal((await get('/v1/logs?of=shpo')).status, 404)
+    assert.equal((await api.app.inject('/v1/logs?of=shop')).statusCode, 200)
+    assert.equal((await get('/v1/logs?of=shop/a/b/c')).status, 400)
+    assert.equal((await get('/v1/logs?of=shop&follow=1&until=5')).status, 400)
   })
 
   it('takes the last hundred lines, and everything since when asked', async () => {
@@ -451,9 +466,9 @@ describe('GET /v1/logs, not followed', () => {
     await api.app.inject('/v1/logs?of=shop/web')
     await api.app.inject('/v1/logs?of=shop/web/1&since=5')
     assert.deepEqual(
-      output.queries.map(({ tail, slot, since }) => [tail, slot, since]),
+      output.queries.map(({ tail, of, since }) => [tail, of, since]),
       [
-        [100, undefined, undefined],
+        [100, 'shop/web', undefined],
         [100_000, 'shop/web/1', 5],
       ],
     )

@@ -277,8 +277,7 @@ describe('GET /v1/logs, followed', () => {
     let told = 0
     const text = 'x'.repeat(16_000)
     output.read = async function* (_query, signal) {
-      // A pause first: what follows is new, not past.
-      await new Promise((resolve) => setTimeout(resolve, 150))
+      yield { live: true }
       while (!signal.aborted && told < 20_000) {
         told += 1
         yield logLine(told, 'oak', text)
