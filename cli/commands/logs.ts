@@ -28,8 +28,6 @@ const COLOURS: readonly Colour[] = ['cyan', 'green', 'magenta', 'blue', 'yellow'
 const RECONNECT_MS = 500
 // Before the last line shown: lines of several peers come up to this late, and their clocks differ.
 const OVERLAP_MS = 15_000
-// What was written while the peer was away, in lines: all that one answer may have.
-const RESUMED_TAIL = 100_000
 
 /** `tutti logs [-f] [-n N] [--since D] [--until D] CELL[/SERVICE[/SLOT]]` */
 export const showLogs = async (context: Context, of: string, options: LogsOptions): Promise<number> => {
@@ -97,7 +95,8 @@ async function* followed(
   for (let isFirst = true; !signal.aborted; isFirst = false) {
     const toldUntil = told.at ?? -Infinity
     const since = told.at === null ? query['since'] : told.at - OVERLAP_MS
-    const resumed = isFirst ? query : { ...query, since, tail: RESUMED_TAIL }
+    const isResumed = !isFirst && since !== undefined
+    const resumed = isResumed ? { ...query, since, tail: undefined, resume: true } : query
     try {
       for await (const line of client.lines<LogReply>('/v1/logs', resumed, signal)) {
         isFirst = false

@@ -18,8 +18,11 @@ export interface Source<T> {
 export interface FanInOptions<T> {
   readonly sources: readonly Source<T>[]
   readonly follow: boolean
-  /** How many of the present ones, over all sources together. */
-  readonly tail: number
+  /**
+   * How many of the present ones, over all sources together. Left out, which only a follower may: all of them, each source's
+   * as they come, with nothing collected.
+   */
+  readonly tail: number | undefined
   /** Wall time of one, milliseconds. */
   readonly at: (item: T) => number
   /** Its size in memory, roughly; bytes. */
@@ -72,7 +75,7 @@ class Backlog<T> {
     this.#key = Math.max(this.#key, at(item))
     this.#items.push({ key: this.#key, item })
     this.#bytes += bytes(item)
-    while (this.#items.length - this.#head > tail) this.#drop()
+    while (tail !== undefined && this.#items.length - this.#head > tail) this.#drop()
     while (this.#bytes > this.#bytesMax && this.#items.length - this.#head > 1) {
       this.#drop()
       this.cut = true
@@ -248,7 +251,7 @@ const merged = <T>(readers: readonly Reader<T>[], options: FanInOptions<T>): rea
     .flatMap((reader) => reader.backlog.take())
     .sort((a, b) => a.key - b.key)
     .map(({ item }) => item)
-  return [...notices, ...(options.tail === 0 ? [] : items.slice(-options.tail))]
+  return [...notices, ...(options.tail === 0 ? [] : items.slice(-(options.tail ?? items.length)))]
 }
 
 /** The stream. Ends when every source has ended, or when `signal` aborts; then all sources are closed. */
@@ -263,10 +266,14 @@ export async function* fanIn<T>(options: FanInOptions<T>): AsyncGenerator<T> {
   const readers = options.sources.map((source) => new Reader(source, options, queue, bytesMax))
   let leave: () => void = () => undefined
   try {
-    await collect(readers, options)
+    const isCollected = !options.follow || options.tail !== undefined
+    if (isCollected) await collect(readers, options)
     const present = merged(readers, options)
     // From here on the sources write to the queue; nothing can come between, since nothing was awaited.
-    for (const reader of readers) reader.follow()
+    for (const reader of readers) {
+      reader.follow()
+      if (!isCollected) void reader.run()
+    }
     if (options.follow && options.arrivals !== undefined) {
       leave = options.arrivals((source) => {
         const reader = new Reader(source, options, queue, bytesMax)

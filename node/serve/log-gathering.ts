@@ -19,8 +19,6 @@ import { isLogLine, OBJECT_BYTES, ownLines } from './log-lines.ts'
 const RETRY_MS = 1000
 /** Before the last line told: lines of one peer are told a tenth of a second late at most, and clocks are set. */
 const OVERLAP_MS = 10_000
-/** What a peer may have written while it was out of sight, in lines. */
-const RESUMED_TAIL_MAX = 100_000
 
 interface Asking {
   readonly agent: AgentPort
@@ -100,9 +98,7 @@ async function* askedForEver(
     let failure = presence.kind === 'away' ? presence.reason : null
     if (presence.kind === 'present') {
       const since = (told.at ?? startedAt) - OVERLAP_MS
-      const resumed: Asking = isFirst
-        ? asking
-        : { ...asking, query: { ...query, since, tail: RESUMED_TAIL_MAX } }
+      const resumed: Asking = isFirst ? asking : { ...asking, query: { ...query, since, tail: undefined } }
       // What is told again ends where the answer becomes live.
       let isAgain = !isFirst
       try {
@@ -135,10 +131,13 @@ async function* askedForEver(
   }
 }
 
-/** Output of instances on all living members, by time; `notice` lines say whose is missing. */
+/**
+ * Output of instances on all living members, by time; `notice` lines say whose is missing. Without a `tail`, which only
+ * a follower may leave out, each member's lines come as it tells them.
+ */
 export const gatherLogs = (
   { agent, output }: Gathering,
-  query: LogQuery & { readonly tail: number },
+  query: LogQuery,
   signal: AbortSignal,
 ): AsyncIterable<LogReply> => {
   const follow = query.follow === true

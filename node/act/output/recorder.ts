@@ -123,7 +123,9 @@ export class Recorder {
     // The program, or a person, emptied it.
     if (stat.size < this.#stampedBytes) this.#beginAt(0)
     if (stat.size <= this.#stampedBytes) return false
-    // First of all: on a full disk this makes the room that the stamp below needs.
+    // The first stamp says where contents begin; it could not be written so far.
+    if (this.#count === 0) this.#beginAt(this.#floor)
+    // Before the stamp: on a full disk this makes the room that the stamp below needs.
     this.#bound(stat.size)
     // The last write's own time: right also for what was written while no peer was there to see it.
     const at = Math.round(stat.mtimeMs)

@@ -395,6 +395,8 @@ export const LogsQuery = Type.Object(
     grep: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     /** Stays open and sends new lines. @default false */
     follow: Type.Optional(Type.Boolean()),
+    /** Of a follower that lost its peer: all lines since, each peer's as they come instead of merged. @default false */
+    resume: Type.Optional(Type.Boolean()),
   },
   strict,
 )

@@ -78,10 +78,15 @@ const logsRoute = (app: FastifyInstance, context: ApiContext): void => {
       if (follow && until !== undefined)
         throw new TuttiError('invalid', "'until' is for what was, 'follow' for what comes; leave one out")
       const tail = query.tail ?? (since === undefined && until === undefined ? TAIL : TAIL_MAX)
+      const resumes = follow && query.resume === true && since !== undefined
       // Output outlives its service, so reading it may succeed without one; following what does not exist cannot.
       if (follow) requireScope(context.agent.snapshot().view, of)
       return stream(context, reply, { contentType: NDJSON, beat: follow ? '\n' : null }, (signal) => {
-        const lines = gatherLogs(context, { of, tail, since, until, stream: only, grep, follow }, signal)
+        const lines = gatherLogs(
+          context,
+          { of, tail: resumes ? undefined : tail, since, until, stream: only, grep, follow },
+          signal,
+        )
         return ndjson(orUnknown(context, of, lines))
       })
     },

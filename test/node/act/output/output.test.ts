@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   rmSync,
   statSync,
@@ -24,8 +25,8 @@ import {
 import { OutputStore } from '../../../../node/act/output/output.ts'
 import { readStamps, replaceStamps } from '../../../../node/act/output/stamps.ts'
 import { silentLog } from '../../../../lib/log.ts'
-import type { LogLine, LogQuery } from '../../../../node/ports.ts'
-import { realClock, until } from '../support/bed.ts'
+import type { LogLine, LogLive, LogQuery } from '../../../../node/ports.ts'
+import { keepingLog, realClock, until } from '../support/bed.ts'
 
 const service = serviceIdOf('shop', 'web')
 const idOf = (seat: number, release = 'aaaa00000000'): InstanceId =>
@@ -43,6 +44,9 @@ afterEach(async () => {
 })
 
 const never = new AbortController().signal
+
+const textOf = (item: LogLine | LogLive | undefined): string =>
+  item !== undefined && 'text' in item ? item.text : ''
 
 const collect = async (query: Partial<LogQuery> = {}): Promise<LogLine[]> => {
   const lines: LogLine[] = []
@@ -126,6 +130,12 @@ describe('output › read', () => {
     assert.deepEqual(await texts({ since: 15 }), ['new', 'newer'])
     assert.deepEqual(await texts({ since: 25 }), ['newer'])
     assert.deepEqual(await texts({ since: 99 }), [])
+    assert.deepEqual(await texts({ until: 15 }), ['old', 'across the stamp'])
+    assert.deepEqual(await texts({ until: 25, tail: 1 }), ['new'])
+    assert.deepEqual(await texts({ until: 25, since: 15 }), ['new'])
+    assert.deepEqual(await texts({ grep: 'new', tail: 5 }), ['new', 'newer'])
+    assert.deepEqual(await texts({ stream: 'stderr' }), [])
+    assert.deepEqual(await texts({ of: 'shop', tail: 1 }), ['newer'])
   })
 
   it('cuts lines without end and survives bytes that are no text', async () => {
@@ -242,6 +252,73 @@ describe('output › stamps and bounds', () => {
     assert.ok(all.length > 2000 && all.length < 5000)
     assert.ok(all.every((text) => /^line \d+ of many$/.test(text)))
     assert.equal(all.at(-1), 'line 19999 of many')
+  })
+
+  it('says that it cannot record, once, and tells the lines all the same', async () => {
+    await store.close()
+    const log = keepingLog()
+    store = new OutputStore({ folder, peer: 'a', clock: realClock, log })
+    const { path } = logFileOf(folder, idOf(0), 'stdout')
+    // What cannot be written to, as on a full disk.
+    mkdirSync(stampsPathOf(path), { recursive: true })
+    store.begin(idOf(0), { isRunning: false })
+    for (const text of ['one', 'two']) {
+      appendFileSync(path, `${text}\n`)
+      assert.equal((await texts()).at(-1), text)
+    }
+    assert.deepEqual(
+      log.lines.map(([level, message]) => [level, /cannot be recorded/.test(message)]),
+      [['error', true]],
+    )
+    rmSync(stampsPathOf(path), { recursive: true })
+    assert.deepEqual(await texts(), ['one', 'two'])
+    assert.ok(readStamps(stampsPathOf(path)).length > 0)
+  })
+
+  it('ends the last line of a run, so that the next one begins its own', async () => {
+    for (const text of ['cut off', 'again']) {
+      const { stdout } = store.begin(idOf(0), { isRunning: false })
+      appendFileSync(stdout, text)
+      store.end(idOf(0))
+    }
+    assert.deepEqual(await texts(), ['cut off', 'again'])
+    // A run that ended while no peer was there to see it.
+    appendFileSync(logFileOf(folder, idOf(0), 'stdout').path, 'unseen')
+    const { stdout } = store.begin(idOf(0), { isRunning: false })
+    appendFileSync(stdout, 'seen\n')
+    assert.deepEqual(await texts(), ['cut off', 'again', 'unseen', 'seen'])
+  })
+
+  it('says how much a follower missed that was outrun', async () => {
+    await store.close()
+    const bounds = { keepBytes: 64 * 1024, contentBytesMax: 128 * 1024 }
+    store = new OutputStore({ folder, peer: 'a', clock: realClock, log: silentLog, bounds })
+    const { stdout } = store.begin(idOf(0), { isRunning: false })
+    appendFileSync(stdout, 'first\n')
+    const stop = new AbortController()
+    const reading = store.read({ of: service, follow: true }, stop.signal)
+    assert.equal(textOf((await reading.next()).value), 'first')
+    assert.deepEqual((await reading.next()).value, { live: true })
+    appendFileSync(stdout, Array.from({ length: 40_000 }, (_, at) => `line ${at} of many\n`).join(''))
+    await until(() => (readStamps(stampsPathOf(stdout))[0]?.end ?? 0) > 0 || statSync(stdout).size === 0)
+    assert.match(textOf((await reading.next()).value), /^\d+ bytes of stdout were dropped before/)
+    assert.match(textOf((await reading.next()).value), /^line \d+ of many$/)
+    stop.abort()
+    await reading.return(undefined)
+  })
+
+  it('keeps output of gone instances within a bound in bytes, the longest gone dropped first (S14)', () => {
+    for (const seat of [0, 1, 2]) {
+      write(idOf(seat), 'stdout', [[1, 'x'.repeat(100_000)]])
+      const { path } = logFileOf(folder, idOf(seat), 'stdout')
+      for (const file of [path, stampsPathOf(path)]) utimesSync(file, 2000 - seat, 2000 - seat)
+      rmSync(logFileOf(folder, idOf(seat), 'stderr').path)
+    }
+    dropOldOutput(folder, new Set(), 2_000_000, 250_000)
+    assert.deepEqual(
+      findLogFiles(folder, 'shop').map(({ instance }) => instance),
+      [idOf(0), idOf(1)],
+    )
   })
 
   it('keeps the last gone instances of a slot and those alive', () => {

@@ -378,6 +378,7 @@ describe('OpenAPI document', () => {
         'query stream',
         'query grep',
         'query follow',
+        'query resume',
       ],
     )
     assert.ok('application/x-ndjson' in logs.responses['200'].content)
