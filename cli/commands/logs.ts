@@ -93,17 +93,17 @@ async function* followed(
   const told = new Told()
   let isMissing = false
   for (let isFirst = true; !signal.aborted; isFirst = false) {
-    const toldUntil = told.at ?? -Infinity
     const since = told.at === null ? query['since'] : told.at - OVERLAP_MS
     const isResumed = !isFirst && since !== undefined
     const resumed = isResumed ? { ...query, since, tail: undefined, resume: true } : query
+    told.askedAgain()
     try {
       for await (const line of client.lines<LogReply>('/v1/logs', resumed, signal)) {
         isFirst = false
         isMissing = false
         if (line.stream !== 'notice') {
           const stream = `${line.peer} ${line.instance} ${line.stream}`
-          if (line.at <= toldUntil && told.has(stream, line.offset)) continue
+          if (told.has(stream, line.offset)) continue
           told.note(stream, line.offset, line.at)
         }
         yield line

@@ -70,12 +70,12 @@ class Backlog<T> {
   }
 
   add(item: T): void {
-    const { at, bytes, tail } = this.#options
+    const { at, bytes, tail = Infinity } = this.#options
     // A clock that was set back must not reorder what one source told in order.
     this.#key = Math.max(this.#key, at(item))
     this.#items.push({ key: this.#key, item })
     this.#bytes += bytes(item)
-    while (tail !== undefined && this.#items.length - this.#head > tail) this.#drop()
+    while (this.#items.length - this.#head > tail) this.#drop()
     while (this.#bytes > this.#bytesMax && this.#items.length - this.#head > 1) {
       this.#drop()
       this.cut = true

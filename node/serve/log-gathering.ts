@@ -99,17 +99,15 @@ async function* askedForEver(
     if (presence.kind === 'present') {
       const since = (told.at ?? startedAt) - OVERLAP_MS
       const resumed: Asking = isFirst ? asking : { ...asking, query: { ...query, since, tail: undefined } }
-      // What is told again ends where the answer becomes live.
-      let isAgain = !isFirst
+      told.askedAgain()
       try {
         for await (const item of asked(resumed, member.id, signal)) {
           isMissing = false
-          if (item === LIVE) isAgain = false
           if (item === LIVE && isLive) continue
           if (item === LIVE) isLive = true
           else {
             const stream = `${item.instance} ${item.stream}`
-            if (isAgain && told.has(stream, item.offset)) continue
+            if (told.has(stream, item.offset)) continue
             if (item.stream !== 'notice') told.note(stream, item.offset, item.at)
           }
           yield item
