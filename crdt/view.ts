@@ -24,6 +24,16 @@ interface DerivedInvite {
   readonly conflicts: readonly ConflictView[]
 }
 
+/** What only an edit of members or invites changes: the same values until then, so that readers can tell by identity. */
+interface People {
+  /** Removed ones too. */
+  readonly everyone: readonly DerivedMember[]
+  readonly live: readonly DerivedMember[]
+  readonly members: readonly MemberView[]
+  readonly removed: readonly MemberId[]
+  readonly invites: readonly InviteView[]
+}
+
 /** Room for a suffix within the 63 characters of a name. */
 const NAME_BASE_LENGTH_MAX = 58
 
@@ -34,6 +44,7 @@ export class ViewBuilder {
   readonly #members = new Map<MemberId, DerivedMember>()
   readonly #invites = new Map<MemberId, DerivedInvite>()
   #clusterConflicts: readonly ConflictView[] = []
+  #people: People | null = null
   #view: View | null = null
 
   constructor(cluster: ClusterId, isInPast: IsInPast) {
@@ -48,8 +59,10 @@ export class ViewBuilder {
       const id = serviceOfEntity(entity)
       this.#services.set(id, deriveService(id, fields, this.#isInPast))
     } else if (entity.startsWith('members/')) {
+      this.#people = null
       this.#members.set(memberOfEntity(entity), deriveMember(entity, fields))
     } else if (entity.startsWith('invites/')) {
+      this.#people = null
       this.#invites.set(memberOfEntity(entity), deriveInvite(entity, fields))
     } else {
       this.#clusterConflicts = entityConflicts(entity, fields)
@@ -73,20 +86,18 @@ export class ViewBuilder {
   }
 
   #build(): View {
-    const members = sortedBy(this.#members.values(), ({ id }) => id)
-    const live = members.filter(({ generation, gone }) => generation > 0 && !gone)
-    const removed = members.filter(({ gone }) => gone).map(({ id }) => id)
+    const { everyone, live, members, removed, invites } = (this.#people ??= this.#buildPeople())
     const derived = [...this.#services].sort(([a], [b]) => compareStrings(a, b))
     const services = derived.flatMap(([, { view }]) => view ?? [])
     const generations: [string, number][] = []
-    for (const { id, generation, gone } of members)
+    for (const { id, generation, gone } of everyone)
       if (gone || generation > 1) generations.push([id, generation])
     for (const [id, { generation, view }] of derived) if (view === null) generations.push([id, generation])
     const whole = {
       cluster: this.#cluster,
-      members: withUniqueNames(live.map(({ view }) => view)),
+      members,
       removed,
-      invites: this.#inviteViews(members),
+      invites,
       generations: Object.fromEntries(generations),
       conflicts: sortedConflicts([
         ...this.#clusterConflicts,
@@ -99,6 +110,18 @@ export class ViewBuilder {
     const hashes = derived.flatMap(([id, { hash }]) => (hash === '' ? [] : [`${id} ${hash}`]))
     const digest = fingerprint({ ...whole, services: hashes }) as Digest
     return deepFreeze({ ...whole, services, digest })
+  }
+
+  #buildPeople(): People {
+    const everyone = sortedBy(this.#members.values(), ({ id }) => id)
+    const live = everyone.filter(({ generation, gone }) => generation > 0 && !gone)
+    return {
+      everyone,
+      live,
+      members: withUniqueNames(live.map(({ view }) => view)),
+      removed: everyone.filter(({ gone }) => gone).map(({ id }) => id),
+      invites: this.#inviteViews(everyone),
+    }
   }
 
   #inviteViews(members: readonly DerivedMember[]): InviteView[] {

@@ -17,7 +17,7 @@ const silent: Log = { log: () => undefined }
  */
 export const endInstances = async (directory: string): Promise<number> => {
   const data = await openDataDirectory(directory)
-  const output = new OutputStore({ folder: data.output, peer: '', clock: systemClock })
+  const output = new OutputStore({ folder: data.output, peer: '', clock: systemClock, log: silent })
   const driver = new ProcessDriver({
     folder: join(data.directory, 'instances'),
     peer: '',

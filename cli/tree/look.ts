@@ -2,7 +2,6 @@
 // when they run.
 
 import { Argument, Option, type Command } from 'commander'
-import { UsageError } from '../exit.ts'
 import { SHELLS, completionScript, type Shell } from '../completion.ts'
 import { UsageError } from '../exit.ts'
 import { moment, whole, type Frame } from './frame.ts'

@@ -119,17 +119,20 @@ export class IntentQueue {
     while (this.#waiting.length > 0 || this.#writeDue) {
       const batch = this.#waiting
       this.#waiting = []
-      this.#takeRecords(batch)
+      await this.#takeRecords(batch)
       await this.#takeEdits(batch.filter((turn) => turn.kind === 'edit'))
     }
     this.#running = null
   }
 
-  #takeRecords(batch: readonly Turn[]): void {
+  async #takeRecords(batch: readonly Turn[]): Promise<void> {
     const staged: Staged[] = []
     for (const turn of batch) if (turn.kind === 'records') staged.push(...this.#judge(turn))
     if (staged.length === 0) return
-    const applied = this.#options.replica.commit(staged)
+    const { clock, replica } = this.#options
+    // What is valid is passed on before anything is made of it here: others wait behind it, hop by hop.
+    await new Promise<void>((resolve) => void clock.after(0, resolve))
+    const applied = replica.commit(staged)
     for (const { record } of applied) this.#unwritten.push(record)
     this.#options.applied(applied)
     this.#writeSoon()

@@ -43,8 +43,8 @@ export class Neighbourhood {
   readonly #options: NeighbourhoodOptions
   #view: View | null = null
   #addresses: ReadonlyMap<MemberId, readonly string[]> = new Map()
+  #statuses: ReadonlyMap<MemberId, MemberStatus> = new Map()
   #states = ''
-  #whereabouts = ''
   #neighbours = ''
   #cancelTick: (() => void) | null = null
   #tickAtMs = Number.POSITIVE_INFINITY
@@ -56,32 +56,50 @@ export class Neighbourhood {
 
   /** The view or a status changed: who is a member, and where they are reached. Cuts whoever is one no longer. */
   update(view: View, statuses: ReadonlyMap<MemberId, MemberStatus>): void {
-    const { transport, detector, clock } = this.#options
-    const nowMs = clock.now()
-    const viewChanged = this.#view !== view
-    if (viewChanged) {
-      this.#view = view
-      const ids = view.members.map(({ id }) => id)
-      // A peer that has not synced yet knows no members: it trusts whom its join named.
-      const admitted = ids.length > 0 ? ids : this.#options.bootstrap.map(({ id }) => id)
-      // First the detector, since it ignores whatever it hears of members that it does not know.
-      detector.setMembers(admitted, nowMs)
-      transport.setMembers(new Set(admitted.filter((id) => id !== transport.self)))
-      transport.setInvites(new Set(view.invites.map(({ id }) => id)))
-    }
-    // Most changes of a status say nothing of where its member is.
-    const whereabouts = view.members
-      .map(({ id }) => statuses.get(id)?.facts?.addresses.join() ?? '')
-      .join(';')
-    if (viewChanged || whereabouts !== this.#whereabouts) {
-      this.#whereabouts = whereabouts
+    const { transport } = this.#options
+    const known = this.#view
+    this.#view = view
+    // Most edits are of services; a view keeps its members and invites by identity until they change.
+    const membersChanged = known?.members !== view.members
+    if (membersChanged) this.#admit(view)
+    if (known?.invites !== view.invites) transport.setInvites(new Set(view.invites.map(({ id }) => id)))
+    const moved = this.#hear(statuses, membersChanged)
+    if (membersChanged || moved) {
       this.#locate(view, statuses)
+      this.#target(true)
     }
-    for (const [member, { incarnation, alerts, facts }] of sortedEntries(statuses)) {
-      detector.setStatus(member, { incarnation, alerts, running: facts?.running ?? true }, nowMs)
-    }
-    this.#target()
     this.#schedule()
+  }
+
+  #admit(view: View): void {
+    const { transport, detector, clock, bootstrap } = this.#options
+    const ids = view.members.map(({ id }) => id)
+    // A peer that has not synced yet knows no members: it trusts whom its join named.
+    const admitted = ids.length > 0 ? ids : bootstrap.map(({ id }) => id)
+    // First the detector, since it ignores whatever it hears of members that it does not know.
+    detector.setMembers(admitted, clock.now())
+    transport.setMembers(new Set(admitted.filter((id) => id !== transport.self)))
+  }
+
+  /** Passes on what members newly say of themselves (`all`: whatever they say); true when one is reached elsewhere. */
+  #hear(statuses: ReadonlyMap<MemberId, MemberStatus>, all: boolean): boolean {
+    const heard = this.#statuses
+    this.#statuses = statuses
+    if (heard === statuses && !all) return false
+    const nowMs = this.#options.clock.now()
+    let moved = false
+    for (const [member, status] of sortedEntries(statuses)) {
+      const before = heard.get(member)
+      if (before === status && !all) continue
+      const { incarnation, alerts, facts } = status
+      moved ||= before?.facts?.addresses.join() !== facts?.addresses.join()
+      this.#options.detector.setStatus(
+        member,
+        { incarnation, alerts, running: facts?.running ?? true },
+        nowMs,
+      )
+    }
+    return moved
   }
 
   addressesOf(member: MemberId): readonly string[] {
@@ -135,17 +153,17 @@ export class Neighbourhood {
   #tick(): void {
     const { transport, detector, dialler, clock, coreWaitMs } = this.#options
     for (const effect of detector.tick(clock.now(), coreWaitMs())) this.#perform(effect)
-    this.#target()
+    const { members, brakedUntilMs } = this.membership()
+    const states = `${brakedUntilMs !== null}|${members.map(({ id, state }) => `${id}:${state}`).join('|')}`
+    const changed = states !== this.#states
+    this.#states = states
+    this.#target(changed)
     for (const effect of dialler.tick(clock.now())) {
       if (effect.kind === 'disconnect') transport.disconnect(effect.member)
       else void this.#dial(effect.member, effect.addresses)
     }
     this.#schedule()
-    const { members, brakedUntilMs } = this.membership()
-    const states = `${brakedUntilMs !== null}|${members.map(({ id, state }) => `${id}:${state}`).join('|')}`
-    if (states === this.#states) return
-    this.#states = states
-    this.#options.changed()
+    if (changed) this.#options.changed()
   }
 
   #perform(effect: DetectorEffect): void {
@@ -182,16 +200,18 @@ export class Neighbourhood {
     this.#addresses = known
   }
 
-  #target(): void {
+  /** Tells the dialler whom to reach; `moved`: a state or an address changed. */
+  #target(moved: boolean): void {
     const { detector, dialler, clock } = this.#options
     const nowMs = clock.now()
-    const states = new Map(this.membership().members.map(({ id, state }) => [id, state]))
-    dialler.setMembers(
-      [...this.#addresses]
-        .filter(([id]) => states.get(id) !== 'left')
-        .map(([id, addresses]) => ({ id, addresses, lost: states.get(id) === 'dead' })),
-      nowMs,
-    )
+    if (moved) {
+      const states = new Map(this.membership().members.map(({ id, state }) => [id, state]))
+      const targets = [...this.#addresses].filter(([id]) => states.get(id) !== 'left')
+      dialler.setMembers(
+        targets.map(([id, addresses]) => ({ id, addresses, lost: states.get(id) === 'dead' })),
+        nowMs,
+      )
+    }
     const neighbours = detector.neighbours()
     const key = neighbours.join()
     if (key === this.#neighbours) return

@@ -120,7 +120,7 @@ describe('logs of a cluster', () => {
 
   it('keep the evidence of a crash after its replacement, through a loop of crashes', async () => {
     const looping = service('loop', ['sh', '-c', 'printf "it broke here" >&2; sleep 0.1; exit 3'], {
-      restart: { condition: 'any', delayMs: 100, delayMaxMs: 200 },
+      restart: { condition: 'any', delayMs: 100, delayMaxMs: 200, attemptsMax: null, windowMs: 10_000 },
     })
     await a.change(applyOf(looping))
     await until('three crashes', async () => (await logsOf(a, 'e2e/loop')).length >= 3)

@@ -1,5 +1,5 @@
 // How a route is described: one place that turns a summary and the contract's types into the schema that fastify
-// validates by, serializes by, and shows in the OpenAPI document. Knows no route.
+// validates requests by and shows in the OpenAPI document. Knows no route.
 
 import type { TSchema } from 'typebox'
 import { ErrorReply } from './contract.ts'

@@ -52,6 +52,8 @@ describe('intent queue', () => {
     const { queue, store, simulator, told } = setUp(bob)
     const { record } = edit(ada, apply(ada, 'web'))
     assert.equal(await queue.records(memberOf('ada'), [record]), 'accept')
+    assert.notEqual(bob.view().digest, ada.view().digest, 'it is passed on first')
+    await simulator.run(1)
     assert.equal(bob.view().digest, ada.view().digest)
     assert.deepEqual([queue.isDurable, store.written.length, told], [false, 0, ['applied']])
     await simulator.run(1000)
@@ -61,9 +63,10 @@ describe('intent queue', () => {
 
   it('acknowledges an own edit only when it and everything before it is on the disk (S2)', async () => {
     const [ada, bob] = foundedCluster('bob') as [IntentReplica, IntentReplica]
-    const { queue, store, published } = setUp(bob)
+    const { queue, store, published, simulator } = setUp(bob)
     const { record } = edit(ada, apply(ada, 'web'))
     await queue.records(memberOf('ada'), [record])
+    await simulator.run(1)
     const { change } = await queue.edit(apply(bob, 'api'), { message: 'm', at: 1 })
     assert.notEqual(change, null)
     assert.deepEqual(store.written, [record, ...published])
@@ -78,6 +81,7 @@ describe('intent queue', () => {
     assert.deepEqual([published, told], [[], ['disk refused']])
     const { record } = edit(ada, apply(ada, 'web'))
     await queue.records(memberOf('ada'), [record])
+    await simulator.run(1)
     assert.equal(bob.view().digest, ada.view().digest)
     await simulator.run(5000)
     assert.equal(queue.isDurable, false)
@@ -88,9 +92,10 @@ describe('intent queue', () => {
 
   it('writes what it holds before it ends', async () => {
     const [ada, bob] = foundedCluster('bob') as [IntentReplica, IntentReplica]
-    const { queue, store } = setUp(bob)
+    const { queue, store, simulator } = setUp(bob)
     const { record } = edit(ada, apply(ada, 'web'))
     await queue.records(memberOf('ada'), [record])
+    await simulator.run(1)
     await queue.stop()
     assert.deepEqual(store.written, [record])
   })

@@ -18,6 +18,7 @@ const planOf = (report: Partial<InstanceReport>): Plan => ({
   reports: [{ instance: id, slot, state: 'starting', restarts: 0, reason: '', ...report }],
   unfulfilled: [],
   waiting: [],
+  awaitsReports: false,
   wakeAtMs: null,
 })
 
@@ -35,7 +36,7 @@ const said = (plans: readonly Plan[], unfulfilledBefore?: ReadonlyMap<string, nu
   })
   for (const plan of plans) {
     nowMs += 10_000
-    reporter.report(fleet({ self: 'oak', members: { oak: {} }, services: [web], nowMs }), plan, [])
+    reporter.report(fleet({ self: 'oak', members: { oak: {} }, services: [web], nowMs }), plan, true, [])
   }
   return words
 }

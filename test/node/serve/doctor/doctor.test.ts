@@ -13,7 +13,7 @@ import { DoctorReply, MemberAnswerShape } from '../../../../node/serve/api/contr
 import { createApi } from '../../../../node/serve/api/server.ts'
 import type { Examiner } from '../../../../node/serve/doctor/doctor.ts'
 import { reachOthers } from '../../../../node/serve/doctor/reach.ts'
-import { FakeAgent, FakeOutput } from '../fake-agent.ts'
+import { FakeAgent, FakeExec, FakeOutput } from '../fake-agent.ts'
 
 const facts: MachineFacts = {
   node: '24.0.0',
@@ -88,6 +88,7 @@ const world = async (examiner: Partial<Examiner> = {}) => {
   const api = await createApi({
     agent,
     output: new FakeOutput(),
+    exec: new FakeExec(),
     preview: (edits) => agent.replica.preview(edits),
     join: () => Promise.reject(new Error('not here')),
     log: { log: () => undefined },
@@ -203,6 +204,10 @@ describe('GET /v1/doctor', () => {
   })
 })
 
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // A question without input.
+}
+
 describe('a peer that is asked', () => {
   it('answers with its clock, and with itself, in the form that others check', async () => {
     const { agent, close } = await world()
@@ -214,6 +219,7 @@ describe('a peer that is asked', () => {
         agent.id(1),
         utf8(JSON.stringify(question)),
         new AbortController().signal,
+        nothing(),
       ))
         text += textOf(part)
       return JSON.parse(text)
