@@ -9,7 +9,7 @@ import { canonicalJson } from '../lib/order.ts'
 import type { Edit, Scalar } from './edit.ts'
 import { formatPath, LIFE } from './fields.ts'
 import { nearest } from './nearest.ts'
-import type { CellSpec } from './schema/service.ts'
+import { isUnset, type CellSpec } from './schema/service.ts'
 import type { InviteView, MemberView, Role, ServiceView, View } from './schema/view.ts'
 import { fieldsOfSpec, fieldsOfView } from './service-fields.ts'
 
@@ -31,14 +31,16 @@ const memberEdit = (id: MemberId, field: string, value: Scalar): Edit => ({
   value,
 })
 
-/** Every field of a service in one generation, its life included. */
+/** Every field of a service in one generation that has something to say, its life included. */
 export const serviceEdits = (
   id: ServiceId,
   generation: number,
   spec: CellSpec['services'][number],
 ): readonly Edit[] => [
   serviceLife(id, generation, 'live'),
-  ...[...fieldsOfSpec(spec)].map(([field, value]) => serviceEdit(id, generation, field, value)),
+  ...[...fieldsOfSpec(spec)]
+    .filter(([field, value]) => !isUnset(field, value))
+    .map(([field, value]) => serviceEdit(id, generation, field, value)),
 ]
 
 /**

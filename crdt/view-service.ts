@@ -8,7 +8,7 @@ import { conflictsOf, lostTo, sortedConflicts } from './conflicts.ts'
 import type { Scalar } from './edit.ts'
 import { LIFE, lifeRank, parseLife, serviceFieldOf, type Life, type ServiceRecord } from './fields.ts'
 import { winnerOf, type EntityFields, type Register, type WriteOrigin } from './registers.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from './schema/service.ts'
+import { isUnset, SERVICE_DEFAULTS, type ServiceSpec } from './schema/service.ts'
 import type { ConflictView, ReleaseDefinition, ServiceView } from './schema/view.ts'
 
 /**
@@ -98,6 +98,10 @@ const viewOf = (
     stopGraceMs: spec.stopGraceMs,
     memoryMaxBytes: spec.memoryMaxBytes,
     cpusMaxMilli: spec.cpusMaxMilli,
+    pidsMax: spec.pidsMax,
+    openFilesMax: spec.openFilesMax,
+    user: spec.user,
+    isolation: spec.isolation,
     restartToken,
   }
   return deepFreeze({
@@ -107,11 +111,15 @@ const viewOf = (
     generation,
     replicas: spec.replicas ?? REPLICAS_DEFAULT,
     stopped: read(fields, 'stopped', false),
-    release: fingerprint(definition).slice(0, 12) as ReleaseId,
+    release: fingerprint(hashedOf(definition)).slice(0, 12) as ReleaseId,
     definition,
     conflicts,
   })
 }
+
+/** What of a definition is hashed. */
+const hashedOf = (definition: ReleaseDefinition): object =>
+  Object.fromEntries(Object.entries(definition).filter(([name, value]) => !isUnset(name, value)))
 
 // The casts below are those of a parser: fields.ts has checked every value against the schema of its field before it
 // entered the document.
@@ -164,6 +172,10 @@ const specOf = (name: string, fields: ReadonlyMap<string, Register>): ServiceSpe
     reservedMemoryBytes: read(fields, 'reservedMemoryBytes', defaults.reservedMemoryBytes),
     memoryMaxBytes: read(fields, 'memoryMaxBytes', defaults.memoryMaxBytes),
     cpusMaxMilli: read(fields, 'cpusMaxMilli', defaults.cpusMaxMilli),
+    pidsMax: read(fields, 'pidsMax', defaults.pidsMax),
+    openFilesMax: read(fields, 'openFilesMax', defaults.openFilesMax),
+    user: read(fields, 'user', defaults.user),
+    isolation: read(fields, 'isolation', defaults.isolation),
     constraints: readJson(fields, 'constraints', defaults.constraints),
     spread: read(fields, 'spread', defaults.spread),
     replicasPerNodeMax: read(fields, 'replicasPerNodeMax', defaults.replicasPerNodeMax),

@@ -11,6 +11,15 @@ import type { Plan } from './plan/plan.ts'
 
 // ---------------------------------------------------------------------------------------------- driver: one process
 
+/** How a process ended. */
+export interface Exit {
+  /** Null: a signal ended it, or the status is unknown (it ended while nobody watched). */
+  readonly code: number | null
+  readonly signal: string | null
+  /** The kernel ended it, or a process of it, for going over its limit of memory. @default false */
+  readonly oomKilled?: boolean | undefined
+}
+
 /** Written durably before the spawn, found again after any crash (S10). */
 export interface InstanceRecord {
   readonly instance: InstanceId
@@ -39,6 +48,8 @@ export interface SpawnRequest {
 export interface Spawned {
   /** The process group's leader. */
   readonly pid: number
+  /** What of its limits it runs without, in one sentence that follows its name; empty: nothing. @default '' */
+  readonly shortfall?: string | undefined
 }
 
 /** A process found again after this peer's own crash or restart. */
@@ -46,18 +57,18 @@ export interface Adopted {
   readonly record: InstanceRecord
   /** Null: it ended while nobody watched; `exit` tells what is known. */
   readonly pid: number | null
-  readonly exit: { readonly code: number | null; readonly signal: string | null } | null
+  readonly exit: Exit | null
   /** How long ago the living process started, milliseconds. */
   readonly ageMs?: number | undefined
+  /** How long ago the ended one ended, milliseconds; left out: not known. */
+  readonly endedAgoMs?: number | undefined
+  /** As `Spawned` has it. */
+  readonly shortfall?: string | undefined
 }
 
 export interface DriverEvents {
   /** The process group's leader is gone, and whatever of its group had to be ended with it. At most once a spawn. */
-  exited(
-    instance: InstanceId,
-    nonce: string,
-    exit: { readonly code: number | null; readonly signal: string | null },
-  ): void
+  exited(instance: InstanceId, nonce: string, exit: Exit): void
 }
 
 /** Runs processes of one kind. Contract suite: test/contracts/driver.ts. */
@@ -68,7 +79,7 @@ export interface Driver {
   spawn(request: SpawnRequest): Promise<Spawned>
   /** Rewrites the record of a live instance (it drains, its failures were forgiven). */
   update(record: InstanceRecord): Promise<void>
-  /** Signal to the whole group, grace, SIGKILL; resolves when no process of the group is left. */
+  /** Signal to every process of the instance, grace, SIGKILL; resolves when none is left, wherever it has gone. */
   stop(instance: InstanceId, signal: string, graceMs: number): Promise<void>
   /** Drops the record; the output stays for its retention. Only after its exit. */
   forget(instance: InstanceId): Promise<void>

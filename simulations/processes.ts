@@ -4,20 +4,31 @@
 //
 // Command words, in any order: `ready=200ms` answers probes after that long (at once without it; `ready=never` never),
 // `exit=3@1s` exits with 3 after a second, `unwell=5s..8s` fails probes for that time, `stop=300ms` takes that long to
-// obey a stop, `deaf` ignores it until SIGKILL, `broken` cannot be spawned. Others are ignored.
+// obey a stop, `deaf` ignores it until SIGKILL, `broken` cannot be spawned, `hungry=1s` is killed for want of memory after
+// a second. Others are ignored.
 
 import { assert } from '../lib/assert.ts'
 import { TuttiError } from '../lib/errors.ts'
 import type { InstanceId } from '../lib/ids.ts'
 import { sortedBy } from '../lib/order.ts'
 import { parseDuration, type Clock } from '../lib/time.ts'
-import type { Adopted, Driver, DriverEvents, InstanceRecord, Spawned, SpawnRequest } from '../node/ports.ts'
+import type {
+  Adopted,
+  Driver,
+  DriverEvents,
+  Exit,
+  InstanceRecord,
+  Spawned,
+  SpawnRequest,
+} from '../node/ports.ts'
 
 /** What one program does. */
 export interface Script {
   /** After the start, milliseconds; null: never. */
   readonly readyAfterMs: number | null
   readonly exit: { readonly code: number; readonly afterMs: number } | null
+  /** Killed for want of memory so long after the start, milliseconds; null: never. */
+  readonly hungryAfterMs: number | null
   /** Probes fail from `fromMs` to `toMs` after the start. */
   readonly unwell: { readonly fromMs: number; readonly toMs: number } | null
   /** How long it takes to obey a stop; null: it ignores stops. */
@@ -35,6 +46,7 @@ export const scriptOf = (command: readonly string[]): Script => {
   return {
     readyAfterMs: ready === 'never' ? null : parseDuration(ready ?? '0'),
     exit: valueOf('exit') === null ? null : { code: Number(code), afterMs: parseDuration(after) },
+    hungryAfterMs: valueOf('hungry') === null ? null : parseDuration(valueOf('hungry') ?? ''),
     unwell: valueOf('unwell') === null ? null : { fromMs: parseDuration(from), toMs: parseDuration(to) },
     stopMs: command.includes('deaf') ? null : parseDuration(valueOf('stop') ?? '0'),
     broken: command.includes('broken'),
@@ -47,10 +59,10 @@ export interface ScriptedProcess {
   readonly pid: number
   readonly startedAtMs: number
   readonly script: Script
-  readonly exit: { readonly code: number | null; readonly signal: string | null } | null
+  readonly exit: Exit | null
+  /** On the machine's clock; null: it lives. */
+  readonly endedAtMs: number | null
 }
-
-type Exit = NonNullable<ScriptedProcess['exit']>
 
 interface Entry {
   process: ScriptedProcess
@@ -106,12 +118,23 @@ export class ScriptedMachine {
     assert(present === undefined || present.process.exit !== null, `${record.instance} runs once`)
     this.#pid += 1
     const startedAtMs = this.clock.now()
-    const process: ScriptedProcess = { record, pid: this.#pid, startedAtMs, script, exit: null }
+    const process: ScriptedProcess = {
+      record,
+      pid: this.#pid,
+      startedAtMs,
+      script,
+      exit: null,
+      endedAtMs: null,
+    }
     const entry: Entry = { process, cancels: [], gone: Promise.withResolvers() }
     this.#entries.set(record.instance, entry)
     if (script.exit !== null) {
       const { code, afterMs } = script.exit
       entry.cancels.push(this.clock.after(afterMs, () => this.#end(entry, { code, signal: null })))
+    }
+    if (script.hungryAfterMs !== null) {
+      const exit = { code: null, signal: 'SIGKILL', oomKilled: true }
+      entry.cancels.push(this.clock.after(script.hungryAfterMs, () => this.#end(entry, exit)))
     }
     return process
   }
@@ -146,7 +169,8 @@ export class ScriptedMachine {
     for (const entry of this.#entries.values()) {
       if (entry.process.exit !== null) continue
       for (const cancel of entry.cancels.splice(0)) cancel()
-      entry.process = { ...entry.process, exit: { code: null, signal: null } }
+      const exit = { code: null, signal: null }
+      entry.process = { ...entry.process, exit, endedAtMs: this.clock.now() }
     }
   }
 
@@ -159,7 +183,7 @@ export class ScriptedMachine {
   #end(entry: Entry, exit: Exit): void {
     if (entry.process.exit !== null) return
     for (const cancel of entry.cancels.splice(0)) cancel()
-    entry.process = { ...entry.process, exit }
+    entry.process = { ...entry.process, exit, endedAtMs: this.clock.now() }
     this.#listener?.(entry.process)
     entry.gone.resolve()
   }
@@ -180,8 +204,8 @@ export class ScriptedDriver implements Driver {
       if (exit !== null) events.exited(record.instance, record.nonce, exit)
     })
     const nowMs = this.#machine.clock.now()
-    return this.#machine.processes().map(({ record, pid, exit, startedAtMs }) => {
-      if (exit !== null) return { record, pid: null, exit }
+    return this.#machine.processes().map(({ record, pid, exit, startedAtMs, endedAtMs }) => {
+      if (exit !== null) return { record, pid: null, exit, endedAgoMs: nowMs - (endedAtMs ?? nowMs) }
       return { record, pid, exit: null, ageMs: nowMs - startedAtMs }
     })
   }

@@ -1,17 +1,18 @@
 // A service's `deploy` section and the older top-level spellings of the same things (`restart`, `scale`, `cpus`,
-// `mem_limit`): how many, where, with what resources, and how it is replaced and restarted.
+// `mem_limit`, `pids_limit`): how many, where, with what resources, and how it is replaced and restarted.
 
 import { LIMITS } from '../../lib/limits.ts'
 import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
 import {
-  AMOUNT_KEYS,
   DEPLOY_KEYS,
+  LIMIT_KEYS,
   PLACEMENT_KEYS,
+  RESERVATION_KEYS,
   RESOURCES_KEYS,
   RESTART_KEYS,
   UPDATE_KEYS,
 } from './keys.ts'
-import type { Reader, Section } from './reader.ts'
+import type { Keys, Reader, Section } from './reader.ts'
 
 type Deploy = Pick<
   ServiceSpec,
@@ -21,6 +22,7 @@ type Deploy = Pick<
   | 'reservedMemoryBytes'
   | 'memoryMaxBytes'
   | 'cpusMaxMilli'
+  | 'pidsMax'
   | 'constraints'
   | 'spread'
   | 'replicasPerNodeMax'
@@ -34,6 +36,8 @@ type Deploy = Pick<
 const CONSTRAINT = /^node\.[A-Za-z0-9_.-]+\s*(==|!=)\s*\S.*$/
 // What the schema allows.
 const ATTEMPTS_MAX = 1_000_000
+/** The most that a kernel can number (PID_MAX_LIMIT). */
+const PIDS_MAX = 4_194_304
 const SPREAD = /^node\.labels\.[A-Za-z0-9_.-]{1,128}$/
 
 export const readDeploy = (reader: Reader, service: Section): Deploy => {
@@ -82,12 +86,15 @@ const readResources = (
   reader: Reader,
   service: Section,
   deploy: Section,
-): Pick<Deploy, 'reservedCpusMilli' | 'reservedMemoryBytes' | 'memoryMaxBytes' | 'cpusMaxMilli'> => {
+): Pick<
+  Deploy,
+  'reservedCpusMilli' | 'reservedMemoryBytes' | 'memoryMaxBytes' | 'cpusMaxMilli' | 'pidsMax'
+> => {
   const resources = reader.section(deploy.get('resources'), deploy.pathOf('resources'), RESOURCES_KEYS)
-  const amounts = (key: string): Section =>
-    reader.section(resources.get(key), resources.pathOf(key), AMOUNT_KEYS)
-  const reserved = amounts('reservations')
-  const limits = amounts('limits')
+  const amounts = (key: string, keys: Keys): Section =>
+    reader.section(resources.get(key), resources.pathOf(key), keys)
+  const reserved = amounts('reservations', RESERVATION_KEYS)
+  const limits = amounts('limits', LIMIT_KEYS)
   const cpus = (section: Section, key: string): number | undefined =>
     reader.cpusMilli(section.get(key), section.pathOf(key))
   const memory = (section: Section, key: string): number | undefined =>
@@ -102,8 +109,17 @@ const readResources = (
       SERVICE_DEFAULTS.reservedMemoryBytes,
     // Compose reads a limit of 0 as none.
     cpusMaxMilli: cpusMaxMilli === 0 ? null : cpusMaxMilli,
+    pidsMax: readPids(reader, limits, 'pids') ?? readPids(reader, service, 'pids_limit'),
     memoryMaxBytes: memoryMaxBytes === 0 ? null : memoryMaxBytes,
   }
+}
+
+/** Compose reads 0 and -1 as no limit. */
+const readPids = (reader: Reader, section: Section, key: string): number | null => {
+  const tree = section.get(key)
+  if (tree?.kind === 'text' && tree.text === '-1') return null
+  const pids = reader.integer(tree, section.pathOf(key), 0, PIDS_MAX)
+  return pids === undefined || pids === 0 ? null : pids
 }
 
 const readPlacement = (

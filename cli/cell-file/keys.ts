@@ -40,12 +40,14 @@ export const SERVICE_KEYS: Keys = {
     'cpus',
     'mem_limit',
     'mem_reservation',
+    'pids_limit',
+    'ulimits',
+    'user',
+    'isolation',
   ],
   unsupported: {
     image: 'images are not offered yet; give a command that runs on the machine',
     build: 'building is not offered yet; build beforehand and name the directory with working_dir',
-    user: 'another user is not offered yet; run the peer as the user that the service needs',
-    isolation: 'isolation is not offered yet; remove it',
     volumes: 'volumes are not offered yet; let the program write to a directory of the machine',
     secrets: NO_FILES,
     configs: NO_FILES,
@@ -72,7 +74,6 @@ export const SERVICE_KEYS: Keys = {
         'network_mode',
         'oom_score_adj',
         'pid',
-        'pids_limit',
         'privileged',
         'read_only',
         'runtime',
@@ -80,7 +81,6 @@ export const SERVICE_KEYS: Keys = {
         'shm_size',
         'sysctls',
         'tmpfs',
-        'ulimits',
         'userns_mode',
         'volumes_from',
       ].map((key) => [key, CONTAINER]),
@@ -137,10 +137,25 @@ export const DEPLOY_KEYS: Keys = {
 }
 
 export const RESOURCES_KEYS: Keys = { known: ['reservations', 'limits'] }
-export const AMOUNT_KEYS: Keys = {
+export const RESERVATION_KEYS: Keys = {
   known: ['cpus', 'memory'],
-  unsupported: { devices: CONTAINER, pids: CONTAINER, generic_resources: CONTAINER },
+  unsupported: {
+    devices: CONTAINER,
+    generic_resources: CONTAINER,
+    pids: 'processes are limited and not reserved; move it to limits',
+  },
 }
+export const LIMIT_KEYS: Keys = { known: ['cpus', 'memory', 'pids'] }
+export const ULIMIT_KEYS: Keys = {
+  known: ['nofile'],
+  unsupported: Object.fromEntries(
+    ['as', 'core', 'cpu', 'data', 'fsize', 'memlock', 'nproc', 'rss', 'sigpending', 'stack'].map((key) => [
+      key,
+      'only nofile is offered; set others in the command, as in sh -c "ulimit -c 0; exec server"',
+    ]),
+  ),
+}
+export const ULIMIT_PAIR_KEYS: Keys = { known: ['soft', 'hard'] }
 export const PLACEMENT_KEYS: Keys = {
   known: ['constraints', 'spread', 'preferences', 'max_replicas_per_node'],
 }

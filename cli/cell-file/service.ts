@@ -6,6 +6,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { NAME_PATTERN } from '../../lib/ids.ts'
 import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
 import { readDeploy } from './deploy.ts'
+import { readIsolation, readOpenFiles, readUser } from './confinement.ts'
 import { readEnvironment } from './environment.ts'
 import { readProbe } from './healthcheck.ts'
 import { SERVICE_KEYS } from './keys.ts'
@@ -77,6 +78,9 @@ export const readService = (
       reader.duration(section.get('stop_grace_period'), section.pathOf('stop_grace_period')) ??
       SERVICE_DEFAULTS.stopGraceMs,
     onPartition: readOnPartition(reader, section),
+    openFilesMax: readOpenFiles(reader, section),
+    user: readUser(reader, section),
+    isolation: readIsolation(reader, section),
     ...deploy,
   }
 }

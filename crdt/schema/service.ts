@@ -11,6 +11,8 @@ const DURATION_MAX_MS = 7 * 86_400_000
 
 export const Name = Type.String({ pattern: NAME_PATTERN })
 export const ServiceRef = Type.String({ pattern: '^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$' })
+/** A user, and a group after a colon: names as useradd(8) allows them, or numbers. */
+export const USER_PATTERN = '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$'
 const DurationMs = Type.Integer({ minimum: 0, maximum: DURATION_MAX_MS })
 const Text = Type.String({ maxLength: LIMITS.valueBytesMax })
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
@@ -71,6 +73,14 @@ export const ServiceSpec = Type.Object(
     reservedMemoryBytes: Type.Integer({ minimum: 0, maximum: 2 ** 50 }),
     memoryMaxBytes: Nullable(Type.Integer({ minimum: 1, maximum: 2 ** 50 })),
     cpusMaxMilli: Nullable(Type.Integer({ minimum: 1, maximum: 1_024_000 })),
+    /** Processes and threads at once. */
+    pidsMax: Nullable(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
+    /** Open files of each process, soft and hard limit alike. */
+    openFilesMax: Nullable(Type.Integer({ minimum: 3, maximum: 2 ** 30 })),
+    /** `name`, `uid`, each with `:group` or `:gid`, as the peer knows them; null: the peer's own user. */
+    user: Nullable(Type.String({ pattern: USER_PATTERN })),
+    /** `sandbox`: sees the system's programs, its working directory and its own processes, and nothing else. */
+    isolation: Choice('none', 'sandbox'),
     /** `node.labels.KEY == VALUE`, `node.name != a`; all must hold. */
     constraints: Type.Array(Type.String({ maxLength: 512 }), { maxItems: 64 }),
     /** `node.labels.KEY`: spread evenly over that label's values before over members. */
@@ -137,6 +147,10 @@ export const SERVICE_DEFAULTS = {
   reservedMemoryBytes: 0,
   memoryMaxBytes: null,
   cpusMaxMilli: null,
+  pidsMax: null,
+  openFilesMax: null,
+  user: null,
+  isolation: 'none',
   constraints: [],
   spread: null,
   replicasPerNodeMax: null,
@@ -152,3 +166,18 @@ export const SERVICE_DEFAULTS = {
   rescheduleAfterMs: 5000,
   unfulfilledAfterMs: null,
 } as const satisfies Omit<ServiceSpec, 'name' | 'command'>
+
+/**
+ * Defaults of fields that came after the first version. A new service writes these fields only where they differ, and a
+ * release hashes them only then: a field that nobody uses must not make a new release of every service there is.
+ */
+export const LATER_DEFAULTS = {
+  pidsMax: null,
+  openFilesMax: null,
+  user: null,
+  isolation: 'none',
+} as const satisfies Partial<ServiceSpec>
+
+/** Whether a field has nothing to say: it came later and has its default. */
+export const isUnset = (field: string, value: unknown): boolean =>
+  Object.entries(LATER_DEFAULTS).some(([name, unset]) => name === field && unset === value)

@@ -42,6 +42,10 @@ export type ReleaseDefinition = Pick<
   | 'stopGraceMs'
   | 'memoryMaxBytes'
   | 'cpusMaxMilli'
+  | 'pidsMax'
+  | 'openFilesMax'
+  | 'user'
+  | 'isolation'
 > & {
   /** Left out: none. */
   readonly liveness?: Healthcheck

@@ -12,7 +12,7 @@ import type { Log } from '../../lib/log.ts'
 import { sortedBy } from '../../lib/order.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
-import type { Adopted, Driver, Hands, HandsEvents } from '../ports.ts'
+import type { Adopted, Driver, Exit, Hands, HandsEvents } from '../ports.ts'
 import type { Action, RestartAction, StartAction, StopAction } from '../plan/action.ts'
 import type { LocalInstance } from '../plan/local.ts'
 import { failuresAfter, STABLE_RUN_MS } from '../plan/restart.ts'
@@ -54,8 +54,6 @@ const LAST_LINES = 5
 const LAST_LINE_CHARACTERS_MAX = 200
 // A look at the disk costs microseconds, and whoever has just installed a program waits for it.
 const LOOK_AGAIN_MS = 2000
-
-type Exit = { readonly code: number | null; readonly signal: string | null }
 
 interface Held {
   facts: LocalInstance
@@ -218,8 +216,8 @@ export class Executor implements Hands {
       this.#set(held, { ports: await ports.allocate(id, definition.ports, before.ports) })
       const environment = await this.#environmentOf(held)
       const record = { ...recordOf(held.facts, held.nonce), runs: before.runs + 1 }
-      const { pid } = await driver.spawn({ record, environment })
-      this.#set(held, { runs: record.runs })
+      const { pid, shortfall } = await driver.spawn({ record, environment })
+      this.#set(held, { runs: record.runs, shortfall })
       // It may have ended already; then its exit was told, and that is the newer fact.
       if (held.facts.phase !== 'preparing') return
       this.#set(held, { phase: 'running', pid })

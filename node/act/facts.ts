@@ -1,9 +1,11 @@
 // An instance's facts as they begin (a start, an adoption) and as a record keeps them. Values in, values out.
 
-import type { Adopted, InstanceRecord } from '../ports.ts'
+import type { Adopted, Exit, InstanceRecord } from '../ports.ts'
 import type { StartAction } from '../plan/action.ts'
 import type { LocalInstance } from '../plan/local.ts'
 import { TALLY_EMPTY } from './prober.ts'
+
+const EXIT_UNKNOWN: Exit = { code: null, signal: null }
 
 /** Before anything else happened. */
 export const factsOfStart = (action: StartAction, nowMs: number): LocalInstance => ({
@@ -30,7 +32,10 @@ export const factsOfStart = (action: StartAction, nowMs: number): LocalInstance 
 })
 
 /** As an earlier run of this peer left it. What ended meanwhile counts as one more failure: nobody asked for it. */
-export const factsOfAdopted = ({ record, pid, exit, ageMs = 0 }: Adopted, nowMs: number): LocalInstance => ({
+export const factsOfAdopted = (
+  { record, pid, exit, ageMs = 0, endedAgoMs = 0, shortfall }: Adopted,
+  nowMs: number,
+): LocalInstance => ({
   id: record.instance,
   slot: record.slot,
   service: record.service,
@@ -47,7 +52,8 @@ export const factsOfAdopted = ({ record, pid, exit, ageMs = 0 }: Adopted, nowMs:
   runs: record.runs,
   failuresInARow: record.failuresInARow + (pid === null ? 1 : 0),
   ...(record.stableRunMs === undefined ? {} : { stableRunMs: record.stableRunMs }),
-  exit: pid === null ? { code: exit?.code ?? null, signal: exit?.signal ?? null, atMs: nowMs } : null,
+  exit: pid === null ? { ...(exit ?? EXIT_UNKNOWN), atMs: nowMs - endedAgoMs } : null,
+  shortfall,
   error: null,
   probe: TALLY_EMPTY,
 })

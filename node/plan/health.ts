@@ -5,7 +5,7 @@
 
 import { unreachable } from '../../lib/assert.ts'
 import { compareStrings } from '../../lib/order.ts'
-import { formatDuration } from '../../lib/time.ts'
+import { formatDuration, formatSize } from '../../lib/time.ts'
 import { HEALTHCHECK_DEFAULTS, type Healthcheck } from '../../crdt/schema/service.ts'
 import type { InstanceState } from '../../crdt/schema/status.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
@@ -110,7 +110,7 @@ export const healthOf = (instance: LocalInstance, nowMs: number): Health => {
     case 'stopping':
       return lasting('draining', 'is being stopped')
     case 'exited':
-      return lasting('crashed', exitText(instance.exit))
+      return lasting('crashed', exitText(instance))
     case 'broken':
       return lasting('crashed', `cannot be spawned: ${instance.error ?? 'unknown reason'}`)
     default:
@@ -130,7 +130,7 @@ const healthOfRunning = (instance: LocalInstance, nowMs: number): Health => {
   const failure = probe.lastFailure === '' ? 'no answer' : probe.lastFailure
   // Without the running count: a reason that changed with every check would be a new status each time.
   const tally = `${retries} checks in a row failed: ${failure}`
-  if (probe.everOk) return failing ? lasting('failing', tally) : lasting('ready', '')
+  if (probe.everOk) return failing ? lasting('failing', tally) : lasting('ready', instance.shortfall ?? '')
   const graceEndsMs = instance.startedAtMs + startPeriodMs
   if (nowMs < graceEndsMs) {
     const left = formatDuration(graceEndsMs - nowMs)
@@ -149,15 +149,31 @@ const healthOfRunning = (instance: LocalInstance, nowMs: number): Health => {
 const healthOfUnchecked = (instance: LocalInstance, nowMs: number): Health => {
   const proofMs = Math.max(instance.proofMs ?? 0, instance.failuresInARow > 0 ? PROOF_AFTER_FAILURE_MS : 0)
   const provenAtMs = instance.startedAtMs + proofMs
-  if (nowMs >= provenAtMs) return lasting('ready', '')
+  if (nowMs >= provenAtMs) return lasting('ready', instance.shortfall ?? '')
   const reason = `has no check and counts as ready once it has run for ${formatDuration(proofMs)}`
   return { state: 'starting', reason, changesAtMs: provenAtMs }
 }
 
-/** How a run ended, in words that follow the instance's name. */
-export const exitText = (exit: ProcessExit | null): string => {
+/** How an instance ended, in words that follow its name. */
+export const exitText = (instance: Pick<LocalInstance, 'exit' | 'definition'>): string => {
+  const { exit, definition } = instance
   if (exit === null) return 'ended, nobody saw how'
-  const by = exit.signal !== null ? `was ended by ${exit.signal}` : null
-  const end = by ?? (exit.code === null ? 'ended, nobody saw how' : `exited with ${exit.code}`)
-  return exit.failure === undefined ? end : `${exit.failure} (${end})`
+  const end = statusText(exit)
+  const text = exit.failure === undefined ? end : `${exit.failure} (${end})`
+  if (exit.oomKilled !== true) return text
+  const limit = formatSize(definition.memoryMaxBytes ?? 0)
+  return `out of memory: went over its limit of ${limit} and ${text}`
+}
+
+/** A shell says 128 and a signal's number of a program that a signal ended; a program that says so itself quotes it. */
+const QUOTED_SIGNALS: Readonly<Record<number, string>> = {
+  ...{ 129: 'SIGHUP', 130: 'SIGINT', 131: 'SIGQUIT', 134: 'SIGABRT', 137: 'SIGKILL' },
+  ...{ 139: 'SIGSEGV', 141: 'SIGPIPE', 143: 'SIGTERM' },
+}
+
+const statusText = ({ code, signal }: ProcessExit): string => {
+  if (signal !== null) return `was ended by ${signal}`
+  if (code === null) return 'ended, nobody saw how'
+  const quoted = QUOTED_SIGNALS[code]
+  return `exited with ${code}${quoted === undefined ? '' : ` (as a shell does after ${quoted})`}`
 }

@@ -13,6 +13,8 @@ export interface ProcessExit {
   /** Null when a signal ended it, or when the status is unknown (it ended while nobody watched). */
   readonly code: number | null
   readonly signal: string | null
+  /** The kernel ended it, or a process of it, for going over its limit of memory. @default false */
+  readonly oomKilled?: boolean | undefined
   /** Monotonic milliseconds. */
   readonly atMs: number
   /** Why this peer ended it, where that counts as a failed run (its liveness failed). Left out: it ended by itself. */
@@ -63,6 +65,8 @@ export interface LocalInstance {
   readonly lastExit?: ProcessExit
   /** The last lines it wrote. @default none */
   readonly lastOutput?: readonly string[]
+  /** What of its limits it runs without, in words that follow its name; empty: nothing. @default '' */
+  readonly shortfall?: string | undefined
   readonly probe: ProbeTally
   /** Of the liveness probe. Left out: nothing has been asked. */
   readonly liveness?: ProbeTally

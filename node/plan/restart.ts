@@ -69,7 +69,7 @@ export type RestartVerdict =
 export const restartOf = (instance: LocalInstance, policy: RestartPolicy, nowMs: number): RestartVerdict => {
   const { exit, phase, failuresInARow: failures } = instance
   const broken = phase === 'broken'
-  const ended = broken ? `cannot be spawned: ${instance.error ?? 'unknown reason'}` : exitText(exit)
+  const ended = broken ? `cannot be spawned: ${instance.error ?? 'unknown reason'}` : exitText(instance)
   // An instance that we ended because its liveness failed may well end with 0; that is no good end.
   const good = !broken && exit?.code === 0 && exit.failure === undefined
   if (broken && instance.refused === true) return { kind: 'refused', reason: ended }
@@ -96,7 +96,7 @@ export const isCrashLoop = (instance: Pick<LocalInstance, 'failuresInARow'>): bo
 /** A crash loop in words that stay the same from run to run, so that it is one event and one status. */
 export const crashLoopText = (instance: LocalInstance, policy: RestartPolicy): string => {
   const exit = instance.exit ?? instance.lastExit ?? null
-  const end = instance.error === null ? exitText(exit) : `cannot be spawned: ${instance.error}`
+  const end = instance.error === null ? exitText({ exit, definition: instance.definition }) : `cannot be spawned: ${instance.error}`
   const pause = formatDuration(Math.max(policy.delayMaxMs, policy.delayMs))
   return `crash loop: ${end}, restarts up to ${pause} apart${lastWords(instance)}`
 }

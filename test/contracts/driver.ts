@@ -16,7 +16,12 @@ export interface ContractPrograms {
   readonly deaf: readonly string[]
   /** Cannot be spawned. */
   readonly broken: readonly string[]
+  /** Takes more memory than HUNGRY_MAX_BYTES, soon. */
+  readonly hungry: readonly string[]
 }
+
+/** The limit that a hungry program goes over. */
+export const HUNGRY_MAX_BYTES = 32 * 1024 ** 2
 
 /** One place where instances run; drivers come and go on it. */
 export interface DriverBed {
@@ -66,6 +71,10 @@ export const recordFor = (
       stopGraceMs: 1000,
       memoryMaxBytes: null,
       cpusMaxMilli: null,
+      pidsMax: null,
+      openFilesMax: null,
+      user: null,
+      isolation: 'none',
       restartToken: '',
     },
     ...rest,
@@ -229,8 +238,37 @@ export const driverContract = (name: string, makeBed: () => Promise<DriverBed>):
       await bed.settle(before.exits.next())
       await bed.settle(before.driver.close())
       const { driver, adopted, exits } = await adopt()
-      assert.deepEqual(adopted, [{ record, pid: null, exit: { code: 3, signal: null } }])
+      const [{ endedAgoMs = -1, ...found } = {}] = adopted
+      assert.deepEqual(found, { record, pid: null, exit: { code: 3, signal: null } })
+      assert.ok(endedAgoMs >= 0, 'when it ended is known too')
+      assert.equal(adopted.length, 1)
       assert.deepEqual(exits.all, [])
+      await bed.settle(driver.close())
+    })
+
+    it('tells an end for want of memory apart from any other', async () => {
+      const { driver, exits } = await started()
+      const record = recordFor(bed.programs.hungry)
+      const limited = {
+        ...record,
+        definition: { ...record.definition, memoryMaxBytes: HUNGRY_MAX_BYTES },
+      }
+      await spawn(driver, limited)
+      const [, , exit] = await bed.settle(exits.next())
+      assert.deepEqual(exit, { code: null, signal: 'SIGKILL', oomKilled: true })
+      await bed.settle(driver.close())
+    })
+
+    it('does not take its own kill for want of memory', async () => {
+      const { driver, exits } = await started()
+      const record = recordFor(bed.programs.lasting)
+      const limited = {
+        ...record,
+        definition: { ...record.definition, memoryMaxBytes: HUNGRY_MAX_BYTES },
+      }
+      await spawn(driver, limited)
+      await bed.settle(driver.stop(record.instance, 'SIGKILL', 0))
+      assert.deepEqual(exits.all[0]?.[2], { code: null, signal: 'SIGKILL' })
       await bed.settle(driver.close())
     })
 

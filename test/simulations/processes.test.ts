@@ -53,6 +53,7 @@ driverContract('scripted', async () => {
       exits3: ['run', 'exit=3@1s'],
       deaf: ['run', 'deaf'],
       broken: ['broken'],
+      hungry: ['run', 'hungry=1s'],
     },
     makeDriver: () => new ScriptedDriver(machine),
     lives: (pid) => machine.processes().some((process) => process.pid === pid && process.exit === null),
@@ -106,6 +107,7 @@ describe('scriptOf', () => {
       exit: { code: 3, afterMs: 1000 },
       unwell: { fromMs: 5000, toMs: 8000 },
       stopMs: 300,
+      hungryAfterMs: null,
       broken: false,
     })
   })

@@ -104,6 +104,10 @@ deploy:
       reservedMemoryBytes: 128 * 1024 ** 2,
       memoryMaxBytes: 256 * 1024 ** 2,
       cpusMaxMilli: 2000,
+      pidsMax: null,
+      openFilesMax: null,
+      user: null,
+      isolation: 'none',
       constraints: ['node.labels.zone != eu-2'],
       spread: 'node.labels.zone',
       replicasPerNodeMax: 2,
@@ -266,6 +270,21 @@ services:
     )
   })
 
+  it("reads limits, user and isolation under Compose's names", () => {
+    const spec = service(
+      'deploy: { resources: { limits: { memory: 64M, cpus: "0.5", pids: 20 } } }\nulimits: { nofile: 1024 }\nuser: "www:adm"\nisolation: sandbox',
+    )
+    const { memoryMaxBytes, cpusMaxMilli, pidsMax, openFilesMax, user, isolation } = spec
+    assert.deepEqual(
+      [memoryMaxBytes, cpusMaxMilli, pidsMax, openFilesMax, user, isolation],
+      [64 * 1024 ** 2, 500, 20, 1024, 'www:adm', 'sandbox'],
+    )
+    assert.equal(service('pids_limit: -1').pidsMax, null)
+    assert.equal(service('pids_limit: 7').pidsMax, 7)
+    assert.equal(service('isolation: default').isolation, 'none')
+    assert.equal(service('ulimits: { nofile: { soft: 10, hard: 20 } }').openFilesMax, 20)
+  })
+
   it('ignores what means nothing without containers, and says so', () => {
     const file = read(
       'version: "3"\nname: s\nnetworks: { x: }\nservices: { a: { command: x, container_name: y } }',
@@ -359,13 +378,27 @@ describe('parseCellFile, with mistakes', () => {
         '5:5: services.web.build: building is not offered yet; build beforehand and name the directory with working_dir',
       ],
     ],
+    [web('user: "a b"'), ["5:11: services.web.user: 'a b' is not a user; write NAME, UID or UID:GID"]],
     [
-      web('user: www'),
+      web('isolation: hyperv'),
+      ["5:16: services.web.isolation must be one of none, sandbox, default, not 'hyperv'"],
+    ],
+    [
+      web('ulimits: { nofile: 1 }'),
+      ["5:24: services.web.ulimits.nofile must be a whole number from 3 to 1073741824, not '1'"],
+    ],
+    [
+      web('ulimits: { nproc: 1 }'),
       [
-        '5:5: services.web.user: another user is not offered yet; run the peer as the user that the service needs',
+        '5:16: services.web.ulimits.nproc: only nofile is offered; set others in the command, as in sh -c "ulimit -c 0; exec server"',
       ],
     ],
-    [web('isolation: default'), ['5:5: services.web.isolation: isolation is not offered yet; remove it']],
+    [
+      web('deploy: { resources: { reservations: { pids: 5 } } }'),
+      [
+        '5:44: services.web.deploy.resources.reservations.pids: processes are limited and not reserved; move it to limits',
+      ],
+    ],
     [
       web('volumes: [a:/b]'),
       [
@@ -527,8 +560,8 @@ describe('parseCellFile, with mistakes', () => {
   })
 
   it('calls a file unsupported only when nothing else is wrong with it', () => {
-    assert.throws(() => read(web('user: x')), { code: 'unsupported' })
-    assert.throws(() => read(web('user: x\n    foo: x')), { code: 'invalid' })
+    assert.throws(() => read(web('build: x')), { code: 'unsupported' })
+    assert.throws(() => read(web('build: x\n    foo: x')), { code: 'invalid' })
   })
 
   it('refuses a file above 1 MiB', () => {

@@ -53,6 +53,10 @@ export const definitionOf = (spec: ServiceOptions): ReleaseDefinition => ({
   stopGraceMs: 10_000,
   memoryMaxBytes: null,
   cpusMaxMilli: null,
+  pidsMax: null,
+  openFilesMax: null,
+  user: null,
+  isolation: 'none',
   restartToken: spec.restartToken ?? '',
 })
 

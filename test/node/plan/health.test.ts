@@ -79,7 +79,32 @@ describe('health', () => {
     assert.equal(state({ phase: 'stopping' }), 'draining')
     assert.equal(state({ phase: 'exited' }), 'crashed')
     assert.equal(state({ phase: 'broken', error: 'no such file' }), 'crashed')
-    assert.equal(exitText({ code: null, signal: 'SIGKILL', atMs: 0 }), 'was ended by SIGKILL')
+  })
+
+  it('says how an instance ended, and tells want of memory apart from a crash', () => {
+    const { definition } = instance(web, 0, {})
+    const text = (code: number | null, signal: string | null, oomKilled = false) =>
+      exitText({
+        exit: { code, signal, oomKilled, atMs: 0 },
+        definition: { ...definition, memoryMaxBytes: 64 * 1024 ** 2 },
+      })
+    assert.equal(text(null, 'SIGKILL'), 'was ended by SIGKILL')
+    assert.equal(text(3, null), 'exited with 3')
+    assert.equal(text(143, null), 'exited with 143 (as a shell does after SIGTERM)')
+    assert.equal(text(null, null), 'ended, nobody saw how')
+    assert.equal(
+      text(null, 'SIGKILL', true),
+      'out of memory: went over its limit of 64M and was ended by SIGKILL',
+    )
+    assert.equal(
+      text(137, null, true),
+      'out of memory: went over its limit of 64M and exited with 137 (as a shell does after SIGKILL)',
+    )
+  })
+
+  it('says of a ready instance what it runs without', () => {
+    const shortfall = 'is not limited to memory 64M: this peer may not make control groups'
+    assert.equal(healthOf(instance(web, 0, { shortfall }), 0).reason, shortfall)
   })
 })
 

@@ -27,6 +27,15 @@ const look = (file: string): Finding => {
   }
 }
 
+/** Where the system's own programs are, whatever the peer's PATH. */
+export const SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** The absolute file of a system program; null: it is not installed. */
+export const findProgram = (name: string): string | null =>
+  SYSTEM_PATH.split(':')
+    .map((directory) => join(directory, name))
+    .find((file) => look(file) === 'program') ?? null
+
 /** @throws TuttiError `unknown` when the directory does not exist or cannot be entered. */
 export const checkDirectory = (directory: string, peer: string): void => {
   const refuse = (why: string): never => {

@@ -1,12 +1,11 @@
 // The process driver: instances as plain processes of this machine, each under a shim in a session of its own. A record
 // is on disk before anything is spawned (S10); the shim writes its own identity before it starts the program, so there
 // is no instant at which a crash of the peer leaves a process that the next peer cannot find. Decides nothing: when to
-// start, restart or stop is the plan's. Deliberately absent so far: limits and cgroups.
+// start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { assert, defined } from '../../../../lib/assert.ts'
 import { asTuttiError, messageOf, TuttiError } from '../../../../lib/errors.ts'
@@ -21,13 +20,19 @@ import type {
   DriverEvents,
   Enterable,
   Entrance,
+  Exit,
   InstanceRecord,
   Spawned,
   SpawnRequest,
 } from '../../../ports.ts'
 import { watchAlive, type AliveWatch } from './alive.ts'
+import { Cgroups, currentLayout, groupNameOf, type RunGroups } from './cgroups/cgroups.ts'
+import { oomKillsOf } from './cgroups/group.ts'
+import type { CgroupLayout } from './cgroups/layout.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
-import { groupEmptied, processesByNonce, signalGroup, sweep, type Traces } from './group.ts'
+import { confine, confinedText, parseConfined, type Confined } from './confinement.ts'
+import { EXIT_UNKNOWN, isSignal, parseExit, shellSpeaks } from './exit.ts'
+import { processesByNonce, sweep, type Traces } from './group.ts'
 import {
   ageMsOf,
   currentBoot,
@@ -39,6 +44,7 @@ import {
 } from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'
 import { fileNameOf, Records, type StoredRecord } from './records.ts'
+import { endRun, killRun, signalRun, type Run } from './run.ts'
 import { directLauncher, SHELL, type Launcher } from './spawner.ts'
 
 /** Where output goes; output/output.ts is it. */
@@ -62,37 +68,26 @@ export interface ProcessDriverOptions {
   readonly log: Log
   readonly output: OutputSink
   readonly launcher: Launcher
+  /** Where control groups are. @default this machine's, as this process sees it */
+  readonly cgroups?: CgroupLayout | undefined
 }
 
-type Exit = { readonly code: number | null; readonly signal: string | null }
-
-interface Run {
+/** One launch: all but the launcher. */
+interface Launch {
   readonly record: InstanceRecord
   readonly folder: string
-  readonly shim: ProcessIdentity
-  readonly alive: AliveWatch
-  /** Resolves after the exit was reported. */
-  readonly gone: PromiseWithResolvers<void>
-  /** Until when what is left of the group may still shut down (monotonic); null: no stop is under way. */
-  stopUntilMs: number | null
-  /** The group was killed, so a shim without an exit status was killed with it. */
-  killed: boolean
+  readonly script: string
+  readonly confined: Confined
 }
 
 // From the request to the shim's first line: 4 ms on a quiet machine; a machine this much slower is not working.
 const SPAWN_TIMEOUT_MS = 15_000
-const EXIT_UNKNOWN: Exit = { code: null, signal: null }
 
-const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]))
-
-/** A shell's exit status. Above 128 it is 128 and the signal; a program that exits so by itself cannot be told apart. */
-const parseExit = (text: string): Exit | null => {
-  const match = /^(\d+)\n/.exec(text)
-  if (match === null) return null
-  const status = Number(match[1])
-  const signal = signalNames.get(status - 128)
-  return signal === undefined ? { code: status, signal: null } : { code: null, signal }
-}
+const without = (
+  variables: Readonly<Record<string, string>>,
+  others: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(variables).filter(([name]) => !Object.hasOwn(others, name)))
 
 const textOf = (path: string): string => {
   try {
@@ -111,7 +106,10 @@ export class ProcessDriver implements Driver, Enterable {
   readonly #runs = new Map<InstanceId, Run>()
   /** Nonce of each instance's last run, whose directory is kept for its exit status. */
   readonly #last = new Map<InstanceId, string>()
+  readonly #cgroups: Cgroups
   #events: DriverEvents = { exited: () => undefined }
+  /** Whether the shell says when a signal ended a program. */
+  #speaks = false
   #closed = false
 
   constructor(options: ProcessDriverOptions) {
@@ -119,6 +117,8 @@ export class ProcessDriver implements Driver, Enterable {
     this.#options = options
     this.#records = new Records(join(options.folder, 'records'))
     mkdirSync(join(options.folder, 'runs'), { recursive: true, mode: 0o700 })
+    const { cgroups = currentLayout(), clock, folder, log } = options
+    this.#cgroups = Cgroups.open(cgroups, groupNameOf(folder), clock, log)
   }
 
   /** Where an instance runs: its definition's directory, or one of its own. */
@@ -128,6 +128,7 @@ export class ProcessDriver implements Driver, Enterable {
 
   async start(events: DriverEvents): Promise<readonly Adopted[]> {
     this.#events = events
+    this.#speaks = await shellSpeaks(SHELL)
     const { records, damaged } = await this.#records.readAll()
     for (const name of damaged)
       this.#options.log.log('error', 'a record is damaged; it is set aside and what it names is ended', {
@@ -139,13 +140,7 @@ export class ProcessDriver implements Driver, Enterable {
       const run = this.#find(stored)
       this.#last.set(stored.record.instance, stored.record.nonce)
       if (run !== null) found.push(run)
-      else {
-        adopted.push({
-          record: stored.record,
-          pid: null,
-          exit: parseExit(textOf(this.#runFile(stored.record, 'exit'))) ?? EXIT_UNKNOWN,
-        })
-      }
+      else adopted.push(await this.#ended(stored.record))
     }
     await this.#endLeftovers(new Set(found.map((run) => run.record.nonce)))
     for (const run of found) {
@@ -156,6 +151,7 @@ export class ProcessDriver implements Driver, Enterable {
         pid: run.shim.pid,
         exit: null,
         ageMs: ageMsOf(run.shim),
+        shortfall: run.confined.shortfall,
       })
     }
     return adopted.toSorted((a, b) => compareStrings(a.record.instance, b.record.instance))
@@ -172,23 +168,38 @@ export class ProcessDriver implements Driver, Enterable {
     const path = environment['PATH'] ?? ''
     const program = resolveCommand(word, { directory: workingDirectory, path, peer })
 
+    const confinement = await confine(
+      {
+        run: record.nonce,
+        peer,
+        definition,
+        workingDirectory,
+        isOwnDirectory: definition.workingDir === null,
+        command: [program, ...words],
+      },
+      this.#cgroups,
+    )
     await this.#dropLastRun(instance)
     await this.#records.write({ boot: this.#boot, record })
     this.#last.set(instance, record.nonce)
     const folder = this.#runFolder(record.nonce)
+    const { shortfall } = confinement
+    if (shortfall !== '') this.#options.log.log('warn', `${instance} ${shortfall}`)
     const script = launchScript({
       shell: SHELL,
       shim: this.#shim,
       runDirectory: folder,
       workingDirectory,
       ...output.begin(instance, { isRunning: false }),
-      environment,
-      command: [program, ...words],
+      // What the operator wrote (it is in the environment already) wins over what the user brings.
+      environment: { ...environment, ...without(confinement.environment, definition.environment) },
+      prelude: confinement.prelude,
+      command: confinement.command,
     })
     try {
-      const run = await this.#launchSafely(record, folder, script)
+      const run = await this.#launchSafely({ record, folder, script, confined: confinement })
       this.#watch(run)
-      return { pid: run.shim.pid }
+      return { pid: run.shim.pid, shortfall }
     } catch (error) {
       output.end(instance)
       throw error
@@ -223,18 +234,17 @@ export class ProcessDriver implements Driver, Enterable {
       return
     }
     const { clock } = this.#options
-    run.stopUntilMs = clock.now() + graceMs
+    const untilMs = clock.now() + graceMs
+    run.stopUntilMs = untilMs
+    assert(isSignal(signal), `${signal} is a signal`)
     const kill = (): void => {
-      run.killed = true
-      signalGroup(run.shim, 'SIGKILL')
+      killRun(run, clock).catch((error: unknown) => {
+        this.#options.log.log('error', 'an instance could not be killed', { instance, error })
+      })
     }
     if (signal === 'SIGKILL') kill()
-    else {
-      const known = [...signalNames.values()].find((name) => name === signal)
-      assert(known !== undefined, `${signal} is a signal`)
-      signalGroup(run.shim, known as NodeJS.Signals)
-    }
     const cancel = clock.after(graceMs, kill)
+    if (signal !== 'SIGKILL') await signalRun(run, signal, clock, untilMs)
     await run.gone.promise
     cancel()
   }
@@ -251,6 +261,7 @@ export class ProcessDriver implements Driver, Enterable {
     for (const run of this.#runs.values()) run.alive.close()
     this.#runs.clear()
     this.#options.launcher.close()
+    this.#cgroups.close()
   }
 
   /** The living run of a record; null: it is over, or it cannot be proven to be this one. */
@@ -269,12 +280,52 @@ export class ProcessDriver implements Driver, Enterable {
       alive.close()
       return null
     }
-    return this.#newRun(record, folder, shim, alive)
+    return this.#newRun({ record, folder, confined: this.#confinedOf(record.nonce) }, shim, alive)
   }
 
-  #newRun(record: InstanceRecord, folder: string, shim: ProcessIdentity, alive: AliveWatch): Run {
+  /** What is known of a run that ended while nobody watched. Before its groups, and their counts, are swept. */
+  async #ended(record: InstanceRecord): Promise<Adopted> {
+    const folder = this.#runFolder(record.nonce)
+    const { groups } = this.#confinedOf(record.nonce)
+    const exit = this.#exitOf(folder, groups.memory === null ? 0 : await oomKillsOf(groups.memory))
+    let endedAgoMs: number | undefined
+    try {
+      // The shim writes the file at the end and nobody writes it again.
+      const { mtimeMs } = statSync(join(folder, RUN_FILES.exit))
+      endedAgoMs = Math.max(0, this.#options.clock.wall() - mtimeMs)
+    } catch {
+      // The shim did not get to it.
+    }
+    return {
+      record,
+      pid: null,
+      exit: exit ?? EXIT_UNKNOWN,
+      ...(endedAgoMs === undefined ? {} : { endedAgoMs }),
+    }
+  }
+
+  /** Null: the shim wrote none. */
+  #exitOf(folder: string, oomKills: number): Exit | null {
+    const told = parseExit({
+      status: textOf(join(folder, RUN_FILES.exit)),
+      words: textOf(join(folder, RUN_FILES.signal)),
+      // A sandbox passes a signal on as a status, whatever the shell says of it.
+      spoken: this.#speaks && !parseConfined(textOf(join(folder, RUN_FILES.confined))).isSandboxed,
+    })
+    return told !== null && told.code !== 0 && oomKills > 0 ? { ...told, oomKilled: true } : told
+  }
+
+  #confinedOf(nonce: string): Confined {
+    return parseConfined(textOf(join(this.#runFolder(nonce), RUN_FILES.confined)))
+  }
+
+  #newRun(
+    { record, folder, confined }: Omit<Launch, 'script'>,
+    shim: ProcessIdentity,
+    alive: AliveWatch,
+  ): Run {
     const gone = Promise.withResolvers<void>()
-    return { record, folder, shim, alive, gone, stopUntilMs: null, killed: false }
+    return { record, folder, confined, shim, alive, gone, stopUntilMs: null, killed: false }
   }
 
   /**
@@ -284,14 +335,19 @@ export class ProcessDriver implements Driver, Enterable {
   async #endLeftovers(adopted: ReadonlySet<string>): Promise<void> {
     const kept = new Set(this.#last.values())
     const over: Traces[] = []
+    const groups: RunGroups[] = []
     for (const name of readdirSync(join(this.#options.folder, 'runs')).toSorted()) {
       const nonce = name.replace(/\..*$/, '')
       if (adopted.has(nonce)) continue
       const folder = join(this.#options.folder, 'runs', name)
       if (textOf(join(folder, RUN_FILES.pid)) === '' && name === nonce) this.#fence(nonce)
       over.push({ nonce, shim: this.#identityOf(nonce), watched: false })
+      groups.push(parseConfined(textOf(join(folder, RUN_FILES.confined))).groups)
       if (!kept.has(nonce) || name !== nonce) rmSync(folder, { recursive: true, force: true })
     }
+    // Also those that lie elsewhere, since this peer was started from another group of its own than the last one.
+    for (const each of groups) await this.#cgroups.remove(each)
+    await this.#cgroups.sweep(adopted)
     if (over.length === 0) return
     // One look at the machine for all; a sweep of its own only for runs that have something to end.
     const marked = processesByNonce()
@@ -323,25 +379,28 @@ export class ProcessDriver implements Driver, Enterable {
   }
 
   /** One try with the launcher, one by a direct fork: a launcher that failed may or may not have launched. */
-  async #launchSafely(record: InstanceRecord, folder: string, script: string): Promise<Run> {
+  async #launchSafely(launch: Launch): Promise<Run> {
     const { launcher, log } = this.#options
     try {
-      return await this.#launch(launcher, record, folder, script)
+      return await this.#launch(launcher, launch)
     } catch (error) {
-      await this.#giveUp(record.nonce)
+      await this.#giveUp(launch)
       if (error instanceof TuttiError && error.code !== 'internal') throw error
       log.log('warn', 'a launch failed; it is tried once more by a fork of the peer itself', { error })
     }
     try {
-      return await this.#launch(directLauncher, record, folder, script)
+      await this.#cgroups.create(launch.record.nonce, launch.record.definition)
+      return await this.#launch(directLauncher, launch)
     } catch (error) {
-      await this.#giveUp(record.nonce)
+      await this.#giveUp(launch)
       throw asTuttiError(error)
     }
   }
 
-  async #launch(launcher: Launcher, record: InstanceRecord, folder: string, script: string): Promise<Run> {
+  async #launch(launcher: Launcher, launch: Launch): Promise<Run> {
+    const { record, folder, script, confined } = launch
     mkdirSync(folder, { mode: 0o700 })
+    writeFileSync(join(folder, RUN_FILES.confined), confinedText(confined), { mode: 0o600 })
     writeFileSync(join(folder, RUN_FILES.launch), script, { mode: 0o600 })
     await launcher.prepare(folder)
     const alive = watchAlive(join(folder, RUN_FILES.alive))
@@ -359,7 +418,7 @@ export class ProcessDriver implements Driver, Enterable {
           `${record.instance} could not be started; the last lines of its output say why`,
         )
       }
-      return this.#newRun(record, folder, shim, alive)
+      return this.#newRun(launch, shim, alive)
     } catch (error) {
       alive.close()
       throw error
@@ -369,8 +428,10 @@ export class ProcessDriver implements Driver, Enterable {
   }
 
   /** After it no process of the run exists, and none will. */
-  async #giveUp(nonce: string): Promise<void> {
+  async #giveUp({ record, confined }: Launch): Promise<void> {
+    const { nonce } = record
     this.#fence(nonce)
+    await this.#cgroups.remove(confined.groups)
     await sweep({ nonce, shim: this.#identityOf(nonce), watched: false }, this.#options.clock)
     await rm(`${this.#runFolder(nonce)}.fenced`, { recursive: true, force: true })
   }
@@ -385,15 +446,14 @@ export class ProcessDriver implements Driver, Enterable {
   async #finish(run: Run): Promise<void> {
     const { clock, log, output } = this.#options
     const { instance, nonce } = run.record
-    const traces: Traces = { nonce, shim: run.shim, watched: true }
+    let oomKills = 0
     try {
-      if (run.stopUntilMs !== null && !run.killed) await groupEmptied(run.shim, clock, run.stopUntilMs)
-      await sweep(traces, clock)
+      oomKills = await endRun(run, clock, this.#cgroups)
     } catch (error) {
       log.log('error', 'what an instance left could not be ended', { instance, error })
     }
     if (this.#closed) return
-    const told = parseExit(textOf(join(run.folder, RUN_FILES.exit)))
+    const told = this.#exitOf(run.folder, run.killed ? 0 : oomKills)
     this.#runs.delete(instance)
     output.end(instance)
     this.#events.exited(
@@ -414,9 +474,5 @@ export class ProcessDriver implements Driver, Enterable {
 
   #runFolder(nonce: string): string {
     return join(this.#options.folder, 'runs', defined(/^[A-Za-z0-9_-]+$/.exec(nonce)?.[0], 'a plain nonce'))
-  }
-
-  #runFile(record: InstanceRecord, file: keyof typeof RUN_FILES): string {
-    return join(this.#runFolder(record.nonce), RUN_FILES[file])
   }
 }

@@ -3,10 +3,11 @@
 // peer saw the shim end, if no other process took its pid.
 
 import type { Clock } from '../../../../lib/time.ts'
+import { pause } from './cgroups/group.ts'
 import { allPids, nonceOf, statOf, type ProcessIdentity } from './identity.ts'
 
-/** Sends to one process. False: it was gone, or not ours to signal. */
-const send = (target: number, signal: NodeJS.Signals): boolean => {
+/** Sends to one process, or to a group by its negative. False: it was gone, or not ours to signal. */
+export const send = (target: number, signal: NodeJS.Signals): boolean => {
   // 0 and -1 are "my own group" and "everybody"; 1 is init. A wrong number must never reach kill(2).
   const pid = Math.abs(target)
   if (!Number.isSafeInteger(pid) || pid <= 1 || pid === process.pid) return false
@@ -70,12 +71,6 @@ export const processesByNonce = (): ReadonlyMap<string, readonly number[]> => {
 // Between two looks at what was killed: exits take microseconds; a process in uninterruptible sleep takes what it takes.
 const LOOK_FIRST_MS = 2
 const LOOK_MAX_MS = 250
-
-const pause = async (clock: Clock, delayMs: number): Promise<void> => {
-  await new Promise<void>((resolve) => {
-    clock.after(delayMs, resolve)
-  })
-}
 
 const hasMembers = (group: number): boolean =>
   allPids().some((pid) => {

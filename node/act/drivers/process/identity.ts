@@ -80,6 +80,12 @@ export const environmentOf = (pid: number): Readonly<Record<string, string>> | n
   return Object.fromEntries(entries)
 }
 
+/** A process's pid in each pid namespace that it is in, from this one inwards; empty: there is no such process. */
+export const namespacePidsOf = (pid: number): readonly number[] => {
+  const pids = /^NSpid:\t(.*)$/m.exec(textOf(`/proc/${pid}/status`) ?? '')?.[1]
+  return pids === undefined ? [] : pids.split('\t').map(Number)
+}
+
 /** Milliseconds since a process started. */
 export const ageMsOf = (identity: ProcessIdentity): number => {
   const uptimeS = Number((textOf('/proc/uptime') ?? '0').split(' ')[0])

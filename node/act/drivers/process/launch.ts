@@ -12,6 +12,8 @@ export interface LaunchPlan {
   readonly stdout: string
   readonly stderr: string
   readonly environment: Readonly<Record<string, string>>
+  /** Shell commands that the program's own process runs before it becomes the program: empty for none. */
+  readonly prelude: string
   /** The program, absolute, and its arguments. */
   readonly command: readonly string[]
 }
@@ -24,6 +26,12 @@ export const RUN_FILES = {
   pid: 'pid',
   /** The exit status as a shell knows it; empty: not written yet. */
   exit: 'exit',
+  /** The shell's words about a signal that ended the program; empty: none. */
+  signal: 'signal',
+  /** Made when signals reach the program. */
+  up: 'up',
+  /** What confines the run, for the next peer: see confinement.ts. */
+  confined: 'confined',
 } as const
 
 /** A word that a POSIX shell reads as exactly this text. */
@@ -32,7 +40,7 @@ export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`
 /** The script's text. */
 export const launchScript = (plan: LaunchPlan): string => {
   const variables = Object.entries(plan.environment).map(([name, value]) => quoted(`${name}=${value}`))
-  const words = [plan.shell, plan.shim, plan.runDirectory, ...plan.command].map(quoted)
+  const words = [plan.shell, plan.shim, plan.runDirectory, plan.prelude, ...plan.command].map(quoted)
   return [
     `exec 9<>${quoted(`${plan.runDirectory}/${RUN_FILES.alive}`)} || exit 125`,
     `exec </dev/null >>${quoted(plan.stdout)} 2>>${quoted(plan.stderr)} || exit 125`,

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { TuttiError } from '../../../../lib/errors.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
 import { sortedBy } from '../../../../lib/order.ts'
+import { LATER_DEFAULTS } from '../../../../crdt/schema/service.ts'
 import type { InstanceRecord } from '../../../ports.ts'
 
 /** What the driver adds to a record. */
@@ -55,7 +56,10 @@ export const parseRecord = (text: string): StoredRecord | null => {
     isTable(definition['ports']) &&
     Array.isArray(definition['uses'])
   // Written by this program and checked above as far as anything here relies on it.
-  return sound ? { boot: value['boot'], record: record as unknown as InstanceRecord } : null
+  if (!sound) return null
+  // Records of earlier versions do not have the later fields.
+  const whole = { ...record, definition: { ...LATER_DEFAULTS, ...definition } }
+  return { boot: value['boot'], record: whole as unknown as InstanceRecord }
 }
 
 /** The directory of records. */

@@ -4,12 +4,18 @@
 # POSIX: it lives as long as the instance, and one exists for each. The braces make the shell read all of it before it
 # runs any of it, so that an upgrade may replace this file under a running instance.
 #
-# usage: shim.sh RUN_DIRECTORY PROGRAM [ARGUMENT...]
+# The prelude runs in the program's own process just before it becomes the program: it joins control groups and sets
+# limits, so that nothing of the instance ever runs outside of them, and the shim itself stays outside.
+#
+# usage: shim.sh RUN_DIRECTORY PRELUDE PROGRAM [ARGUMENT...]
 {
   D=$1
-  shift
+  P=$2
+  shift 2
   # Held until the end: whoever reads the FIFO sees end-of-file when this process is gone. Opened for both, it never blocks.
   exec 9<>"$D/alive" || exit 125
+  # The shell says on its standard error when a signal ended the program; one that exits with 143 leaves this file empty.
+  exec 8>&2 2>"$D/signal" || exit 125
   # Handlers, not '' (the program would inherit "ignore"): a signal to the group is the program's to answer.
   trap 'S=129' HUP
   trap 'S=130' INT
@@ -38,7 +44,8 @@
     echo "$S" >"$D/exit"
     exit 0
   fi
-  "$@" 9<&-
+  # From `up` on a signal meets the program or this copy of the shell, which has no handlers; before, it may be lost.
+  (: >"$D/up" && eval "$P" && exec "$@" || exit 125) 2>&8 8>&- 9<&-
   R=$?
   echo "$R" >"$D/exit"
   exit 0

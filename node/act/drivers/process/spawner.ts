@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { TuttiError } from '../../../../lib/errors.ts'
 import type { Log } from '../../../../lib/log.ts'
+import { SYSTEM_PATH } from './command.ts'
 import { RUN_FILES } from './launch.ts'
 
 /** Starts launch scripts. */
@@ -24,7 +25,7 @@ export interface Launcher {
 /** Every POSIX system has it, and it is dash or as small as dash where it matters. */
 export const SHELL = '/bin/sh'
 // The spawner needs three system programs and none of the peer's environment.
-const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
+const ENVIRONMENT = { PATH: SYSTEM_PATH }
 
 const run = promisify(execFile)
 

@@ -12,6 +12,8 @@ driverContract('process', async () => {
       exits3: ['sh', '-c', 'exit 3'],
       deaf: ['sh', '-c', "trap '' TERM; echo deaf; while :; do sleep 600; done"],
       broken: ['no-such-program'],
+      // It reads all of its one block into memory.
+      hungry: ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1G', 'count=1'],
     },
     makeDriver: () => bed.makeDriver(),
     lives,

@@ -318,7 +318,7 @@ describe('process driver › adoption', () => {
     await driver.close()
     const next = await started()
     const shim = join(import.meta.dirname, '../../../../../node/act/drivers/process/shim.sh')
-    const child = spawnChild('/bin/sh', [shim, runFolder(late), 'sh', '-c', 'echo ran'], {
+    const child = spawnChild('/bin/sh', [shim, runFolder(late), '', 'sh', '-c', 'echo ran'], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     const [code] = await once(child, 'exit')

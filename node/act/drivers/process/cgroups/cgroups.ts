@@ -1,0 +1,302 @@
+// The control groups of one driver: a group for each run, below one that is named after the driver's folder. Version 2
+// and 1 and both at once: what tracks (so that nobody escapes a stop) and what limits may be different hierarchies.
+// Whatever the machine or this user's rights do not allow is no error here: the run is told what it goes without.
+
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { messageOf } from '../../../../../lib/errors.ts'
+import type { Log } from '../../../../../lib/log.ts'
+import type { Clock } from '../../../../../lib/time.ts'
+import { killGroup, put, removeGroup } from './group.ts'
+import { CONTROLLERS, layoutOf, type CgroupLayout, type Controller } from './layout.ts'
+
+/** What a run is to be held to; null: not limited. */
+export interface Amounts {
+  readonly memoryMaxBytes: number | null
+  readonly cpusMaxMilli: number | null
+  readonly pidsMax: number | null
+}
+
+/** The groups of one run. */
+export interface RunGroups {
+  /** The group that every process of the run stays in; null: there is none, and processes are found otherwise. */
+  readonly tracking: string | null
+  /** The group whose memory is limited; null: none. */
+  readonly memory: string | null
+  /** All groups to join, the tracking one first. */
+  readonly join: readonly string[]
+}
+
+/** Groups made, and limits that could not be imposed by one. */
+export interface Grouped {
+  readonly groups: RunGroups
+  readonly missing: readonly Controller[]
+}
+
+export const NO_GROUPS: RunGroups = { tracking: null, memory: null, join: [] }
+
+// The kernel's default period, 100 ms, and the shortest quota it takes (sched/core.c): a hundredth of a CPU.
+const PERIOD_US = 100_000
+const QUOTA_MIN_US = 1000
+
+const quotaOf = (cpusMilli: number): number => Math.max(QUOTA_MIN_US, (cpusMilli * PERIOD_US) / 1000)
+
+/**
+ * The name of a driver's groups: by the folder's place and inode, since two machines' worth of containers may share
+ * both the groups and the folder's path.
+ */
+export const groupNameOf = (folder: string): string => {
+  const { dev, ino } = statSync(folder)
+  return `tutti-${createHash('sha256').update(`${folder} ${dev} ${ino}`).digest('hex').slice(0, 16)}`
+}
+
+const readText = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** This machine's layout, as this process sees it. */
+export const currentLayout = (): CgroupLayout =>
+  layoutOf(readText('/proc/self/mountinfo'), readText('/proc/self/cgroup'))
+
+/** Control groups below one name. */
+export class Cgroups {
+  readonly #clock: Clock
+  readonly #log: Log
+  /** Parent of the runs' tracking groups; null: nothing can be tracked here. */
+  readonly #tracking: string | null
+  /** Parents of the runs' limiting groups; the tracking one itself where version 2 limits. */
+  readonly #limiting: ReadonlyMap<Controller, string>
+
+  private constructor(
+    clock: Clock,
+    log: Log,
+    tracking: string | null,
+    limiting: ReadonlyMap<Controller, string>,
+  ) {
+    this.#clock = clock
+    this.#log = log
+    this.#tracking = tracking
+    this.#limiting = limiting
+  }
+
+  /** Finds out what can be done here, and makes the parents. Never fails: it may come to nothing. */
+  static open(layout: CgroupLayout, name: string, clock: Clock, log: Log): Cgroups {
+    const unified = openUnified(layout, name)
+    const freezer = layout.legacy.get('freezer')
+    const tracking = unified?.group ?? (freezer === undefined ? null : made(join(freezer.own, name)))
+    const limiting = new Map<Controller, string>()
+    for (const controller of CONTROLLERS) {
+      const legacy = layout.legacy.get(controller)
+      const group =
+        unified?.controllers.has(controller) === true
+          ? unified.group
+          : legacy === undefined
+            ? null
+            : made(join(legacy.own, name))
+      if (group !== null) limiting.set(controller, group)
+    }
+    log.log('info', 'control groups', {
+      tracking: tracking ?? 'none: processes that leave their group are found by their environment',
+      limits: CONTROLLERS.filter((controller) => limiting.has(controller)).join(', ') || 'none',
+    })
+    return new Cgroups(clock, log, tracking, limiting)
+  }
+
+  /** Which limits this peer can impose by groups. */
+  get controllers(): readonly Controller[] {
+    return CONTROLLERS.filter((controller) => this.#limiting.has(controller))
+  }
+
+  /** Makes the groups of a run and sets their limits. What is missing is named; nothing is thrown for it. */
+  async create(run: string, amounts: Amounts): Promise<Grouped> {
+    const missing: Controller[] = []
+    const tracking = this.#tracking === null ? null : await this.#group(this.#tracking, run)
+    const joined = new Set<string>(tracking === null ? [] : [tracking])
+    let memory: string | null = null
+    for (const controller of CONTROLLERS) {
+      const amount = amountOf(controller, amounts)
+      if (amount === null) continue
+      const parent = this.#limiting.get(controller)
+      const group = parent === undefined ? null : await this.#group(parent, run)
+      if (group === null || !(await impose(group, controller, amount))) {
+        missing.push(controller)
+        continue
+      }
+      joined.add(group)
+      if (controller === 'memory') memory = group
+    }
+    return { groups: { tracking, memory, join: [...joined] }, missing }
+  }
+
+  /** Takes a run's groups away, with whatever is in them. Resolves once no process can be in, or join, the tracking one. */
+  async remove({ tracking, join: all }: RunGroups): Promise<void> {
+    if (tracking !== null) {
+      await killGroup(tracking, this.#clock)
+      if (!(await removeGroup(tracking, this.#clock)))
+        this.#log.log('warn', 'a control group could not be removed', { group: tracking })
+    }
+    // Their members were the tracking one's: only zombies may be in the way, and nobody needs to wait for those.
+    for (const group of all) if (group !== tracking) void removeGroup(group, this.#clock)
+  }
+
+  /** Ends what is in groups of runs that nobody keeps, and takes them away: what a crash left. */
+  async sweep(keep: ReadonlySet<string>): Promise<void> {
+    for (const parent of this.#parents()) {
+      for (const run of runsIn(parent)) {
+        if (keep.has(run)) continue
+        const group = join(parent, run)
+        await killGroup(group, this.#clock)
+        await removeGroup(group, this.#clock)
+      }
+    }
+  }
+
+  /** Takes the parents away where no run is left in them. */
+  close(): void {
+    for (const parent of this.#parents()) {
+      try {
+        rmdirSync(parent)
+      } catch {
+        // Instances run on in it.
+      }
+    }
+  }
+
+  #parents(): ReadonlySet<string> {
+    return new Set([...(this.#tracking === null ? [] : [this.#tracking]), ...this.#limiting.values()])
+  }
+
+  async #group(parent: string, run: string): Promise<string | null> {
+    const group = join(parent, run)
+    try {
+      await mkdir(group, { mode: 0o755 })
+      return group
+    } catch (error) {
+      if (isPresent(error)) return group
+      this.#log.log('warn', 'a control group could not be made', { group, reason: messageOf(error) })
+      return null
+    }
+  }
+}
+
+const amountOf = (controller: Controller, amounts: Amounts): number | null => {
+  if (controller === 'memory') return amounts.memoryMaxBytes
+  return controller === 'cpu' ? amounts.cpusMaxMilli : amounts.pidsMax
+}
+
+/** True: the limit holds. Each controller's file has one name in version 2 and another in version 1. */
+const impose = async (group: string, controller: Controller, amount: number): Promise<boolean> => {
+  switch (controller) {
+    case 'memory': {
+      const set =
+        (await put(join(group, 'memory.max'), String(amount))) ||
+        (await put(join(group, 'memory.limit_in_bytes'), String(amount)))
+      // Without swap a limit is a limit; kernels that do not account for swap have none of these.
+      if (set && !(await put(join(group, 'memory.swap.max'), '0')))
+        await put(join(group, 'memory.memsw.limit_in_bytes'), String(amount))
+      return set
+    }
+    case 'cpu': {
+      const quota = quotaOf(amount)
+      if (await put(join(group, 'cpu.max'), `${quota} ${PERIOD_US}`)) return true
+      return (
+        (await put(join(group, 'cpu.cfs_period_us'), String(PERIOD_US))) &&
+        (await put(join(group, 'cpu.cfs_quota_us'), String(quota)))
+      )
+    }
+    case 'pids':
+      return await put(join(group, 'pids.max'), String(amount))
+  }
+}
+
+const isPresent = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'EEXIST'
+
+/** Makes a group; null: not allowed here. */
+const made = (group: string): string | null => {
+  try {
+    // Not `recursive`: the parent exists, and Node.js tries for ever where a file system of the kernel's says ENOENT.
+    mkdirSync(group, { mode: 0o755 })
+    return group
+  } catch (error) {
+    return isPresent(error) ? group : null
+  }
+}
+
+const runsIn = (parent: string): readonly string[] => {
+  try {
+    const entries = readdirSync(parent, { withFileTypes: true })
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .toSorted()
+  } catch {
+    return []
+  }
+}
+
+interface Unified {
+  readonly group: string
+  readonly controllers: ReadonlySet<Controller>
+}
+
+/**
+ * Version 2: the group of this process first (a service manager delegates that one), the root of the mount where this
+ * gives no controllers. Controllers are handed down only by groups without processes of their own.
+ */
+const openUnified = ({ unified, legacy }: CgroupLayout, name: string): Unified | null => {
+  if (unified === null) return null
+  const wanted = CONTROLLERS.filter((controller) => !legacy.has(controller))
+  let best: Unified | null = null
+  const own = basename(unified.own) === PEER_GROUP ? dirname(unified.own) : unified.own
+  for (const base of new Set([own, unified.root])) {
+    const group = made(join(base, name))
+    if (group === null) continue
+    const controllers = handDown(base, group, wanted)
+    if (best !== null && controllers.size <= best.controllers.size) {
+      rmdirSync(group)
+      continue
+    }
+    best = { group, controllers }
+    if (controllers.size === wanted.length) break
+  }
+  return best
+}
+
+const handDown = (base: string, group: string, wanted: readonly Controller[]): ReadonlySet<Controller> => {
+  const offered = new Set(readText(join(base, 'cgroup.controllers')).trim().split(' '))
+  const usable = wanted.filter((controller) => offered.has(controller))
+  if (usable.some((controller) => !enable(base, controller))) vacate(base)
+  return new Set(usable.filter((controller) => enable(base, controller) && enable(group, controller)))
+}
+
+const enable = (group: string, controller: Controller): boolean => {
+  try {
+    writeFileSync(join(group, 'cgroup.subtree_control'), `+${controller}`, { flag: 'r+' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Where a peer moves itself, so that the group it was given has no process of its own. */
+const PEER_GROUP = 'tutti-peer'
+
+/** Moves this process into a group of its own, where it is the only one in its present one: what `Delegate=` is for. */
+const vacate = (base: string): void => {
+  const members = readText(join(base, 'cgroup.procs')).trim().split('\n')
+  if (members.length !== 1 || members[0] !== String(process.pid)) return
+  const peer = made(join(base, PEER_GROUP))
+  if (peer === null) return
+  try {
+    writeFileSync(join(peer, 'cgroup.procs'), '0', { flag: 'r+' })
+  } catch {
+    // Not delegated: limits are then imposed by other means, or reported.
+  }
+}

@@ -1,0 +1,113 @@
+// One living run and how it is ended: the stop signal to everybody in it, the kill, and what is left of it afterwards.
+// With a control group nobody escapes, whatever it does to its session, its parents or its environment; without one,
+// processes are known by their group and by the nonce that they carry (group.ts). Knows no records and reports nothing.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../../../../lib/time.ts'
+import type { InstanceRecord } from '../../../ports.ts'
+import type { AliveWatch } from './alive.ts'
+import type { Cgroups } from './cgroups/cgroups.ts'
+import { emptied, killGroup, membersOf, oomKillsOf, pause } from './cgroups/group.ts'
+import type { Confined } from './confinement.ts'
+import { RUN_FILES } from './launch.ts'
+import { findProcesses, groupEmptied, send, signalGroup, sweep } from './group.ts'
+import { isAlive, namespacePidsOf, statOf, type ProcessIdentity } from './identity.ts'
+
+/** A run that is watched. */
+export interface Run {
+  readonly record: InstanceRecord
+  readonly folder: string
+  readonly shim: ProcessIdentity
+  readonly alive: AliveWatch
+  readonly confined: Confined
+  /** Resolves after the exit was reported. */
+  readonly gone: PromiseWithResolvers<void>
+  /** Until when what is left of the run may still shut down (monotonic); null: no stop is under way. */
+  stopUntilMs: number | null
+  /** The run was killed, so a shim without an exit status was killed with it, and memory was not what ended it. */
+  killed: boolean
+}
+
+/** Processes of a run that a signal is for: all but the shim, and in a sandbox only those inside. */
+const addresseesOf = async ({ record, shim, confined }: Run): Promise<readonly number[]> => {
+  const { tracking } = confined.groups
+  const pids =
+    tracking === null
+      ? findProcesses({ nonce: record.nonce, shim, watched: true })
+      : await membersOf(tracking)
+  if (!confined.isSandboxed) return pids.filter((pid) => statOf(pid)?.group !== shim.pid)
+  // The sandbox's own two processes (outside, and 1 inside) would end at the signal and take the program with them.
+  return pids.filter((pid) => {
+    const [, inner] = namespacePidsOf(pid)
+    return inner !== undefined && inner !== 1
+  })
+}
+
+// Between two looks at whether the program is there; it takes a millisecond on a quiet machine.
+const LOOK_MS = 2
+// Between two looks at a shim that is ending: it takes microseconds.
+const SHIM_LOOK_MS = 1
+
+/** Waits until signals reach the program, the run is over, or the deadline (monotonic) is there. */
+const isUp = async (run: Run, clock: Clock, deadlineMs: number): Promise<void> => {
+  // A run of an earlier version makes no such file, and has long been up.
+  if (!existsSync(join(run.folder, RUN_FILES.confined))) return
+  while (!existsSync(join(run.folder, RUN_FILES.up)) && isAlive(run.shim) && clock.now() < deadlineMs) {
+    await pause(clock, LOOK_MS)
+  }
+}
+
+/** Signals the whole run, its process group and everybody who left it, as soon as that is not too early to be heard. */
+export const signalRun = async (
+  run: Run,
+  signal: NodeJS.Signals,
+  clock: Clock,
+  deadlineMs: number,
+): Promise<void> => {
+  await isUp(run, clock, deadlineMs)
+  if (!run.confined.isSandboxed) signalGroup(run.shim, signal)
+  const addressees = await addresseesOf(run)
+  for (const pid of addressees) send(pid, signal)
+  // A sandbox that is not up yet has nothing to shut down.
+  if (run.confined.isSandboxed && addressees.length === 0) signalGroup(run.shim, signal)
+}
+
+// A shim writes its program's status down within a millisecond of its end. One that has not by then is killed with the
+// group: it may be stopped, or it has not started the program yet and must not.
+const SHIM_GRACE_MS = 250
+
+/** Kills the run. Through the control group, so that the shim lives to write the status down. */
+export const killRun = async (run: Run, clock: Clock): Promise<void> => {
+  run.killed = true
+  const { tracking } = run.confined.groups
+  if (tracking === null) {
+    signalGroup(run.shim, 'SIGKILL')
+    return
+  }
+  await killGroup(tracking, clock)
+  clock.after(SHIM_GRACE_MS, () => {
+    signalGroup(run.shim, 'SIGKILL')
+  })
+}
+
+/**
+ * Ends what a run left after its shim was gone; resolves with the number of processes that the kernel ended for want of
+ * memory, when no process of the run exists or can come to exist.
+ */
+export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups): Promise<number> => {
+  const { record, shim, confined, stopUntilMs } = run
+  const { tracking, memory } = confined.groups
+  const mayShutDown = stopUntilMs !== null && !run.killed
+  if (tracking === null) {
+    if (mayShutDown) await groupEmptied(shim, clock, stopUntilMs)
+    await sweep({ nonce: record.nonce, shim, watched: true }, clock)
+  } else {
+    if (mayShutDown) await emptied(tracking, clock, stopUntilMs)
+    // The end of its FIFO is heard while the kernel still tidies up after it.
+    while (isAlive(shim)) await pause(clock, SHIM_LOOK_MS)
+  }
+  const oomKills = memory === null ? 0 : await oomKillsOf(memory)
+  await cgroups.remove(confined.groups)
+  return oomKills
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { layoutOf } from '../../../../../../node/act/drivers/process/cgroups/layout.ts'
+
+describe('cgroup layout', () => {
+  it('finds the unified hierarchy of a machine with version 2 alone', () => {
+    const { unified, legacy } = layoutOf(
+      '30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n',
+      '0::/system.slice/tutti.service\n',
+    )
+    assert.deepEqual(unified, { own: '/sys/fs/cgroup/system.slice/tutti.service', root: '/sys/fs/cgroup' })
+    assert.equal(legacy.size, 0)
+  })
+
+  it('finds both versions of a hybrid machine, each with its own group', () => {
+    const { unified, legacy } = layoutOf(
+      [
+        '31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755',
+        '32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct',
+        '35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory',
+        '37 31 0:34 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer',
+        '41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw',
+      ].join('\n'),
+      '6:freezer:/\n4:memory:/box/a1\n1:cpu,cpuacct:/\n0::/\n',
+    )
+    assert.deepEqual(unified, { own: '/sys/fs/cgroup/unified', root: '/sys/fs/cgroup/unified' })
+    assert.equal(legacy.get('memory')?.own, '/sys/fs/cgroup/memory/box/a1')
+    assert.equal(legacy.get('cpu')?.own, '/sys/fs/cgroup/cpu,cpuacct')
+    assert.equal(legacy.get('freezer')?.own, '/sys/fs/cgroup/freezer')
+    assert.equal(legacy.get('pids'), undefined)
+  })
+
+  it('takes the mount point where only a part of the hierarchy is mounted, as in a container', () => {
+    const mount = '30 23 0:26 /docker/ab /sys/fs/cgroup rw - cgroup2 cgroup rw\n'
+    assert.equal(layoutOf(mount, '0::/docker/ab\n').unified?.own, '/sys/fs/cgroup')
+    assert.equal(layoutOf(mount, '0::/docker/ab/x\n').unified?.own, '/sys/fs/cgroup/x')
+    assert.equal(layoutOf(mount, '0::/docker/abc\n').unified?.own, '/sys/fs/cgroup')
+    assert.equal(layoutOf(mount, '0::/../elsewhere\n').unified?.own, '/sys/fs/cgroup')
+  })
+
+  it('reads paths with blanks, and finds nothing where nothing is mounted', () => {
+    const mount = '30 23 0:26 / /mnt/c\\040g rw - cgroup2 cgroup rw\n'
+    assert.equal(layoutOf(mount, '0::/\n').unified?.own, '/mnt/c g')
+    assert.deepEqual(layoutOf('', '0::/\n').unified, null)
+  })
+})
