@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { InstancesReply, Operation } from '../../../node/serve/api/contract.ts'
 import { SERVICE_DEFAULTS, type ServiceSpec } from '../../../crdt/schema/service.ts'
-import { atExit, killStrays } from './leftovers.ts'
+import { atExit, killStrays, removeGroups } from './leftovers.ts'
 import { Peer, type PeerOptions } from './peer.ts'
 import { until } from './wait.ts'
 
@@ -99,6 +99,7 @@ export class Fleet {
   async close(): Promise<void> {
     await Promise.all(this.peers.map((peer) => peer.end('SIGKILL')))
     killStrays(this.directory)
+    await Promise.all(this.peers.map(({ data }) => removeGroups(data)))
     await rm(this.directory, { recursive: true, force: true, maxRetries: 3 })
     this.#release()
   }

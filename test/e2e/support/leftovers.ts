@@ -1,7 +1,9 @@
 // Nothing is left behind: processes are found by the directory of their fleet, and what a test process holds is undone
 // also when the runner ends it half-way. Synchronous, since it runs in an exit handler.
 
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { Cgroups, currentLayout, groupNameOf } from '../../../node/act/drivers/process/cgroups/cgroups.ts'
 
 /** State and parent of a process; null: there is none. */
 const statOf = (pid: number | string): { readonly state: string } | null => {
@@ -71,6 +73,24 @@ export const killStrays = (directory: string): void => {
       }
     }
   }
+}
+
+const clock = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  after: (delayMs: number, fire: () => void) => {
+    const timer = setTimeout(fire, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Takes away the control groups of a peer that is gone, with what is in them. */
+export const removeGroups = async (data: string): Promise<void> => {
+  const folder = join(data, 'instances')
+  if (!existsSync(folder)) return
+  const cgroups = Cgroups.open(currentLayout(), groupNameOf(folder), clock, { log: () => undefined })
+  await cgroups.sweep(new Set())
+  cgroups.close()
 }
 
 const undoings = new Set<() => void>()

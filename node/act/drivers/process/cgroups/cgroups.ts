@@ -101,7 +101,7 @@ export class Cgroups {
             : made(join(legacy.own, name))
       if (group !== null) limiting.set(controller, group)
     }
-    log.log('info', 'control groups', {
+    log.log('debug', 'control groups', {
       tracking: tracking ?? 'none: processes that leave their group are found by their environment',
       limits: CONTROLLERS.filter((controller) => limiting.has(controller)).join(', ') || 'none',
     })
