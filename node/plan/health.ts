@@ -167,8 +167,14 @@ export const exitText = (instance: Pick<LocalInstance, 'exit' | 'definition'>): 
 
 /** A shell says 128 and a signal's number of a program that a signal ended; a program that says so itself quotes it. */
 const QUOTED_SIGNALS: Readonly<Record<number, string>> = {
-  ...{ 129: 'SIGHUP', 130: 'SIGINT', 131: 'SIGQUIT', 134: 'SIGABRT', 137: 'SIGKILL' },
-  ...{ 139: 'SIGSEGV', 141: 'SIGPIPE', 143: 'SIGTERM' },
+  129: 'SIGHUP',
+  130: 'SIGINT',
+  131: 'SIGQUIT',
+  134: 'SIGABRT',
+  137: 'SIGKILL',
+  139: 'SIGSEGV',
+  141: 'SIGPIPE',
+  143: 'SIGTERM',
 }
 
 const statusText = ({ code, signal }: ProcessExit): string => {

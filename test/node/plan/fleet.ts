@@ -14,7 +14,7 @@ import {
   type ReleaseId,
   type SlotId,
 } from '../../../lib/ids.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from '../../../crdt/schema/service.ts'
+import { isUnset, SERVICE_DEFAULTS, type ServiceSpec } from '../../../crdt/schema/service.ts'
 import type { InstanceState, InstanceStatus, MemberStatus, PeerFacts } from '../../../crdt/schema/status.ts'
 import type { MemberView, ReleaseDefinition, ServiceView, View } from '../../../crdt/schema/view.ts'
 import type { MemberState } from '../../../net/membership.ts'
@@ -81,7 +81,11 @@ export const service = (path: string, options: ServiceOptions = {}): ServiceView
 }
 
 export const releaseOf = (options: ServiceOptions): ReleaseId =>
-  sha256Hex(JSON.stringify(definitionOf(options))).slice(0, 12) as ReleaseId
+  sha256Hex(
+    JSON.stringify(definitionOf(options), (name, value: unknown) =>
+      isUnset(name, value) ? undefined : value,
+    ),
+  ).slice(0, 12) as ReleaseId
 
 export const viewOf = (members: readonly MemberView[], services: readonly ServiceView[]): View => ({
   cluster: '0'.repeat(32) as ClusterId,

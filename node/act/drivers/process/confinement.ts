@@ -10,7 +10,7 @@ import { formatSize } from '../../../../lib/time.ts'
 import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
 import { accountOf, type Account } from './account.ts'
 import { NO_GROUPS, type Cgroups, type RunGroups } from './cgroups/cgroups.ts'
-import type { Controller } from './cgroups/layout.ts'
+import type { Resource } from './cgroups/layout.ts'
 import { findProgram } from './command.ts'
 import { quoted } from './launch.ts'
 import { sandboxWords } from './sandbox.ts'
@@ -95,9 +95,15 @@ const setprivWords = ({ uid, gid, groups }: Account, peer: string): readonly str
   }
   return [
     setpriv,
-    ...['--reuid', String(uid), '--regid', String(gid)],
+    '--reuid',
+    String(uid),
+    '--regid',
+    String(gid),
     ...(groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join(',')]),
-    ...['--no-new-privs', '--inh-caps=-all', '--bounding-set=-all', '--'],
+    '--no-new-privs',
+    '--inh-caps=-all',
+    '--bounding-set=-all',
+    '--',
   ]
 }
 
@@ -135,15 +141,15 @@ const openFilesOf = (wanted: number | null): OpenFiles => {
 
 const shortfallOf = (
   { memoryMaxBytes, cpusMaxMilli, pidsMax }: ReleaseDefinition,
-  missing: readonly Controller[],
+  missing: readonly Resource[],
   files: string,
 ): string => {
-  const amounts: Readonly<Record<Controller, string>> = {
+  const amounts: Readonly<Record<Resource, string>> = {
     memory: `memory ${formatSize(memoryMaxBytes ?? 0)}`,
     cpu: `cpus ${(cpusMaxMilli ?? 0) / 1000}`,
     pids: `pids ${pidsMax ?? 0}`,
   }
-  const limits = missing.map((controller) => amounts[controller]).join(', ')
+  const limits = missing.map((resource) => amounts[resource]).join(', ')
   const groups = limits === '' ? '' : `is not limited to ${limits}: this peer may not make control groups`
   return [groups, files].filter((text) => text !== '').join('; ')
 }

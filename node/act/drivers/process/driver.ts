@@ -3,7 +3,7 @@
 // is no instant at which a crash of the peer leaves a process that the next peer cannot find. Decides nothing: when to
 // start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,7 +20,6 @@ import type {
   DriverEvents,
   Enterable,
   Entrance,
-  Exit,
   InstanceRecord,
   Spawned,
   SpawnRequest,
@@ -30,8 +29,8 @@ import { Cgroups, currentLayout, groupNameOf, type RunGroups } from './cgroups/c
 import { oomKillsOf } from './cgroups/group.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
-import { confine, confinedText, parseConfined, type Confined } from './confinement.ts'
-import { EXIT_UNKNOWN, isSignal, parseExit, shellSpeaks } from './exit.ts'
+import { confine, confinedText, type Confined } from './confinement.ts'
+import { EXIT_UNKNOWN, isSignal, shellSpeaks } from './exit.ts'
 import { processesByNonce, sweep, type Traces } from './group.ts'
 import {
   ageMsOf,
@@ -44,6 +43,7 @@ import {
 } from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'
 import { fileNameOf, Records, type StoredRecord } from './records.ts'
+import { confinedIn, endedAgoMsIn, exitIn, textOf } from './run-folder.ts'
 import { endRun, killRun, signalRun, type Run } from './run.ts'
 import { directLauncher, SHELL, type Launcher } from './spawner.ts'
 
@@ -88,14 +88,6 @@ const without = (
   others: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(variables).filter(([name]) => !Object.hasOwn(others, name)))
-
-const textOf = (path: string): string => {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
-  }
-}
 
 /** Runs instances as processes. Contract: test/contracts/driver.ts. */
 export class ProcessDriver implements Driver, Enterable {
@@ -280,43 +272,17 @@ export class ProcessDriver implements Driver, Enterable {
       alive.close()
       return null
     }
-    return this.#newRun({ record, folder, confined: this.#confinedOf(record.nonce) }, shim, alive)
+    return this.#newRun({ record, folder, confined: confinedIn(folder) }, shim, alive)
   }
 
   /** What is known of a run that ended while nobody watched. Before its groups, and their counts, are swept. */
   async #ended(record: InstanceRecord): Promise<Adopted> {
     const folder = this.#runFolder(record.nonce)
-    const { groups } = this.#confinedOf(record.nonce)
-    const exit = this.#exitOf(folder, groups.memory === null ? 0 : await oomKillsOf(groups.memory))
-    let endedAgoMs: number | undefined
-    try {
-      // The shim writes the file at the end and nobody writes it again.
-      const { mtimeMs } = statSync(join(folder, RUN_FILES.exit))
-      endedAgoMs = Math.max(0, this.#options.clock.wall() - mtimeMs)
-    } catch {
-      // The shim did not get to it.
-    }
-    return {
-      record,
-      pid: null,
-      exit: exit ?? EXIT_UNKNOWN,
-      ...(endedAgoMs === undefined ? {} : { endedAgoMs }),
-    }
-  }
-
-  /** Null: the shim wrote none. */
-  #exitOf(folder: string, oomKills: number): Exit | null {
-    const told = parseExit({
-      status: textOf(join(folder, RUN_FILES.exit)),
-      words: textOf(join(folder, RUN_FILES.signal)),
-      // A sandbox passes a signal on as a status, whatever the shell says of it.
-      spoken: this.#speaks && !parseConfined(textOf(join(folder, RUN_FILES.confined))).isSandboxed,
-    })
-    return told !== null && told.code !== 0 && oomKills > 0 ? { ...told, oomKilled: true } : told
-  }
-
-  #confinedOf(nonce: string): Confined {
-    return parseConfined(textOf(join(this.#runFolder(nonce), RUN_FILES.confined)))
+    const { memory } = confinedIn(folder).groups
+    const exit = exitIn(folder, this.#speaks, memory === null ? 0 : await oomKillsOf(memory))
+    const endedAgoMs = endedAgoMsIn(folder, this.#options.clock.wall())
+    const known = { record, pid: null, exit: exit ?? EXIT_UNKNOWN }
+    return endedAgoMs === null ? known : { ...known, endedAgoMs }
   }
 
   #newRun(
@@ -342,7 +308,7 @@ export class ProcessDriver implements Driver, Enterable {
       const folder = join(this.#options.folder, 'runs', name)
       if (textOf(join(folder, RUN_FILES.pid)) === '' && name === nonce) this.#fence(nonce)
       over.push({ nonce, shim: this.#identityOf(nonce), watched: false })
-      groups.push(parseConfined(textOf(join(folder, RUN_FILES.confined))).groups)
+      groups.push(confinedIn(folder).groups)
       if (!kept.has(nonce) || name !== nonce) rmSync(folder, { recursive: true, force: true })
     }
     // Also those that lie elsewhere, since this peer was started from another group of its own than the last one.
@@ -453,7 +419,7 @@ export class ProcessDriver implements Driver, Enterable {
       log.log('error', 'what an instance left could not be ended', { instance, error })
     }
     if (this.#closed) return
-    const told = this.#exitOf(run.folder, run.killed ? 0 : oomKills)
+    const told = exitIn(run.folder, this.#speaks, run.killed ? 0 : oomKills)
     this.#runs.delete(instance)
     output.end(instance)
     this.#events.exited(

@@ -22,8 +22,15 @@ const RESOLVERS = ['/run/systemd/resolve', '/run/resolvconf', '/run/NetworkManag
 
 /** What root keeps in there: enough to own files, change user and open ports; nothing that reaches the machine. */
 const CAPABILITIES = [
-  ...['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER', 'CAP_FSETID', 'CAP_KILL'],
-  ...['CAP_SETGID', 'CAP_SETUID', 'CAP_SETPCAP', 'CAP_NET_BIND_SERVICE'],
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETPCAP',
+  'CAP_NET_BIND_SERVICE',
 ]
 
 const isSystem = (path: string): boolean => SYSTEM.some((directory) => path.startsWith(`${directory}/`))
@@ -43,12 +50,23 @@ export const sandboxWords = (plan: SandboxPlan): readonly string[] => {
   const programs = [...new Set([program, realPathOf(program)])].filter((path) => !isSystem(path))
   return [
     bubblewrap,
-    ...['--unshare-pid', '--unshare-ipc', '--die-with-parent'],
+    '--unshare-pid',
+    '--unshare-ipc',
+    '--die-with-parent',
     ...(plan.isRoot ? ['--cap-drop', 'ALL', ...CAPABILITIES.flatMap((name) => ['--cap-add', name])] : []),
     ...[...SYSTEM, ...RESOLVERS].flatMap(readOnly),
-    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'],
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    '--tmpfs',
+    '/tmp',
     ...programs.flatMap(readOnly),
-    ...['--bind', workingDirectory, workingDirectory, '--chdir', workingDirectory],
+    '--bind',
+    workingDirectory,
+    workingDirectory,
+    '--chdir',
+    workingDirectory,
     '--',
   ]
 }

@@ -6,11 +6,12 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { unreachable } from '../../../../../lib/assert.ts'
 import { messageOf } from '../../../../../lib/errors.ts'
 import type { Log } from '../../../../../lib/log.ts'
 import type { Clock } from '../../../../../lib/time.ts'
 import { killGroup, put, removeGroup } from './group.ts'
-import { CONTROLLERS, layoutOf, type CgroupLayout, type Controller } from './layout.ts'
+import { RESOURCES, layoutOf, type CgroupLayout, type Resource } from './layout.ts'
 
 /** What a run is to be held to; null: not limited. */
 export interface Amounts {
@@ -32,7 +33,7 @@ export interface RunGroups {
 /** Groups made, and limits that could not be imposed by one. */
 export interface Grouped {
   readonly groups: RunGroups
-  readonly missing: readonly Controller[]
+  readonly missing: readonly Resource[]
 }
 
 export const NO_GROUPS: RunGroups = { tracking: null, memory: null, join: [] }
@@ -71,13 +72,13 @@ export class Cgroups {
   /** Parent of the runs' tracking groups; null: nothing can be tracked here. */
   readonly #tracking: string | null
   /** Parents of the runs' limiting groups; the tracking one itself where version 2 limits. */
-  readonly #limiting: ReadonlyMap<Controller, string>
+  readonly #limiting: ReadonlyMap<Resource, string>
 
   private constructor(
     clock: Clock,
     log: Log,
     tracking: string | null,
-    limiting: ReadonlyMap<Controller, string>,
+    limiting: ReadonlyMap<Resource, string>,
   ) {
     this.#clock = clock
     this.#log = log
@@ -90,46 +91,46 @@ export class Cgroups {
     const unified = openUnified(layout, name)
     const freezer = layout.legacy.get('freezer')
     const tracking = unified?.group ?? (freezer === undefined ? null : made(join(freezer.own, name)))
-    const limiting = new Map<Controller, string>()
-    for (const controller of CONTROLLERS) {
-      const legacy = layout.legacy.get(controller)
+    const limiting = new Map<Resource, string>()
+    for (const resource of RESOURCES) {
+      const legacy = layout.legacy.get(resource)
       const group =
-        unified?.controllers.has(controller) === true
+        unified?.resources.has(resource) === true
           ? unified.group
           : legacy === undefined
             ? null
             : made(join(legacy.own, name))
-      if (group !== null) limiting.set(controller, group)
+      if (group !== null) limiting.set(resource, group)
     }
     log.log('debug', 'control groups', {
       tracking: tracking ?? 'none: processes that leave their group are found by their environment',
-      limits: CONTROLLERS.filter((controller) => limiting.has(controller)).join(', ') || 'none',
+      limits: RESOURCES.filter((resource) => limiting.has(resource)).join(', ') || 'none',
     })
     return new Cgroups(clock, log, tracking, limiting)
   }
 
   /** Which limits this peer can impose by groups. */
-  get controllers(): readonly Controller[] {
-    return CONTROLLERS.filter((controller) => this.#limiting.has(controller))
+  get resources(): readonly Resource[] {
+    return RESOURCES.filter((resource) => this.#limiting.has(resource))
   }
 
   /** Makes the groups of a run and sets their limits. What is missing is named; nothing is thrown for it. */
   async create(run: string, amounts: Amounts): Promise<Grouped> {
-    const missing: Controller[] = []
+    const missing: Resource[] = []
     const tracking = this.#tracking === null ? null : await this.#group(this.#tracking, run)
     const joined = new Set<string>(tracking === null ? [] : [tracking])
     let memory: string | null = null
-    for (const controller of CONTROLLERS) {
-      const amount = amountOf(controller, amounts)
+    for (const resource of RESOURCES) {
+      const amount = amountOf(resource, amounts)
       if (amount === null) continue
-      const parent = this.#limiting.get(controller)
+      const parent = this.#limiting.get(resource)
       const group = parent === undefined ? null : await this.#group(parent, run)
-      if (group === null || !(await impose(group, controller, amount))) {
-        missing.push(controller)
+      if (group === null || !(await impose(group, resource, amount))) {
+        missing.push(resource)
         continue
       }
       joined.add(group)
-      if (controller === 'memory') memory = group
+      if (resource === 'memory') memory = group
     }
     return { groups: { tracking, memory, join: [...joined] }, missing }
   }
@@ -185,14 +186,14 @@ export class Cgroups {
   }
 }
 
-const amountOf = (controller: Controller, amounts: Amounts): number | null => {
-  if (controller === 'memory') return amounts.memoryMaxBytes
-  return controller === 'cpu' ? amounts.cpusMaxMilli : amounts.pidsMax
+const amountOf = (resource: Resource, amounts: Amounts): number | null => {
+  if (resource === 'memory') return amounts.memoryMaxBytes
+  return resource === 'cpu' ? amounts.cpusMaxMilli : amounts.pidsMax
 }
 
 /** True: the limit holds. Each controller's file has one name in version 2 and another in version 1. */
-const impose = async (group: string, controller: Controller, amount: number): Promise<boolean> => {
-  switch (controller) {
+const impose = async (group: string, resource: Resource, amount: number): Promise<boolean> => {
+  switch (resource) {
     case 'memory': {
       const set =
         (await put(join(group, 'memory.max'), String(amount))) ||
@@ -212,6 +213,8 @@ const impose = async (group: string, controller: Controller, amount: number): Pr
     }
     case 'pids':
       return await put(join(group, 'pids.max'), String(amount))
+    default:
+      return unreachable(resource)
   }
 }
 
@@ -243,7 +246,7 @@ const runsIn = (parent: string): readonly string[] => {
 
 interface Unified {
   readonly group: string
-  readonly controllers: ReadonlySet<Controller>
+  readonly resources: ReadonlySet<Resource>
 }
 
 /**
@@ -252,33 +255,33 @@ interface Unified {
  */
 const openUnified = ({ unified, legacy }: CgroupLayout, name: string): Unified | null => {
   if (unified === null) return null
-  const wanted = CONTROLLERS.filter((controller) => !legacy.has(controller))
+  const wanted = RESOURCES.filter((resource) => !legacy.has(resource))
   let best: Unified | null = null
   const own = basename(unified.own) === PEER_GROUP ? dirname(unified.own) : unified.own
   for (const base of new Set([own, unified.root])) {
     const group = made(join(base, name))
     if (group === null) continue
-    const controllers = handDown(base, group, wanted)
-    if (best !== null && controllers.size <= best.controllers.size) {
+    const resources = handDown(base, group, wanted)
+    if (best !== null && resources.size <= best.resources.size) {
       rmdirSync(group)
       continue
     }
-    best = { group, controllers }
-    if (controllers.size === wanted.length) break
+    best = { group, resources }
+    if (resources.size === wanted.length) break
   }
   return best
 }
 
-const handDown = (base: string, group: string, wanted: readonly Controller[]): ReadonlySet<Controller> => {
+const handDown = (base: string, group: string, wanted: readonly Resource[]): ReadonlySet<Resource> => {
   const offered = new Set(readText(join(base, 'cgroup.controllers')).trim().split(' '))
-  const usable = wanted.filter((controller) => offered.has(controller))
-  if (usable.some((controller) => !enable(base, controller))) vacate(base)
-  return new Set(usable.filter((controller) => enable(base, controller) && enable(group, controller)))
+  const usable = wanted.filter((resource) => offered.has(resource))
+  if (usable.some((resource) => !enable(base, resource))) vacate(base)
+  return new Set(usable.filter((resource) => enable(base, resource) && enable(group, resource)))
 }
 
-const enable = (group: string, controller: Controller): boolean => {
+const enable = (group: string, resource: Resource): boolean => {
   try {
-    writeFileSync(join(group, 'cgroup.subtree_control'), `+${controller}`, { flag: 'r+' })
+    writeFileSync(join(group, 'cgroup.subtree_control'), `+${resource}`, { flag: 'r+' })
     return true
   } catch {
     return false

@@ -3,8 +3,8 @@
 // places out; whether anything may be written there is found out by trying, elsewhere.
 
 /** The controllers that limits are imposed through. */
-export const CONTROLLERS = ['memory', 'cpu', 'pids'] as const
-export type Controller = (typeof CONTROLLERS)[number]
+export const RESOURCES = ['memory', 'cpu', 'pids'] as const
+export type Resource = (typeof RESOURCES)[number]
 
 /** One mounted hierarchy. */
 export interface Hierarchy {
@@ -19,7 +19,7 @@ export interface CgroupLayout {
   /** Version 2; null: not mounted. */
   readonly unified: Hierarchy | null
   /** Version 1, by controller. */
-  readonly legacy: ReadonlyMap<Controller | 'freezer', Hierarchy>
+  readonly legacy: ReadonlyMap<Resource | 'freezer', Hierarchy>
 }
 
 interface Mount {
@@ -55,7 +55,7 @@ const below = ({ from, point }: Mount, group: string): string => {
 export const layoutOf = (mountinfo: string, selfCgroup: string): CgroupLayout => {
   const mounts = mountsOf(mountinfo)
   let unified: Hierarchy | null = null
-  const legacy = new Map<Controller | 'freezer', Hierarchy>()
+  const legacy = new Map<Resource | 'freezer', Hierarchy>()
   for (const line of selfCgroup.split('\n')) {
     const [, id = '', names = '', group = ''] = /^(\d+):([^:]*):(.*)$/.exec(line) ?? []
     if (id === '0' && names === '') {
@@ -64,7 +64,7 @@ export const layoutOf = (mountinfo: string, selfCgroup: string): CgroupLayout =>
       continue
     }
     for (const name of names.split(',')) {
-      const known = [...CONTROLLERS, 'freezer' as const].find((controller) => controller === name)
+      const known = [...RESOURCES, 'freezer' as const].find((resource) => resource === name)
       const mount = mounts.find(({ type, options }) => type === 'cgroup' && options.includes(name))
       if (known !== undefined && mount !== undefined)
         legacy.set(known, { own: below(mount, group), root: mount.point })

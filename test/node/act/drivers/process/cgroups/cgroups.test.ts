@@ -34,7 +34,7 @@ describe('cgroups', () => {
     files(join(root, 'tutti-x'), ['cgroup.subtree_control'])
     files(join(root, 'tutti-x', 'run'), ['memory.max', 'memory.swap.max', 'cpu.max', 'pids.max'])
     const cgroups = open({ unified: { own: root, root }, legacy: new Map() })
-    assert.deepEqual(cgroups.controllers, ['memory', 'cpu', 'pids'])
+    assert.deepEqual(cgroups.resources, ['memory', 'cpu', 'pids'])
     const { groups, missing } = await cgroups.create('run', limits)
     const group = join(root, 'tutti-x', 'run')
     assert.deepEqual([groups, missing], [{ tracking: group, memory: group, join: [group] }, []])
