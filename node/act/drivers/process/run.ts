@@ -11,6 +11,7 @@ import type { Cgroups } from './cgroups/cgroups.ts'
 import { emptied, killGroup, membersOf, oomKillsOf, pause } from './cgroups/group.ts'
 import type { Confined } from './confinement.ts'
 import { RUN_FILES } from './launch.ts'
+import { textOf } from './run-folder.ts'
 import { findProcesses, groupEmptied, send, signalGroup, sweep } from './group.ts'
 import { isAlive, namespacePidsOf, statOf, type ProcessIdentity } from './identity.ts'
 
@@ -109,5 +110,9 @@ export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups): Promise<
   }
   const oomKills = memory === null ? 0 : await oomKillsOf(memory)
   await cgroups.remove(confined.groups)
+  // A shim that was killed may have left a copy of itself that was yet to join the group. It cannot become the program
+  // any more, since the group is gone, but it must not outlive the report either.
+  if (tracking !== null && textOf(join(run.folder, RUN_FILES.exit)) === '')
+    await sweep({ nonce: record.nonce, shim, watched: true }, clock)
   return oomKills
 }
