@@ -96,7 +96,10 @@ export const isCrashLoop = (instance: Pick<LocalInstance, 'failuresInARow'>): bo
 /** A crash loop in words that stay the same from run to run, so that it is one event and one status. */
 export const crashLoopText = (instance: LocalInstance, policy: RestartPolicy): string => {
   const exit = instance.exit ?? instance.lastExit ?? null
-  const end = instance.error === null ? exitText({ exit, definition: instance.definition }) : `cannot be spawned: ${instance.error}`
+  const end =
+    instance.error === null
+      ? exitText({ exit, definition: instance.definition })
+      : `cannot be spawned: ${instance.error}`
   const pause = formatDuration(Math.max(policy.delayMaxMs, policy.delayMs))
   return `crash loop: ${end}, restarts up to ${pause} apart${lastWords(instance)}`
 }
