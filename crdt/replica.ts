@@ -182,6 +182,11 @@ export class IntentReplica {
     return this.#builder.view()
   }
 
+  /** Whether that change is committed here. */
+  holds(change: ChangeHash): boolean {
+    return this.#isCommitted(change)
+  }
+
   /** How many committed changes of each actor this replica has. */
   vector(): ReadonlyMap<ActorId, number> {
     return this.#history.vector()

@@ -9,7 +9,7 @@ import type { PeerFacts } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import type { Store } from '../crdt/store.ts'
 import { TuttiError } from '../lib/errors.ts'
-import type { ActorId, ClusterId, MemberId } from '../lib/ids.ts'
+import type { ActorId, ChangeHash, ClusterId, MemberId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
 import type { Signer } from '../lib/signature.ts'
@@ -217,6 +217,21 @@ export class Agent implements AgentPort {
       nowMs: clock.now(),
       wall: clock.wall(),
     }
+  }
+
+  /** The intent as this peer has it. */
+  view(): View {
+    return this.#replication.view()
+  }
+
+  /** Whether that change is in the document here. */
+  holds(change: ChangeHash): boolean {
+    return this.#replication.holds(change)
+  }
+
+  /** Equal exactly when two peers hold the same changes. */
+  headsDigest(): string {
+    return this.#replication.headsDigest()
   }
 
   /** Multiaddrs on which this peer is reached. */

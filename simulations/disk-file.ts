@@ -28,6 +28,11 @@ export class SimulatedFile {
     return this.#length
   }
 
+  /** What a power loss that keeps nothing unsynced would leave. */
+  durable(): Uint8Array {
+    return this.#medium.slice()
+  }
+
   read(): Uint8Array {
     return this.#cache.slice(0, this.#length)
   }

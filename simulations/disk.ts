@@ -7,6 +7,7 @@ import type { Files, OpenFile } from '../crdt/log/files.ts'
 import { LogStore } from '../crdt/log/store.ts'
 import type { Store } from '../crdt/store.ts'
 import { assert, defined } from '../lib/assert.ts'
+import { sortedEntries } from '../lib/order.ts'
 import type { Random } from '../lib/random.ts'
 import type { Clock } from '../lib/time.ts'
 import { SimulatedFile } from './disk-file.ts'
@@ -22,6 +23,9 @@ export interface SimulatedDiskOptions {
   /** For messages. @default 'simulated disk' */
   readonly where?: string
 }
+
+/** Contents of a medium by file name. */
+export type DiskImage = ReadonlyMap<string, Uint8Array>
 
 interface Fault {
   readonly operation: DiskOperation
@@ -63,8 +67,8 @@ export class SimulatedDisk {
   }
 
   /** The store of a process that starts now; it is still to be loaded. */
-  openStore(): Store {
-    return new LogStore(this.mount())
+  openStore(wrap: (files: Files) => Files = (files) => files): Store {
+    return new LogStore(wrap(this.mount()))
   }
 
   /** The disk as a process that starts now sees it. */
@@ -88,6 +92,19 @@ export class SimulatedDisk {
           this.#unsyncedNames = []
         }),
     }
+  }
+
+  /** What is on the medium under every durable name: what the worst power loss would leave, or a backup would take. */
+  image(): DiskImage {
+    return new Map(sortedEntries(this.#durableNames).map(([name, file]) => [name, file.durable()]))
+  }
+
+  /** Puts another medium in its place, of the same disk earlier or of another; an empty one is a wiped disk. */
+  restore(image: DiskImage): void {
+    this.#life += 1
+    this.#unsyncedNames = []
+    this.#names = new Map([...image].map(([name, bytes]) => [name, SimulatedFile.of(bytes)]))
+    this.#durableNames = new Map(this.#names)
   }
 
   /** Power loss: of what was not synced anything may be gone, and parts of it. */
@@ -116,6 +133,12 @@ export class SimulatedDisk {
     this.full = false
     this.slowMs = 0
     this.#faults = []
+  }
+
+  bytesUsed(): number {
+    let bytes = 0
+    for (const file of this.#names.values()) bytes += file.length
+    return bytes
   }
 
   /** Sorted names of the files. */

@@ -22,16 +22,21 @@ interface Held {
   cancels: (() => void)[]
 }
 
+/** Hears of a drain or a stop before it is done. */
+export type EndingListener = (record: InstanceRecord, how: 'drain' | 'stop') => void
+
 /** Hands over a scripted machine. */
 export class ScriptedHands implements Hands {
   readonly #machine: ScriptedMachine
+  readonly #ending: EndingListener
   readonly #held = new Map<InstanceId, Held>()
   #events: HandsEvents = { changed: () => undefined }
   #open = false
   #spawns = 0
 
-  constructor(machine: ScriptedMachine) {
+  constructor(machine: ScriptedMachine, ending: EndingListener = () => undefined) {
     this.#machine = machine
+    this.#ending = ending
   }
 
   async start(events: HandsEvents): Promise<void> {
@@ -154,12 +159,14 @@ export class ScriptedHands implements Hands {
   }
 
   #drain(held: Held, draining: boolean): void {
+    if (draining) this.#ending(recordOf(held), 'drain')
     this.#set(held, { draining, drainingSinceMs: draining ? this.#machine.clock.now() : null })
     this.#machine.update(recordOf(held))
     this.#changed(true)
   }
 
   #stop(held: Held, action: StopAction): void {
+    this.#ending(recordOf(held), 'stop')
     this.#calm(held)
     this.#set(held, { phase: 'stopping' })
     void this.#machine.stop(action.instance, action.signal, action.graceMs)
@@ -167,6 +174,7 @@ export class ScriptedHands implements Hands {
   }
 
   #ended({ record, exit }: ScriptedProcess): void {
+    this.#machine.endGroup(record.nonce)
     const held = this.#held.get(record.instance)
     if (held === undefined || held.nonce !== record.nonce || exit === null) return
     const { phase, startedAtMs, failuresInARow } = held.facts
@@ -185,6 +193,7 @@ export class ScriptedHands implements Hands {
   #adopt({ record, pid, exit, startedAtMs }: ScriptedProcess): void {
     const atMs = this.#machine.clock.now()
     const { instance, slot, service, release, definition, cpusMilli, memoryBytes, draining } = record
+    if (exit !== null) this.#machine.endGroup(record.nonce)
     const held = this.#hold(record.nonce, {
       id: instance,
       slot,

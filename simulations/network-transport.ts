@@ -23,6 +23,14 @@ export interface Lanes {
   carry(from: MemberId, to: MemberId, deliver: () => void): void
   /** How often a message that may be lost (or, as gossip, repeated) is to be carried: 0, 1 or 2 times. */
   copies(from: MemberId, to: MemberId, repeatable: boolean): number
+  /** How much later than the others a gossiped message sets out, milliseconds; mostly 0. */
+  lateness(from: MemberId, to: MemberId): number
+  /** The message as it arrives: mostly itself. */
+  altered(from: MemberId, to: MemberId, bytes: Uint8Array): Uint8Array
+  /** A message reaches a running peer. */
+  delivered(from: MemberId, to: MemberId): void
+  /** A peer passes on what another one published. */
+  forwarded(by: MemberId, bytes: Uint8Array): void
   /** A member's transport stopped by itself. */
   stopped(transport: SimulatedTransport): void
 }
@@ -153,9 +161,11 @@ export class SimulatedTransport implements Transport {
     if (waiting > 0 && waiting + bytes.length > UNDELIVERED_BYTES_MAX[channel]) return false
     if (this.#network.copies(this.self, to, false) === 0) return true
     this.#undelivered.set(key, waiting + bytes.length)
+    const sent = this.#network.altered(this.self, to, bytes)
     this.#carry(to, wire, (other) => {
       this.#undelivered.set(key, Math.max(0, (this.#undelivered.get(key) ?? 0) - bytes.length))
-      other.#events?.message(this.self, channel, bytes)
+      this.#network.delivered(this.self, to)
+      other.#events?.message(this.self, channel, sent)
     })
     return true
   }
@@ -303,16 +313,24 @@ export class SimulatedTransport implements Transport {
     for (const member of this.#peers()) {
       const wire = this.#wires.get(member)?.at(-1)
       if (member === source || wire === undefined) continue
-      for (let left = this.#network.copies(this.self, member, true); left > 0; left -= 1)
-        this.#carry(member, wire, (other) => void other.#hear(this.self, bytes))
+      for (let left = this.#network.copies(this.self, member, true); left > 0; left -= 1) {
+        const sent = this.#network.altered(this.self, member, bytes)
+        const carry = (): void => this.#carry(member, wire, (other) => void other.#hear(this.self, sent))
+        const lateMs = this.#network.lateness(this.self, member)
+        if (lateMs === 0) carry()
+        else this.#network.clock.after(lateMs, carry)
+      }
     }
   }
 
   async #hear(from: MemberId, bytes: Uint8Array): Promise<void> {
     const events = this.#events
     if (events === null || !this.#isNew(bytes)) return
+    this.#network.delivered(from, this.self)
     const verdict = await events.gossip(from, bytes)
-    if (verdict === 'accept' && this.#events === events) this.#spread(bytes, from)
+    if (verdict !== 'accept' || this.#events !== events) return
+    this.#network.forwarded(this.self, bytes)
+    this.#spread(bytes, from)
   }
 
   // -------------------------------------------------------------------------------------------------------- questions

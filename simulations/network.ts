@@ -20,6 +20,10 @@ export interface LinkConditions {
   readonly lossRate: number
   /** Chance that a gossiped message arrives twice. Channels are ordered streams and repeat nothing. @default 0 */
   readonly duplicateRate: number
+  /** Chance that a gossiped message sets out late, so that later ones overtake it. @default 0 */
+  readonly reorderRate: number
+  /** Chance that one bit of a message flips in its sender's memory, where no transport's checksum sees it. @default 0 */
+  readonly flipRate: number
 }
 
 export interface NetworkOptions {
@@ -29,9 +33,22 @@ export interface NetworkOptions {
   readonly link?: Partial<LinkConditions>
   /** How long a cut link's connections survive before both ends lose them silently, as TCP does. @default 150000 */
   readonly connectionTimeoutMs?: number
+  /** Hears of every channel message and every gossiped one that reaches a running peer: for checkers. */
+  readonly delivered?: (from: MemberId, to: MemberId) => void
+  /** Hears of what a peer passes on that another published: for checkers. */
+  readonly forwarded?: (by: MemberId, bytes: Uint8Array) => void
 }
 
-const DEFAULT_LINK: LinkConditions = { delayMinMs: 1, delayMaxMs: 5, lossRate: 0, duplicateRate: 0 }
+export const DEFAULT_LINK: LinkConditions = {
+  delayMinMs: 1,
+  delayMaxMs: 5,
+  lossRate: 0,
+  duplicateRate: 0,
+  reorderRate: 0,
+  flipRate: 0,
+}
+/** A message that is overtaken sets out up to this much later: several times the slowest healthy link. */
+const REORDER_MAX_MS = 200
 /** What TCP took on a machine whose cable was pulled: 145 to 160 s. */
 const CONNECTION_TIMEOUT_MS = 150_000
 /** As the production transport's stay of a newcomer. */
@@ -64,11 +81,13 @@ export class SimulatedNetwork implements Lanes {
   readonly #random: Random
   readonly #link: LinkConditions
   readonly #connectionTimeoutMs: number
+  readonly #options: NetworkOptions
   readonly #hosts = new Map<MemberId, Host>()
   readonly #lanes = new Map<string, Lane>()
 
   constructor(options: NetworkOptions) {
     this.clock = options.clock
+    this.#options = options
     this.#random = options.random.fork('network')
     this.#link = { ...DEFAULT_LINK, ...options.link }
     this.#connectionTimeoutMs = options.connectionTimeoutMs ?? CONNECTION_TIMEOUT_MS
@@ -125,6 +144,11 @@ export class SimulatedNetwork implements Lanes {
         }
       }
     }
+  }
+
+  /** What waited goes on, as TCP would send it again. */
+  mendOneWay(from: MemberId, to: MemberId): void {
+    this.#mend(from, to)
   }
 
   /** Mends both directions between two members. */
@@ -199,6 +223,28 @@ export class SimulatedNetwork implements Lanes {
     const lane = this.#lane(from, to)
     if (lane.random.next() < lane.conditions.lossRate) return 0
     return repeatable && lane.random.next() < lane.conditions.duplicateRate ? 2 : 1
+  }
+
+  lateness(from: MemberId, to: MemberId): number {
+    const { conditions, random } = this.#lane(from, to)
+    return random.next() < conditions.reorderRate ? random.next() * REORDER_MAX_MS : 0
+  }
+
+  altered(from: MemberId, to: MemberId, bytes: Uint8Array): Uint8Array {
+    const { conditions, random } = this.#lane(from, to)
+    if (conditions.flipRate === 0 || bytes.length === 0 || random.next() >= conditions.flipRate) return bytes
+    const flipped = bytes.slice()
+    const at = random.below(bytes.length)
+    flipped[at] = (flipped[at] ?? 0) ^ (1 << random.below(8))
+    return flipped
+  }
+
+  delivered(from: MemberId, to: MemberId): void {
+    this.#options.delivered?.(from, to)
+  }
+
+  forwarded(by: MemberId, bytes: Uint8Array): void {
+    this.#options.forwarded?.(by, bytes)
   }
 
   stopped(transport: SimulatedTransport): void {

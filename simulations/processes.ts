@@ -5,7 +5,7 @@
 // Command words, in any order: `ready=200ms` answers probes after that long (at once without it; `ready=never` never),
 // `exit=3@1s` exits with 3 after a second, `unwell=5s..8s` fails probes for that time, `stop=300ms` takes that long to
 // obey a stop, `deaf` ignores it until SIGKILL, `broken` cannot be spawned, `hungry=1s` is killed for want of memory after
-// a second. Others are ignored.
+// a second, `forks` leaves a child in its group that outlives it. Others are ignored.
 
 import { assert } from '../lib/assert.ts'
 import { TuttiError } from '../lib/errors.ts'
@@ -34,6 +34,7 @@ export interface Script {
   /** How long it takes to obey a stop; null: it ignores stops. */
   readonly stopMs: number | null
   readonly broken: boolean
+  readonly forks: boolean
 }
 
 /** The script that a command's words are. @throws TuttiError `invalid` on a malformed duration. */
@@ -50,6 +51,7 @@ export const scriptOf = (command: readonly string[]): Script => {
     unwell: valueOf('unwell') === null ? null : { fromMs: parseDuration(from), toMs: parseDuration(to) },
     stopMs: command.includes('deaf') ? null : parseDuration(valueOf('stop') ?? '0'),
     broken: command.includes('broken'),
+    forks: command.includes('forks'),
   }
 }
 
@@ -74,6 +76,8 @@ interface Entry {
 export class ScriptedMachine {
   readonly clock: Clock
   readonly #entries = new Map<InstanceId, Entry>()
+  /** Nonces of groups whose leader has ended and whose child has not. */
+  readonly #strays = new Map<string, InstanceId>()
   #listener: ((process: ScriptedProcess) => void) | null = null
   #pid = 1000
 
@@ -93,9 +97,22 @@ export class ScriptedMachine {
     return this.#entries.get(instance)?.process ?? null
   }
 
+  /** Who hears of starts: a checker. */
+  onSpawn: (record: InstanceRecord) => void = () => undefined
+
   /** Who hears of exits: one driver at a time; null: nobody. */
   listen(listener: ((process: ScriptedProcess) => void) | null): void {
     this.#listener = listener
+  }
+
+  /** Instances of which a child lives on although their leader has ended. */
+  strays(): readonly InstanceId[] {
+    return [...this.#strays.values()].sort()
+  }
+
+  /** Ends whatever of the group has outlived its leader, as a driver does before it reports the exit. */
+  endGroup(nonce: string): void {
+    this.#strays.delete(nonce)
   }
 
   /** Whether a probe of it would succeed now. */
@@ -128,6 +145,7 @@ export class ScriptedMachine {
     }
     const entry: Entry = { process, cancels: [], gone: Promise.withResolvers() }
     this.#entries.set(record.instance, entry)
+    this.onSpawn(record)
     if (script.exit !== null) {
       const { code, afterMs } = script.exit
       entry.cancels.push(this.clock.after(afterMs, () => this.#end(entry, { code, signal: null })))
@@ -166,6 +184,7 @@ export class ScriptedMachine {
 
   /** A fault: the machine loses power; every process is gone, the records stay. */
   reboot(): void {
+    this.#strays.clear()
     for (const entry of this.#entries.values()) {
       if (entry.process.exit !== null) continue
       for (const cancel of entry.cancels.splice(0)) cancel()
@@ -184,6 +203,8 @@ export class ScriptedMachine {
     if (entry.process.exit !== null) return
     for (const cancel of entry.cancels.splice(0)) cancel()
     entry.process = { ...entry.process, exit, endedAtMs: this.clock.now() }
+    const { record, script } = entry.process
+    if (script.forks) this.#strays.set(record.nonce, record.instance)
     this.#listener?.(entry.process)
     entry.gone.resolve()
   }
@@ -201,11 +222,15 @@ export class ScriptedDriver implements Driver {
   async start(events: DriverEvents): Promise<readonly Adopted[]> {
     this.#attached = true
     this.#machine.listen(({ record, exit }) => {
+      this.#machine.endGroup(record.nonce)
       if (exit !== null) events.exited(record.instance, record.nonce, exit)
     })
     const nowMs = this.#machine.clock.now()
     return this.#machine.processes().map(({ record, pid, exit, startedAtMs, endedAtMs }) => {
-      if (exit !== null) return { record, pid: null, exit, endedAgoMs: nowMs - (endedAtMs ?? nowMs) }
+      if (exit !== null) {
+        this.#machine.endGroup(record.nonce)
+        return { record, pid: null, exit, endedAgoMs: nowMs - (endedAtMs ?? nowMs) }
+      }
       return { record, pid, exit: null, ageMs: nowMs - startedAtMs }
     })
   }

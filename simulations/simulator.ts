@@ -53,6 +53,11 @@ export class Simulator {
     }
   }
 
+  /** Lets everything happen that needs no time. */
+  async breathe(): Promise<void> {
+    await settled()
+  }
+
   /** Fires all events up to `untilMs`. */
   async run(untilMs: number): Promise<void> {
     for (;;) {

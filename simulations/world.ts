@@ -10,6 +10,7 @@ import { decodeJoinAnswer, encodeJoinRequest, signJoin } from '../net/join-wire.
 import { inviteIdOf, parseTicket } from '../net/ticket.ts'
 import type { Agent } from '../node/agent.ts'
 import type { AgentSnapshot } from '../node/ports.ts'
+import type { Composition, Happenings } from './composition.ts'
 import { Machine, type MachineOptions } from './machine.ts'
 import { SimulatedNetwork, type NetworkOptions } from './network.ts'
 import { Simulator } from './simulator.ts'
@@ -17,6 +18,8 @@ import { Simulator } from './simulator.ts'
 export interface WorldOptions {
   readonly seed: string
   readonly link?: NetworkOptions['link']
+  readonly composition?: Composition
+  readonly happenings?: Partial<Happenings>
   /** Receives every machine's log lines, with the simulated time and the machine's name. */
   readonly trace?: (atMs: number, machine: string, line: string) => void
 }
@@ -37,7 +40,10 @@ export class World {
   constructor(options: WorldOptions) {
     this.#options = options
     this.random = seededRandom(options.seed)
+    const { delivered, forwarded } = options.happenings ?? {}
     this.network = new SimulatedNetwork({
+      ...(delivered === undefined ? {} : { delivered }),
+      ...(forwarded === undefined ? {} : { forwarded }),
       clock: this.simulator.clock(),
       random: this.random,
       ...(options.link === undefined ? {} : { link: options.link }),
@@ -52,6 +58,8 @@ export class World {
       network: this.network,
       random: this.random.fork('machines'),
       log: this.#logOf(name),
+      ...(this.#options.composition === undefined ? {} : { composition: this.#options.composition }),
+      ...(this.#options.happenings === undefined ? {} : { happenings: this.#options.happenings }),
       ...over,
     })
     this.machines.push(machine)
@@ -74,9 +82,12 @@ export class World {
 
   /** Lets a machine join by a ticket of another, as `tutti up --join` does. */
   async join(machine: Machine, by: Machine): Promise<void> {
-    const { ticket } = await this.finish(
-      agentOf(by).invite({ expiresMs: 3_600_000, uses: 1, role: 'operator' }),
-    )
+    await this.finish(this.joinSoon(machine, by))
+  }
+
+  /** The same, for a caller that runs the world itself. @throws TuttiError as the join does. */
+  async joinSoon(machine: Machine, by: Machine): Promise<void> {
+    const { ticket } = await agentOf(by).invite({ expiresMs: 3_600_000, uses: 1, role: 'operator' })
     const { cluster, seed, addresses } = parseTicket(ticket)
     const invite = inviteIdOf(parseTicket(ticket))
     const request = signJoin(
@@ -85,11 +96,9 @@ export class World {
       machine.signer,
     )
     const body = encodeJoinRequest(request)
-    const answer = decodeJoinAnswer(
-      await this.finish(this.network.requestJoin({ ticketSeed: seed, addresses, body })),
-    )
+    const answer = decodeJoinAnswer(await this.network.requestJoin({ ticketSeed: seed, addresses, body }))
     machine.enrol({ cluster, nonce: null, bootstrap: answer.members })
-    await this.finish(machine.start())
+    await machine.start()
   }
 
   /** Runs the world until the promise settles. */
@@ -104,8 +113,17 @@ export class World {
     return await marked
   }
 
+  byMember(member: MemberId): Machine | null {
+    return this.machines.find(({ signer }) => signer.member === member) ?? null
+  }
+
+  /** Machines that their operators have not taken away. */
+  present(): readonly Machine[] {
+    return this.machines.filter(({ retired }) => !retired)
+  }
+
   snapshots(): readonly AgentSnapshot[] {
-    return this.machines.flatMap(({ agent }) => (agent === null ? [] : [agent.snapshot()]))
+    return this.present().flatMap(({ agent }) => (agent === null ? [] : [agent.snapshot()]))
   }
 
   /** Runs until every running peer has the same digest, knows that all others do, and has nothing left to do. */

@@ -11,7 +11,7 @@ import { encodeSync } from '../../crdt/sync-message.ts'
 import type { Store } from '../../crdt/store.ts'
 import { concatBytes } from '../../lib/bytes.ts'
 import { messageOf } from '../../lib/errors.ts'
-import type { ActorId, ClusterId, MemberId } from '../../lib/ids.ts'
+import type { ActorId, ChangeHash, ClusterId, MemberId } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
 import { compareStrings } from '../../lib/order.ts'
 import type { Log } from '../../lib/log.ts'
@@ -160,6 +160,16 @@ export class Replication {
 
   statuses(): ReadonlyMap<MemberId, MemberStatus> {
     return this.#statuses.statuses()
+  }
+
+  /** Whether that change is in the document here. */
+  holds(change: ChangeHash): boolean {
+    return this.#intent.holds(change)
+  }
+
+  /** Equal exactly when two peers hold the same changes. */
+  headsDigest(): string {
+    return this.#intent.headsDigest()
   }
 
   /** Whether everything in the view is on this peer's disk. */

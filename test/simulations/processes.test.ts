@@ -109,6 +109,7 @@ describe('scriptOf', () => {
       stopMs: 300,
       hungryAfterMs: null,
       broken: false,
+      forks: false,
     })
   })
 })

@@ -9,7 +9,7 @@ import { play } from '../../simulations/play.ts'
 import { wrongNow } from '../../simulations/verdict.ts'
 import { agentOf, World } from '../../simulations/world.ts'
 
-const SEEDS = ['hedgehog', 'lantern', 'orchard', 'quarry', 'sparrow'] as const
+const SEEDS = ['hedgehog', 'sparrow'] as const
 const short = { peers: 4, minutes: 0.5 } as const
 
 describe('stories', () => {
@@ -46,14 +46,13 @@ describe('verdict', () => {
     })
     await world.finish(agentOf(first).edit(edits, { message: 'apply shop', at: 0 }))
     await world.settle()
-    assert.deepEqual(wrongNow(world, ['shop']), [])
-    assert.deepEqual(wrongNow(world, ['gone']), ['S2: gone was acknowledged and is gone'])
+    assert.deepEqual(wrongNow(world), [])
 
     const [holder, other] = first.processes.processes().length > 0 ? [first, second] : [second, first]
     const process = holder.processes.processes()[0]
     assert.ok(process)
     other.processes.spawn(process.record)
-    assert.match(wrongNow(world, []).join(), /^L2: shop\/web\/0 runs on m\d and m\d$/)
+    assert.match(wrongNow(world).join(), /^L2: shop\/web\/0 runs on m\d and m\d$/)
     other.processes.kill(process.record.instance)
     other.processes.forget(process.record.instance)
 
@@ -63,13 +62,13 @@ describe('verdict', () => {
       release: 'ffffffffffff' as typeof process.record.release,
     }
     other.processes.spawn(stranger)
-    assert.match(wrongNow(world, []).join(), /^S10: m\d keeps shop\/web\/0@\w+, which nothing wants$/)
+    assert.match(wrongNow(world).join(), /^S10: m\d keeps shop\/web\/0@\w+, which nothing wants$/)
     other.processes.kill(stranger.instance)
     other.processes.forget(stranger.instance)
 
     holder.processes.kill(process.record.instance)
-    assert.deepEqual(wrongNow(world, []), ['L2: shop/web/0 neither runs nor is reported'])
+    assert.deepEqual(wrongNow(world), ['L2: shop/web/0 neither runs nor is reported'])
     holder.powerOff()
-    assert.deepEqual(wrongNow(world, []), ['L1: not every peer runs'])
+    assert.deepEqual(wrongNow(world), ['L1: not every peer runs'])
   })
 })

@@ -1,0 +1,43 @@
+// Every checker of a run, made anew. L2 and L5 are judged at the end, by verdict.ts; S9, S13, L7 and L8 join with the
+// features they are about.
+
+import type { Checker } from './checker.ts'
+import { agreement } from './l01-agreement.ts'
+import { detection } from './l03-detection.ts'
+import { flapping } from './l04-flapping.ts'
+import { backoff } from './l06-backoff.ts'
+import { convergence } from './s01-convergence.ts'
+import { acknowledgedEdits } from './s02-acknowledged.ts'
+import { actorReuse } from './s03-actors.ts'
+import { validity } from './s04-validity.ts'
+import { placementIsPure } from './s05-placement.ts'
+import { ownHands } from './s06-own-hands.ts'
+import { capacity } from './s07-capacity.ts'
+import { availability } from './s08-availability.ts'
+import { orphans } from './s10-orphans.ts'
+import { deletion } from './s11-deletion.ts'
+import { membership } from './s12-membership.ts'
+import { bounded } from './s14-bounded.ts'
+import { isolation } from './s15-isolation.ts'
+import { brake } from './s16-brake.ts'
+
+export const allCheckers = (): readonly Checker[] => [
+  convergence(),
+  acknowledgedEdits(),
+  actorReuse(),
+  validity(),
+  placementIsPure(),
+  ownHands(),
+  capacity(),
+  availability(),
+  orphans(),
+  deletion(),
+  membership(),
+  bounded(),
+  isolation(),
+  brake(),
+  agreement(),
+  detection(),
+  flapping(),
+  backoff(),
+]

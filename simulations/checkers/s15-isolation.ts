@@ -1,0 +1,35 @@
+// S15: supervision goes on whatever the disk, the network and other members do: a running peer knows within a moment that
+// one of its processes has ended.
+
+import type { Checker } from './checker.ts'
+
+/** Hands report exits at once; a look more is the grain of looking. */
+const LOOKS_MAX = 2
+
+export const isolation = (): Checker => {
+  const unnoticed = new Map<string, number>()
+  return {
+    invariant: 'S15',
+    look: (scene) =>
+      scene.world.machines.flatMap((machine) => {
+        const { agent, processes, name } = machine
+        if (agent === null || scene.isBroken(machine)) return []
+        const running = new Set<string>(
+          agent
+            .snapshot()
+            .local.filter(({ phase }) => phase === 'running')
+            .map(({ id }) => id),
+        )
+        return processes.processes().flatMap(({ record, exit }) => {
+          const key = `${name} ${record.nonce}`
+          if (exit === null || !running.has(record.instance)) {
+            unnoticed.delete(key)
+            return []
+          }
+          const looks = (unnoticed.get(key) ?? 0) + 1
+          unnoticed.set(key, looks)
+          return looks > LOOKS_MAX ? [`${name} does not notice that ${record.instance} has ended`] : []
+        })
+      }),
+  }
+}

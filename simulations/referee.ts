@@ -1,0 +1,73 @@
+// The referee of one run: all checkers together, with a tally of how often each looked. What a checker found is said
+// once, at the moment it is found. A run goes on after a violation only until its trouble ends, since what follows from
+// one is no news.
+
+import type { Checker, Wrongs } from './checkers/checker.ts'
+import type { Scene } from './scene.ts'
+
+/** A run says no more than this many: the rest follows from them. */
+const VIOLATIONS_MAX = 20
+
+type Hook = Exclude<keyof Checker, 'invariant'>
+
+export class Referee {
+  readonly #checkers: readonly Checker[]
+  readonly #say: (line: string) => void
+  readonly #checks = new Map<string, number>()
+  readonly #violations = new Set<string>()
+  scene: Scene | null = null
+
+  constructor(checkers: readonly Checker[], say: (line: string) => void) {
+    this.#checkers = checkers
+    this.#say = say
+    for (const { invariant } of checkers) this.#checks.set(invariant, 0)
+  }
+
+  /** Each begins with its invariant. */
+  get violations(): readonly string[] {
+    return [...this.#violations]
+  }
+
+  /** How often each invariant was checked. */
+  get checks(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#checks)
+  }
+
+  /** Asks every checker that has this hook. */
+  ask<H extends Hook>(hook: H, ask: (check: NonNullable<Checker[H]>, scene: Scene) => Wrongs): void {
+    const { scene } = this
+    if (scene === null) return
+    for (const checker of this.#checkers) {
+      const check = checker[hook]
+      if (check === undefined) continue
+      this.#count(checker.invariant)
+      for (const wrong of ask(check, scene)) this.note(`${checker.invariant}: ${wrong}`)
+    }
+  }
+
+  /** The same for hooks that read disks. */
+  async askLater<H extends 'acknowledged' | 'losing'>(
+    hook: H,
+    ask: (check: NonNullable<Checker[H]>, scene: Scene) => Promise<Wrongs>,
+  ): Promise<void> {
+    const { scene } = this
+    if (scene === null) return
+    for (const checker of this.#checkers) {
+      const check = checker[hook]
+      if (check === undefined) continue
+      this.#count(checker.invariant)
+      for (const wrong of await ask(check, scene)) this.note(`${checker.invariant}: ${wrong}`)
+    }
+  }
+
+  /** A violation found by other means: a crash, the verdict at rest. */
+  note(violation: string): void {
+    if (this.#violations.has(violation) || this.#violations.size >= VIOLATIONS_MAX) return
+    this.#violations.add(violation)
+    this.#say(`VIOLATION ${violation}`)
+  }
+
+  #count(invariant: string): void {
+    this.#checks.set(invariant, (this.#checks.get(invariant) ?? 0) + 1)
+  }
+}

@@ -1,0 +1,66 @@
+// The cell that simulated operators work on: a few services whose names and the seed say what they are, and whose commands
+// change with every deploy, as a cell file's do.
+
+import { applyCell } from '../crdt/edits.ts'
+import type { Edit } from '../crdt/edit.ts'
+import { SERVICE_DEFAULTS, type ServiceSpec } from '../crdt/schema/service.ts'
+import type { View } from '../crdt/schema/view.ts'
+import { seededRandom, type Random } from '../lib/random.ts'
+
+export const CELL = 'shop'
+export const SERVICES = ['api', 'cart', 'web'] as const
+export const REPLICAS_MAX = 6
+
+/** Programs that behave badly, in the words of processes.ts: each deploy takes each with a chance of one in six. */
+const WORDS = [
+  'ready=50ms',
+  'ready=2s',
+  'stop=3s',
+  'deaf',
+  'forks',
+  'unwell=4s..9s',
+  'unwell=6s..90s',
+  'exit=1@700ms',
+  'exit=0@9s',
+  'ready=never',
+] as const
+
+/** A command that may misbehave. */
+export const drawCommand = (random: Random): string => {
+  const words = WORDS.filter(() => random.below(6) === 0)
+  // Half of all deploys are of programs that work.
+  return random.below(2) === 0 ? 'ready=50ms' : words.join(' ')
+}
+
+/** What a service is besides its command: depends on its name and the seed only. `random` is the world's. */
+export const specOf = (world: Random, name: string, command: string): ServiceSpec => {
+  const random = world.fork(`service ${name}`)
+  const check = { kind: 'tcp', intervalMs: 500, timeoutMs: 400, retries: 3, startPeriodMs: 1000 } as const
+  return {
+    ...SERVICE_DEFAULTS,
+    environment: {},
+    ports: { http: 0 },
+    dependsOn: {},
+    uses: [],
+    constraints: random.below(8) === 0 ? ['node.name == nowhere'] : [],
+    name,
+    command: ['serve', ...command.split(' ').filter((word) => word !== '')],
+    healthcheck: random.below(2) === 0 ? check : null,
+    mode: random.below(5) === 0 ? 'global' : 'replicated',
+    replicas: null,
+    stopGraceMs: 2000,
+    onPartition: random.below(5) === 0 ? 'stay' : 'run',
+    reservedCpusMilli: 200 * random.below(6),
+    reservedMemoryBytes: 0,
+    update: {
+      order: random.below(3) === 0 ? 'stop-first' : 'start-first',
+      parallelism: 1 + random.below(2),
+    },
+  }
+}
+
+/** A cell that runs nothing: an edit that can be looked for later and concerns nobody else. */
+export const noteEdits = (view: View, name: string): readonly Edit[] => {
+  const spec = { ...specOf(seededRandom('note'), 'mark', ''), mode: 'replicated' as const, replicas: 0 }
+  return applyCell(view, { name, services: [spec] }).edits
+}
