@@ -2,10 +2,14 @@
 // a seed that found a bug stays here. The verdict itself is tested too, since a blind referee finds nothing.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { applyCell } from '../../crdt/edits.ts'
 import { SERVICE_DEFAULTS } from '../../crdt/schema/service.ts'
+import { patched } from '../../simulations/mutants/loading.ts'
+import { MUTANTS, plant } from '../../simulations/mutants/registry.ts'
 import { play } from '../../simulations/play.ts'
+import { playOrShrink } from '../../simulations/story.ts'
 import { wrongNow } from '../../simulations/verdict.ts'
 import { agentOf, World } from '../../simulations/world.ts'
 
@@ -30,6 +34,39 @@ describe('stories', () => {
     )
     assert.equal(hashes[0], hashes[1])
     assert.notEqual(hashes[0], hashes[2])
+  })
+})
+
+describe('mutants', () => {
+  it('S2: a disk that is never synced is caught at the first edit', async () => {
+    const composition = plant('skip-fsync')
+    assert.ok(composition)
+    const { violations } = await play({
+      seed: 'mutant',
+      peers: 2,
+      minutes: 0.1,
+      faults: [],
+      composition,
+      hasty: true,
+    })
+    assert.match(violations[0] ?? '', /^S2: m0 acknowledged \w+ and does not have it on its disk$/)
+  })
+
+  it('S3: an actor used again is caught once a clone has written, and the failure shrinks to that', async () => {
+    const composition = plant('reuse-actor')
+    assert.ok(composition)
+    const run = ['clone-0', '--peers', '2', '--minutes', '1', '--faults', 'disk-cloned,note,clock-jump']
+    const { failure } = await playOrShrink(run, composition)
+    assert.match(failure ?? '', /S3: actor \w+ wrote two changes/)
+    assert.match(failure ?? '', /shrunk from \d+ steps to 1 /)
+  })
+
+  it('names one place that is there, in each patch', () => {
+    for (const { patch } of MUTANTS) {
+      if (patch === undefined) continue
+      const source = readFileSync(new URL(`../../${patch.file}`, import.meta.url), 'utf8')
+      assert.notEqual(patched(source, patch), source)
+    }
   })
 })
 
