@@ -55,7 +55,7 @@ describe('mutants', () => {
   it('S3: an actor used again is caught once a clone has written, and the failure shrinks to that', async () => {
     const composition = plant('reuse-actor')
     assert.ok(composition)
-    const run = ['clone-0', '--peers', '2', '--minutes', '1', '--faults', 'disk-cloned,note,clock-jump']
+    const run = ['clone-1', '--peers', '2', '--minutes', '1', '--faults', 'disk-cloned,note,clock-jump']
     const { failure } = await playOrShrink(run, composition)
     assert.match(failure ?? '', /S3: actor \w+ wrote two changes/)
     assert.match(failure ?? '', /shrunk from \d+ steps to 1 /)
