@@ -66,6 +66,19 @@ export const dependencyGate = (
   return null
 }
 
+/**
+ * Closed while the brake holds and a dead member last said that it serves the slot (S16). Placement leaves such slots
+ * where they are, unless an edit or another loss moves them meanwhile; a take-over it would be all the same.
+ */
+export const brakeGate = (input: PlanInput, holders: readonly MemberId[]): string | null => {
+  const { brakedUntilMs, members } = input.membership
+  if (brakedUntilMs === null || brakedUntilMs <= input.nowMs) return null
+  const vanished = members.find(({ id, state }) => state === 'dead' && holders.includes(id))
+  if (vanished === undefined) return null
+  const name = input.view.members.find(({ id }) => id === vanished.id)?.name ?? vanished.id
+  return `waits for the brake: ${name}, which serves it, is dead, and most members vanished just now`
+}
+
 /** Lower slots named in one sentence. */
 const NAMED_MAX = 3
 

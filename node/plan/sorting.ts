@@ -6,7 +6,7 @@ import { compareStrings } from '../../lib/order.ts'
 import type { InstanceId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Claims } from './claims.ts'
-import { dependencyGate, type Waves } from './gates.ts'
+import { brakeGate, dependencyGate, type Waves } from './gates.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
@@ -153,8 +153,18 @@ const startOf = (
   const wave = changes ? scene.waves.gate(service, slot) : null
   const revives = revivable(service, wanted, wave, others, holders)
   const dependency = revives === null ? dependencyGate(service, scene.services, scene.sightings) : null
+  const begins = revives === null && others.length === 0
+  const brake = begins
+    ? brakeGate(
+        scene.input,
+        holders.map(({ member }) => member),
+      )
+    : null
   const gate =
-    wave ?? dependency ?? (revives === null ? overlapGate(scene, service, wanted, others, holders) : null)
+    wave ??
+    dependency ??
+    brake ??
+    (revives === null ? overlapGate(scene, service, wanted, others, holders) : null)
   const from = holders[0]
   const reason =
     revives !== null
