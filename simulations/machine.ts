@@ -66,6 +66,7 @@ export class Machine {
   #origin: SimulatedOrigin | null = null
   #incarnation = 0
   #starts = 0
+  #clones = 0
   #clock: PausableClock | null = null
   #agent: Agent | null = null
   #hands: ScriptedHands | null = null
@@ -193,7 +194,8 @@ export class Machine {
    */
   clone(): Machine {
     const { simulator } = this.#options
-    const random = this.#options.random.fork(`clone of ${this.name} ${this.#starts}`)
+    this.#clones += 1
+    const random = this.#options.random.fork(`clone ${this.#clones} of ${this.name}`)
     const network = new SimulatedNetwork({ clock: simulator.clock(), random })
     const twin = new Machine({ ...this.#options, network, random }, this.signer)
     const origin = this.#origin

@@ -28,15 +28,14 @@ export const brake = (): Checker => {
       if (agent === null || runs > 1) return []
       const { membership, statuses, self, nowMs, local } = agent.snapshot()
       const seen = sightings.get(agent)
-      const others = membership.members.filter(({ id, state }) => id !== self && state !== 'left')
-      const vanished = others.filter(
-        ({ id, state, silent }) =>
-          state === 'dead' &&
-          silent &&
-          nowMs - (seen?.get(id) ?? -Infinity) < DETECTOR_DEFAULTS.brakeWindowMs,
+      // Everybody who was here lately, also those whose loss came with a close: that is who more than half is of.
+      const base = membership.members.filter(
+        ({ id, state }) =>
+          id !== self &&
+          state !== 'left' &&
+          (state !== 'dead' || nowMs - (seen?.get(id) ?? -Infinity) < DETECTOR_DEFAULTS.brakeWindowMs),
       )
-      const gone = new Set<MemberId>(vanished.map(({ id }) => id))
-      const base = others.filter(({ id, state }) => state !== 'dead' || gone.has(id))
+      const vanished = base.filter(({ state, silent }) => state === 'dead' && silent)
       if (vanished.length < 2 || vanished.length * 2 <= base.length) return []
       const heldThere = vanished.some(({ id }) =>
         [...(statuses.get(id)?.instances.values() ?? [])].some(
