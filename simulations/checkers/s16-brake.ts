@@ -7,6 +7,8 @@ import { DETECTOR_DEFAULTS } from '../../net/detector-options.ts'
 import type { Agent } from '../../node/agent.ts'
 import type { Checker } from './checker.ts'
 
+const WINDOW_MS = DETECTOR_DEFAULTS.brakeWindowMs
+
 export const brake = (): Checker => {
   /** For each run of a peer, when it last saw each member alive, by its own clock. */
   const sightings = new WeakMap<Agent, Map<MemberId, number>>()
@@ -28,14 +30,17 @@ export const brake = (): Checker => {
       if (agent === null || runs > 1) return []
       const { membership, statuses, self, nowMs, local } = agent.snapshot()
       const seen = sightings.get(agent)
-      // Everybody who was here lately, also those whose loss came with a close: that is who more than half is of.
+      // Everybody who was here when they began to vanish, also those whose loss came with a close: more than half of these.
       const base = membership.members.filter(
         ({ id, state }) =>
           id !== self &&
           state !== 'left' &&
-          (state !== 'dead' || nowMs - (seen?.get(id) ?? -Infinity) < DETECTOR_DEFAULTS.brakeWindowMs),
+          (state !== 'dead' || nowMs - (seen?.get(id) ?? -Infinity) < 2 * WINDOW_MS),
       )
-      const vanished = base.filter(({ state, silent }) => state === 'dead' && silent)
+      const vanished = base.filter(
+        ({ id, state, silent }) =>
+          state === 'dead' && silent && nowMs - (seen?.get(id) ?? -Infinity) < WINDOW_MS,
+      )
       if (vanished.length < 2 || vanished.length * 2 <= base.length) return []
       const heldThere = vanished.some(({ id }) =>
         [...(statuses.get(id)?.instances.values() ?? [])].some(
