@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto'
 import { messageOf } from '../lib/errors.ts'
+import { keepVerdicts } from '../lib/signature.ts'
 import { allCheckers } from './checkers/registry.ts'
 import type { Checker } from './checkers/checker.ts'
 import { closeTrouble } from './closing.ts'
@@ -59,6 +60,9 @@ export interface Played {
 const MINUTE_MS = 60_000
 /** Checkers look this often, and a run that has failed is ended within it. */
 const LOOK_MS = 500
+
+/** Every peer verifies every record, at each of its starts again: the records of a long run, with room. */
+keepVerdicts(20_000)
 
 /** The schedule that a seed has under these options. */
 export const scheduleOf = ({ seed, peers, minutes, faults = FAULTS }: PlayOptions): readonly Step[] =>

@@ -10,6 +10,7 @@ import { toHex, fromHex } from '../../lib/bytes.ts'
 import type { MemberId } from '../../lib/ids.ts'
 import {
   isMemberId,
+  keepVerdicts,
   keyOfMemberId,
   memberIdOfKey,
   signerFromSeed,
@@ -106,5 +107,24 @@ describe('signatures', () => {
     const signer = signerFromSeed(seedOf(4))
     const whole = Uint8Array.of(1, 2, 3, 4, 5)
     assert.equal(verifySignature(signer.member, Uint8Array.of(2, 3), signer.sign(whole.subarray(1, 3))), true)
+  })
+})
+
+describe('kept verdicts', () => {
+  it('are those that were not kept, for every part of the question, also when old ones go', () => {
+    const signer = signerFromSeed(seedOf(3))
+    const other = signerFromSeed(seedOf(4))
+    const message = Uint8Array.of(1, 2, 3)
+    const signature = signer.sign(message)
+    keepVerdicts(2)
+    for (let time = 0; time < 3; time += 1) {
+      assert.equal(verifySignature(signer.member, message, signature), true)
+      assert.equal(verifySignature(other.member, message, signature), false)
+      assert.equal(verifySignature(signer.member, Uint8Array.of(1, 2, 4), signature), false)
+      assert.equal(verifySignature(signer.member, message, other.sign(message)), false)
+      assert.equal(verifySignature(signer.member, message, new Uint8Array()), false)
+    }
+    keepVerdicts(0)
+    assert.equal(verifySignature(signer.member, message, signature), true)
   })
 })
