@@ -23,7 +23,11 @@ export const closeTrouble = async (scene: Scene): Promise<void> => {
   )
   const edited = scene.edit(operator, 'withdraw what cannot run', (view) => {
     const present = view.services.filter(({ cell }) => cell === CELL).map(({ name }) => name)
-    const services = present.map((name) => specOf(world.random, name, 'ready=100ms'))
+    const services = present.map((name) => ({
+      ...specOf(world.random, name, 'ready=100ms'),
+      // A start-first rollout on full machines waits for room for ever, and says so: that cannot run either.
+      reservedCpusMilli: 0,
+    }))
     return [
       ...(services.length === 0 ? [] : applyCell(view, { name: CELL, services }).edits),
       ...view.members.flatMap(({ id, name, cordoned, draining }) => {

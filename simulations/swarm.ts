@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { freshSeed, MINUTES, PEERS } from './arguments.ts'
+import { mutantFault } from './mutants/registry.ts'
 import { isSwarmReply, type SwarmAsk, type SwarmReply } from './swarm-message.ts'
 
 const USAGE =
@@ -41,6 +42,8 @@ const options = () => {
       json: { type: 'boolean', default: false },
     },
   })
+  const fault = mutantFault(values.mutant ?? null)
+  if (fault !== null) throw new TypeError(fault)
   const { seeds: file, base = freshSeed(randomBytes(16)) } = values
   const count = file === undefined || positionals.length > 0 ? Number(positionals[0] ?? COUNT) : 0
   const passed = (['faults', 'mutant'] as const).flatMap((name) => {

@@ -45,6 +45,12 @@ export const MUTANTS: readonly Mutant[] = [
   },
 ]
 
+/** Why there is no such mutant; null: there is, or none was asked for. */
+export const mutantFault = (name: string | null): string | null =>
+  name === null || MUTANTS.some((mutant) => mutant.name === name)
+    ? null
+    : `there is no mutant '${name}'; there are ${MUTANTS.map((mutant) => mutant.name).join(', ')}`
+
 /**
  * Plants a bug into this process; null: none. Call it before anything of the code under test is loaded.
  * @returns what its composition wraps. @throws TuttiError `unknown`.
@@ -52,11 +58,7 @@ export const MUTANTS: readonly Mutant[] = [
 export const plant = (name: string | null): Composition | null => {
   if (name === null) return null
   const mutant = MUTANTS.find((candidate) => candidate.name === name)
-  if (mutant === undefined)
-    throw new TuttiError(
-      'unknown',
-      `there is no mutant '${name}'; there are ${MUTANTS.map((one) => one.name).join(', ')}`,
-    )
+  if (mutant === undefined) throw new TuttiError('unknown', mutantFault(name) ?? name)
   if (mutant.patch !== undefined) plantPatch(mutant.patch)
   return mutant.composition?.() ?? null
 }
