@@ -8,7 +8,6 @@ import type { Staged } from '../crdt/replica.ts'
 import type { PeerFacts } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import type { Store } from '../crdt/store.ts'
-import { TuttiError } from '../lib/errors.ts'
 import type { ActorId, ChangeHash, ClusterId, MemberId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import type { Random } from '../lib/random.ts'
@@ -22,6 +21,7 @@ import { EventRing, eventsBetween } from './agent/event-ring.ts'
 import { Invitations } from './agent/invitations.ts'
 import { Neighbourhood, type KnownPeer } from './agent/neighbourhood.ts'
 import { PassLoop } from './agent/pass-loop.ts'
+import { Questions } from './agent/questions.ts'
 import { Replication } from './agent/replication.ts'
 import { Reporter } from './agent/reporter.ts'
 import { checkPlan } from './plan/check-plan.ts'
@@ -36,7 +36,6 @@ import type {
   Hands,
   Invitation,
   PeerEvent,
-  PeerMethod,
 } from './ports.ts'
 
 /** How often anti-entropy is asked whether a round is due; its own interval is a second. */
@@ -76,13 +75,11 @@ export interface AgentOptions {
   readonly afterPass?: (snapshot: AgentSnapshot) => void
 }
 
-type AnswerHandler = Parameters<AgentPort['answer']>[1]
-
 export class Agent implements AgentPort {
   readonly #options: AgentOptions
   readonly #counters: Counters
   readonly #events: EventRing
-  readonly #answers = new Map<PeerMethod, AnswerHandler>()
+  readonly #questions: Questions
   readonly #changeListeners = new Set<() => void>()
   readonly #passes: PassLoop
   readonly #replication: Replication
@@ -125,6 +122,10 @@ export class Agent implements AgentPort {
       retractAlert: (member) => this.#replication.say(`alert/${member}`, null, true),
       refute: (above) => this.#replication.refute(above),
       changed: () => this.#changed(),
+    })
+    this.#questions = new Questions({
+      transport,
+      addressesOf: (member) => this.#neighbourhood.addressesOf(member),
     })
     this.#invitations = new Invitations({
       cluster,
@@ -273,21 +274,9 @@ export class Agent implements AgentPort {
     return this.#replication.lastExchangeMs
   }
 
-  ask(
-    member: MemberId,
-    method: PeerMethod,
-    body: Uint8Array,
-    signal: AbortSignal,
-    input?: AsyncIterable<Uint8Array>,
-  ): AsyncIterable<Uint8Array> {
-    const addresses = this.#neighbourhood.addressesOf(member)
-    const options = { signal, addresses, ...(input === undefined ? {} : { input }) }
-    return this.#options.transport.request(member, method, body, options)
-  }
+  readonly ask: AgentPort['ask'] = (...question) => this.#questions.ask(...question)
 
-  answer(method: PeerMethod, handler: AnswerHandler): void {
-    this.#answers.set(method, handler)
-  }
+  readonly answer: AgentPort['answer'] = (method, handler) => this.#questions.answer(method, handler)
 
   async invite(options: {
     readonly expiresMs: number
@@ -312,22 +301,9 @@ export class Agent implements AgentPort {
         else this.#replication.message(from, bytes)
       },
       gossip: (from, bytes) => this.#replication.gossip(from, bytes),
-      request: (from, method, body, signal, input) => this.#request(from, method, body, signal, input),
+      request: this.#questions.asked,
       join: (invite, body) => this.#invitations.join(invite, body),
     }
-  }
-
-  #request(
-    from: MemberId,
-    method: string,
-    body: Uint8Array,
-    signal: AbortSignal,
-    input: AsyncIterable<Uint8Array>,
-  ): AsyncIterable<Uint8Array> {
-    const handler = [...this.#answers].find(([name]) => name === method)?.[1]
-    if (handler === undefined)
-      throw new TuttiError('unsupported', `this peer does not answer '${method}'; upgrade it`)
-    return handler(from, body, signal, input)
   }
 
   #tick(): void {
