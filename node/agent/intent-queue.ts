@@ -34,7 +34,7 @@ export interface IntentQueueOptions {
   readonly spread: () => number
   /** A fresh random actor, for when the disk refused an own edit: its (actor, seq) must never be used again. */
   readonly newActor: () => ActorId
-  /** Own change is durable and applied: tell the others. */
+  /** Own change is durable: tell the others. */
   readonly publish: (record: Uint8Array) => void
   /** The document moved. */
   readonly applied: (staged: readonly Staged[]) => void
@@ -169,13 +169,12 @@ export class IntentQueue {
       this.#unwritten = this.#unwritten.slice(pending.length)
       this.#options.storage(null)
     }
+    // Told first: it is on the disk, and the others wait for it.
+    for (const { record } of staged) this.#options.publish(record)
     if (staged.length > 0) this.#options.applied(replica.commit(staged))
     if (frames.length > 0) this.#options.durable()
     const { digest } = replica.view()
-    for (const { turn, own } of drafted) {
-      if (own !== null) this.#options.publish(own.record)
-      turn.done({ change: own?.hash ?? null, digest })
-    }
+    for (const { turn, own } of drafted) turn.done({ change: own?.hash ?? null, digest })
   }
 
   #writeSoon(atLeastMs = 0): void {

@@ -27,6 +27,11 @@ import { StatusFeed } from './status-feed.ts'
 
 /** A snapshot is due when the log since the last one is this long: some 2,000 changes, 30 ms to load. */
 const SNAPSHOT_BYTES = 1024 * 1024
+/**
+ * All logs of a cluster grow alike and come due at one edit; written then, snapshots cost tens of milliseconds just while
+ * that edit travels. Each peer writes its own at some moment of this time.
+ */
+const SNAPSHOT_SPREAD_MS = 20_000
 
 /** First byte of a gossiped message. */
 const GOSSIP_INTENT = 1
@@ -66,6 +71,7 @@ export class Replication {
   /** Since when (wall time) instances of this peer were overdue when it last ran. */
   readonly unfulfilledBefore: ReadonlyMap<string, number>
   #snapshotting = false
+  #cancelSnapshot: (() => void) | null = null
   #lastExchangeMs: number | null = null
 
   private constructor(
@@ -96,7 +102,7 @@ export class Replication {
       durable: () => {
         counters.add('storeAppends')
         options.durable()
-        void this.#snapshotWhenDue()
+        this.#snapshotWhenDue(writes.next())
       },
       quarantined: (from, reason) => {
         counters.add('recordsQuarantined')
@@ -240,6 +246,7 @@ export class Replication {
   }
 
   async stop(): Promise<void> {
+    this.#cancelSnapshot?.()
     await this.#feed.stop()
     await this.#queue.stop()
   }
@@ -319,9 +326,17 @@ export class Replication {
     }
   }
 
-  async #snapshotWhenDue(): Promise<void> {
+  #snapshotWhenDue(spread: number): void {
+    const { store, clock } = this.#options
+    if (this.#snapshotting || this.#cancelSnapshot !== null || store.appendedBytes < SNAPSHOT_BYTES) return
+    this.#cancelSnapshot = clock.after(SNAPSHOT_SPREAD_MS * spread, () => {
+      this.#cancelSnapshot = null
+      void this.#takeSnapshot()
+    })
+  }
+
+  async #takeSnapshot(): Promise<void> {
     const { store, log } = this.#options
-    if (this.#snapshotting || store.appendedBytes < SNAPSHOT_BYTES) return
     this.#snapshotting = true
     try {
       const { document, records } = this.#intent.snapshot()
