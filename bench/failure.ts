@@ -109,6 +109,10 @@ const stopsAndLoad = async (): Promise<readonly Row[]> => {
       victim.signal('SIGCONT')
       await fleet.agree(peers, 60_000)
     }
+    // What the feeds said last may still be of the freeze; only what comes from now on is the load's.
+    const isWhole = ({ last }: Watcher): boolean =>
+      last?.peers.length === peers.length && last.peers.every(({ state }) => state === 'alive')
+    await until('every feed shows all alive', () => watchers.every(isWhole))
     const accused = await falsePositives(watchers)
     for (const watcher of watchers) watcher.close()
     await until('all alive after the load', async () => {
