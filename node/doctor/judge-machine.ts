@@ -135,12 +135,14 @@ export const judgeCgroups = ({ version, subsystems, killable }: CgroupFacts): re
   if (missing.length > 0) {
     return [warn('cgroups', `${found}; limits of ${missing.join(', ')} cannot be enforced`, delegate)]
   }
-  if (version !== 'v2' || !killable) {
+  // Version 2 ends a group in one step, version 1 by freezing it first.
+  const ends = (version !== 'v1' && killable) || writable.includes('freezer')
+  if (!ends) {
     return [
       warn(
         'cgroups',
-        `${found}; a group cannot be ended in one step (cgroup.kill needs v2 and Linux 5.14)`,
-        'boot with systemd.unified_cgroup_hierarchy=1, or a newer kernel, where that matters',
+        `${found}; limits hold, but a stop reaches process groups only (cgroup.kill needs v2 and Linux 5.14, or v1 its freezer)`,
+        'boot with systemd.unified_cgroup_hierarchy=1 and a newer kernel, where that matters',
       ),
     ]
   }

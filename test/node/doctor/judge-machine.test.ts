@@ -107,11 +107,23 @@ describe('cgroups', () => {
       { version: 'v2', subsystems: all(true).filter((each) => each.name !== 'memory'), killable: true },
       /limits of memory cannot/,
     ],
-    ['v1', { version: 'v1', subsystems: all(true), killable: true }, /cannot be ended in one step/],
+    [
+      'v1 without its freezer',
+      { version: 'v1', subsystems: all(true), killable: true },
+      /process groups only/,
+    ],
     ['an old kernel', { version: 'v2', subsystems: all(true), killable: false }, /Linux 5\.14/],
-    ['both', { version: 'hybrid', subsystems: all(true), killable: true }, /side by side/],
   ] as const) {
     it(`warn of ${name}`, () => one(judgeCgroups(facts), 'warn', words))
+  }
+  for (const [name, facts] of [
+    ['both versions side by side', { version: 'hybrid', subsystems: all(true), killable: true }],
+    [
+      'v1 with its freezer',
+      { version: 'v1', subsystems: [...all(true), { name: 'freezer', writable: true }], killable: false },
+    ],
+  ] as const) {
+    it(`are well with ${name}`, () => one(judgeCgroups(facts), 'ok', /limits hold/))
   }
 })
 
