@@ -1,5 +1,6 @@
 // When a pass runs: soon after something changed, when the last plan asked to be woken, and never twice at once.
-// A hundred events in one breath cost one pass. What a pass does is the caller's.
+// A hundred events in one breath cost one pass, and passes that take long come less often, so that starting a thousand
+// instances leaves most of the peer's time to starting them. What a pass does is the caller's.
 
 import type { Clock } from '../../lib/time.ts'
 
@@ -8,12 +9,17 @@ import type { Clock } from '../../lib/time.ts'
  * against the milliseconds that starting a process takes.
  */
 const COALESCE_MS = 3
+/** A pass rests this many times as long as it took: passes take a fifth of the peer's time, however much there is to see. */
+const REST_FACTOR = 4
+/** It never rests longer: a long pass is one that was held up, and readiness waits for the next. */
+const REST_MAX_MS = 250
 
 export class PassLoop {
   readonly #clock: Clock
   readonly #pass: () => number | null
   #cancelSoon: (() => void) | null = null
   #cancelWake: (() => void) | null = null
+  #restUntilMs = -Infinity
   #stopped = false
 
   /** `pass` returns when it wants to run again although nothing happens: monotonic milliseconds, or null. */
@@ -25,7 +31,9 @@ export class PassLoop {
   /** Something changed: run a pass soon. */
   dirty(): void {
     if (this.#stopped) return
-    this.#cancelSoon ??= this.#clock.after(COALESCE_MS, () => this.#run())
+    this.#cancelSoon ??= this.#clock.after(Math.max(COALESCE_MS, this.#restUntilMs - this.#clock.now()), () =>
+      this.#run(),
+    )
   }
 
   stop(): void {
@@ -35,14 +43,16 @@ export class PassLoop {
   }
 
   #run(): void {
+    this.#cancelSoon?.()
     this.#cancelSoon = null
     this.#cancelWake?.()
     this.#cancelWake = null
     if (this.#stopped) return
+    const began = this.#clock.now()
     const wakeAtMs = this.#pass()
+    const ended = this.#clock.now()
+    this.#restUntilMs = ended + Math.min(REST_MAX_MS, (ended - began) * REST_FACTOR)
     if (wakeAtMs === null || this.#cancelSoon !== null) return
-    this.#cancelWake = this.#clock.after(Math.max(COALESCE_MS, wakeAtMs - this.#clock.now()), () =>
-      this.#run(),
-    )
+    this.#cancelWake = this.#clock.after(Math.max(COALESCE_MS, wakeAtMs - ended), () => this.#run())
   }
 }

@@ -25,6 +25,7 @@ import type {
   SpawnRequest,
 } from '../../../ports.ts'
 import { watchAlive, type AliveWatch } from './alive.ts'
+import { Census } from './census.ts'
 import { Cgroups, currentLayout, groupNameOf, type RunGroups } from './cgroups/cgroups.ts'
 import { oomKillsOf } from './cgroups/group.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
@@ -95,6 +96,7 @@ export class ProcessDriver implements Driver, Enterable {
   readonly #records: Records
   readonly #shim = fileURLToPath(new URL('shim.sh', import.meta.url))
   readonly #boot = currentBoot()
+  readonly #census: Census
   readonly #runs = new Map<InstanceId, Run>()
   /** Nonce of each instance's last run, whose directory is kept for its exit status. */
   readonly #last = new Map<InstanceId, string>()
@@ -107,6 +109,7 @@ export class ProcessDriver implements Driver, Enterable {
   constructor(options: ProcessDriverOptions) {
     assert(resolve(options.folder) === options.folder, 'the folder of a driver is absolute')
     this.#options = options
+    this.#census = new Census(options.clock)
     this.#records = new Records(join(options.folder, 'records'))
     mkdirSync(join(options.folder, 'runs'), { recursive: true, mode: 0o700 })
     const { cgroups = currentLayout(), clock, folder, log } = options
@@ -414,7 +417,7 @@ export class ProcessDriver implements Driver, Enterable {
     const { instance, nonce } = run.record
     let oomKills = 0
     try {
-      oomKills = await endRun(run, clock, this.#cgroups)
+      oomKills = await endRun(run, clock, this.#cgroups, this.#census)
     } catch (error) {
       log.log('error', 'what an instance left could not be ended', { instance, error })
     }

@@ -3,6 +3,7 @@
 // peer saw the shim end, if no other process took its pid.
 
 import type { Clock } from '../../../../lib/time.ts'
+import type { Census } from './census.ts'
 import { pause } from './cgroups/group.ts'
 import { allPids, nonceOf, statOf, type ProcessIdentity } from './identity.ts'
 
@@ -72,21 +73,21 @@ export const processesByNonce = (): ReadonlyMap<string, readonly number[]> => {
 const LOOK_FIRST_MS = 2
 const LOOK_MAX_MS = 250
 
-const hasMembers = (group: number): boolean =>
-  allPids().some((pid) => {
-    const stat = statOf(pid)
-    return stat?.group === group && stat.state !== 'Z' && stat.state !== 'X'
-  })
-
-/** Waits until a shim's group has no member left, or the deadline (monotonic) is there. Signals nobody. */
-export const groupEmptied = async (
-  shim: ProcessIdentity,
+/**
+ * Waits until a run's group has no member left, or the deadline (monotonic) is there. True: and nobody who left the group
+ * carries its nonce either. Signals nobody.
+ */
+export const vanished = async (
+  traces: Traces,
+  census: Census,
   clock: Clock,
   deadlineMs: number,
-): Promise<void> => {
-  for (let delayMs = LOOK_FIRST_MS; hasMembers(shim.pid); delayMs = Math.min(delayMs * 2, LOOK_MAX_MS)) {
+): Promise<boolean> => {
+  for (let delayMs = LOOK_FIRST_MS; ; delayMs = Math.min(delayMs * 2, LOOK_MAX_MS)) {
+    await census.look()
+    const { inGroup, elsewhere } = census.leftOf(traces)
     const leftMs = deadlineMs - clock.now()
-    if (leftMs <= 0) return
+    if (!inGroup || leftMs <= 0) return !inGroup && !elsewhere
     await pause(clock, Math.min(delayMs, leftMs))
   }
 }

@@ -15,6 +15,8 @@ export interface ProcessStat extends ProcessIdentity {
   /** `Z` and `X` are dead, whatever else is said of them. */
   readonly state: string
   readonly group: number
+  /** The kernel's PF_ flags. */
+  readonly flags: number
   readonly cpuTicks: number
   readonly residentPages: number
 }
@@ -45,6 +47,7 @@ export const statOf = (pid: number): ProcessStat | null => {
     pid,
     state: at(3),
     group: Number(at(5)),
+    flags: Number(at(9)),
     startTime: at(22),
     cpuTicks: Number(at(14)) + Number(at(15)),
     residentPages: Number(at(24)),
@@ -59,14 +62,20 @@ export const isAlive = (identity: ProcessIdentity): boolean => {
   return stat !== null && stat.startTime === identity.startTime && !isDead(stat)
 }
 
-/** The nonce in a process's environment; null: none, or not ours to read. */
-export const nonceOf = (pid: number): string | null => {
+// PF_KTHREAD of include/linux/sched.h, the same since Linux 2.6.
+const KERNEL_THREAD_FLAG = 0x0020_0000
+
+/** Whether it is a thread of the kernel, which never has an environment. */
+export const isKernelThread = ({ flags }: Pick<ProcessStat, 'flags'>): boolean =>
+  (flags & KERNEL_THREAD_FLAG) !== 0
+
+/** What a process's environment says. `known` is false for an empty one: such is a process between two programs. */
+export const markOf = (pid: number): { readonly known: boolean; readonly nonce: string | null } => {
   const text = textOf(`/proc/${pid}/environ`)
-  if (text === null) return null
-  for (const entry of text.split('\0')) {
-    if (entry.startsWith(`${NONCE_VARIABLE}=`)) return entry.slice(NONCE_VARIABLE.length + 1)
-  }
-  return null
+  // Not ours to read: another user's, and none that we started.
+  if (text === null) return { known: true, nonce: null }
+  const entry = text.split('\0').find((each) => each.startsWith(`${NONCE_VARIABLE}=`))
+  return { known: text !== '', nonce: entry?.slice(NONCE_VARIABLE.length + 1) ?? null }
 }
 
 /** The environment that a process was started with, in its order; null: it is gone, or not ours to read. */
@@ -85,6 +94,8 @@ export const namespacePidsOf = (pid: number): readonly number[] => {
   const pids = /^NSpid:\t(.*)$/m.exec(textOf(`/proc/${pid}/status`) ?? '')?.[1]
   return pids === undefined ? [] : pids.split('\t').map(Number)
 }
+/** The nonce in a process's environment; null: none, or not ours to read. */
+export const nonceOf = (pid: number): string | null => markOf(pid).nonce
 
 /** Milliseconds since a process started. */
 export const ageMsOf = (identity: ProcessIdentity): number => {

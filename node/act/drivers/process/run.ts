@@ -7,12 +7,13 @@ import { join } from 'node:path'
 import type { Clock } from '../../../../lib/time.ts'
 import type { InstanceRecord } from '../../../ports.ts'
 import type { AliveWatch } from './alive.ts'
+import type { Census } from './census.ts'
 import type { Cgroups } from './cgroups/cgroups.ts'
 import { emptied, killGroup, membersOf, oomKillsOf, pause } from './cgroups/group.ts'
 import type { Confined } from './confinement.ts'
 import { RUN_FILES } from './launch.ts'
 import { textOf } from './run-folder.ts'
-import { findProcesses, groupEmptied, send, signalGroup, sweep } from './group.ts'
+import { findProcesses, send, signalGroup, sweep, vanished } from './group.ts'
 import { isAlive, namespacePidsOf, statOf, type ProcessIdentity } from './identity.ts'
 
 /** A run that is watched. */
@@ -96,13 +97,18 @@ export const killRun = async (run: Run, clock: Clock): Promise<void> => {
  * Ends what a run left after its shim was gone; resolves with the number of processes that the kernel ended for want of
  * memory, when no process of the run exists or can come to exist.
  */
-export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups): Promise<number> => {
+export const endRun = async (
+  run: Run,
+  clock: Clock,
+  cgroups: Cgroups,
+  census: Census,
+): Promise<number> => {
   const { record, shim, confined, stopUntilMs } = run
   const { tracking, memory } = confined.groups
   const mayShutDown = stopUntilMs !== null && !run.killed
   if (tracking === null) {
-    if (mayShutDown) await groupEmptied(shim, clock, stopUntilMs)
-    await sweep({ nonce: record.nonce, shim, watched: true }, clock)
+    const traces = { nonce: record.nonce, shim, watched: true }
+    if (!(await vanished(traces, census, clock, mayShutDown ? stopUntilMs : 0))) await sweep(traces, clock)
   } else {
     if (mayShutDown) await emptied(tracking, clock, stopUntilMs)
     // The end of its FIFO is heard while the kernel still tidies up after it.
