@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { assert, defined } from '../../../../lib/assert.ts'
 import { asTuttiError, messageOf, TuttiError } from '../../../../lib/errors.ts'
+import { Gate } from '../../../../lib/gate.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
 import type { Log } from '../../../../lib/log.ts'
 import { compareStrings } from '../../../../lib/order.ts'
@@ -83,6 +84,9 @@ interface Launch {
 
 // From the request to the shim's first line: 4 ms on a quiet machine; a machine this much slower is not working.
 const SPAWN_TIMEOUT_MS = 15_000
+// Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
+// event loop comes between other things and not five hundred times in a row.
+const SPAWNS_MAX = 16
 
 const without = (
   variables: Readonly<Record<string, string>>,
@@ -97,6 +101,7 @@ export class ProcessDriver implements Driver, Enterable {
   readonly #shim = fileURLToPath(new URL('shim.sh', import.meta.url))
   readonly #boot = currentBoot()
   readonly #census: Census
+  readonly #gate = new Gate(SPAWNS_MAX)
   readonly #runs = new Map<InstanceId, Run>()
   /** Nonce of each instance's last run, whose directory is kept for its exit status. */
   readonly #last = new Map<InstanceId, string>()
@@ -152,7 +157,11 @@ export class ProcessDriver implements Driver, Enterable {
     return adopted.toSorted((a, b) => compareStrings(a.record.instance, b.record.instance))
   }
 
-  async spawn({ record, environment }: SpawnRequest): Promise<Spawned> {
+  async spawn(request: SpawnRequest): Promise<Spawned> {
+    return await this.#gate.pass(async () => await this.#spawn(request))
+  }
+
+  async #spawn({ record, environment }: SpawnRequest): Promise<Spawned> {
     const { instance, definition } = record
     assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
     const { peer, output } = this.#options
@@ -174,8 +183,7 @@ export class ProcessDriver implements Driver, Enterable {
       },
       this.#cgroups,
     )
-    await this.#dropLastRun(instance)
-    await this.#records.write({ boot: this.#boot, record })
+    await Promise.all([this.#dropLastRun(instance), this.#records.write({ boot: this.#boot, record })])
     this.#last.set(instance, record.nonce)
     const folder = this.#runFolder(record.nonce)
     const { shortfall } = confinement

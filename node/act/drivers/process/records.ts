@@ -66,6 +66,9 @@ export const parseRecord = (text: string): StoredRecord | null => {
 export class Records {
   readonly #folder: string
   #temporary = 0
+  /** The sync under way, or the last one. */
+  #sync: Promise<void> = Promise.resolve()
+  #nextSync: Promise<void> | null = null
 
   constructor(folder: string) {
     this.#folder = folder
@@ -126,12 +129,27 @@ export class Records {
     return join(this.#folder, `${fileNameOf(instance)}${SUFFIX}`)
   }
 
-  async #syncFolder(): Promise<void> {
-    const folder = await open(this.#folder, 'r')
-    try {
-      await folder.sync()
-    } finally {
-      await folder.close()
-    }
+  /** Makes the names in the folder durable. Calls that wait for the present sync share the next one. */
+  #syncFolder(): Promise<void> {
+    this.#nextSync ??= settled(this.#sync).then(async () => {
+      this.#nextSync = null
+      this.#sync = syncOnce(this.#folder)
+      await this.#sync
+    })
+    return this.#nextSync
+  }
+}
+
+/** Its failure was told to those who waited for it. */
+const settled = async (work: Promise<void>): Promise<void> => {
+  await work.catch(() => undefined)
+}
+
+const syncOnce = async (path: string): Promise<void> => {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
   }
 }

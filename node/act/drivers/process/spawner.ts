@@ -56,6 +56,11 @@ interface Spawner {
   readonly waiting: PromiseWithResolvers<void>[]
 }
 
+// A line of as many paths is far below what a shell reads and a program takes.
+const FIFOS_MAX = 32
+/** Until all that waits for the same event has asked. */
+const nextTurn = promisify(setImmediate)
+
 // A spawner that dies this often before it has answered once will not do better the next time.
 const DEATHS_MAX = 3
 
@@ -64,6 +69,8 @@ export class SpawnerLauncher implements Launcher {
   readonly #log: Log
   readonly #script = fileURLToPath(new URL('spawner.sh', import.meta.url))
   #spawner: Spawner | null = null
+  /** FIFOs asked for in this breath: one program makes them all. */
+  #unmade: { readonly paths: string[]; readonly made: Promise<void> } | null = null
   #deathsInARow = 0
   #closed = false
 
@@ -82,7 +89,19 @@ export class SpawnerLauncher implements Launcher {
   }
 
   async prepare(runDirectory: string): Promise<void> {
-    await this.#request(`prepare ${runDirectory}`)
+    const path = `${runDirectory}/${RUN_FILES.alive}`
+    if (this.#unmade !== null && this.#unmade.paths.length < FIFOS_MAX) {
+      this.#unmade.paths.push(path)
+      await this.#unmade.made
+      return
+    }
+    const paths = [path]
+    const made = nextTurn().then(async () => {
+      this.#unmade = null
+      await this.#request(`prepare ${paths.join('\t')}`)
+    })
+    this.#unmade = { paths, made }
+    await made
   }
 
   async launch(runDirectory: string): Promise<void> {
