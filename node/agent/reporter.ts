@@ -3,6 +3,7 @@
 
 import type { InstanceStatus, PeerReport } from '../../crdt/schema/status.ts'
 import type { Json } from '../../lib/order.ts'
+import type { LocalInstance } from '../plan/local.ts'
 import type { InstanceReport, Plan, PlanInput } from '../plan/plan.ts'
 
 /** Reasons a peer gives for not being settled; more help nobody. */
@@ -39,7 +40,7 @@ export class Reporter {
     for (const report of plan.reports) {
       const here = local.get(report.instance)
       const before = this.#said.get(report.instance)
-      const since = before?.state === report.state ? before.since : Math.floor(this.#options.wall())
+      const since = before?.state === report.state ? before.since : this.#since(input, here)
       next.set(report.instance, {
         slot: report.slot,
         release: report.instance.slice(report.instance.lastIndexOf('@') + 1),
@@ -103,5 +104,11 @@ export class Reporter {
       ...(exit === undefined ? {} : { exit: { code: exit.code, signal: exit.signal } }),
       ...(output === undefined ? {} : { output: [...output] }),
     }
+  }
+
+  /** Wall time of a change that is seen now; of an end, its own, which may be long past when the peer was away. */
+  #since({ nowMs }: PlanInput, here: LocalInstance | undefined): number {
+    const endedAtMs = here?.phase === 'exited' ? here.exit?.atMs : undefined
+    return Math.floor(this.#options.wall() - Math.max(0, nowMs - (endedAtMs ?? nowMs)))
   }
 }

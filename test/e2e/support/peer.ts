@@ -100,14 +100,14 @@ export class Peer {
     return this.#output
   }
 
-  /** Starts the process; resolves when its API says ready. @throws StoppedError when it ends before. */
-  async up(extra: readonly string[] = []): Promise<void> {
+  /** Starts the process, of this build or another; resolves when its API says ready. @throws StoppedError when it ends before. */
+  async up(extra: readonly string[] = [], program = TUTTI): Promise<void> {
     const { netns, listen, args = [], env = {} } = this.#options
     const own = ['up', '--data', this.data, '--name', this.name]
     const argv = [...own, '--listen', listen ?? '/ip4/127.0.0.1/tcp/0', ...args, ...extra]
     // nsenter and the launcher both exec, so the child's pid is the peer's.
     const [command, all] =
-      netns === undefined ? [TUTTI, argv] : ['nsenter', [`--net=/run/netns/${netns}`, TUTTI, ...argv]]
+      netns === undefined ? [program, argv] : ['nsenter', [`--net=/run/netns/${netns}`, program, ...argv]]
     const { TUTTI_PEER: _, TUTTI_TICKET: __, ...environment } = process.env
     const child = spawn(command, all, {
       stdio: ['ignore', 'pipe', 'pipe'],
