@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Clock } from '../../../lib/time.ts'
+import { PassLoop } from '../../../node/agent/pass-loop.ts'
+
+/** A clock that is turned by hand; work takes as long as the test says. */
+const handClock = (): Clock & { advance: (ms: number) => void; spend: (ms: number) => void } => {
+  let nowMs = 0
+  const timers = new Set<{ atMs: number; fire: () => void }>()
+  return {
+    now: () => nowMs,
+    wall: () => nowMs,
+    after: (delayMs, fire) => {
+      const timer = { atMs: nowMs + delayMs, fire }
+      timers.add(timer)
+      return () => timers.delete(timer)
+    },
+    spend: (ms) => {
+      nowMs += ms
+    },
+    advance: (ms) => {
+      const endMs = nowMs + ms
+      for (;;) {
+        const [next] = [...timers].filter(({ atMs }) => atMs <= endMs).toSorted((a, b) => a.atMs - b.atMs)
+        if (next === undefined) break
+        timers.delete(next)
+        nowMs = Math.max(nowMs, next.atMs)
+        next.fire()
+      }
+      nowMs = Math.max(nowMs, endMs)
+    },
+  }
+}
+
+const loopOf = (passMs: number) => {
+  const clock = handClock()
+  const began: number[] = []
+  const wake: { at: number | null } = { at: null }
+  const loop = new PassLoop(clock, () => {
+    began.push(clock.now())
+    clock.spend(passMs)
+    return wake.at
+  })
+  return { clock, began, wake, loop }
+}
+
+describe('pass loop', () => {
+  it('makes one pass of many events', () => {
+    const { clock, began, loop } = loopOf(0)
+    for (let turn = 0; turn < 100; turn += 1) loop.dirty()
+    clock.advance(1000)
+    assert.deepEqual(began, [3])
+  })
+
+  it('rests four times as long as a pass took, and a quarter of a second at most', () => {
+    for (const [passMs, restMs] of [
+      [10, 40],
+      [500, 250],
+    ] as const) {
+      const { clock, began, loop } = loopOf(passMs)
+      loop.dirty()
+      clock.advance(3)
+      loop.dirty()
+      clock.advance(1000)
+      assert.deepEqual(began, [3, 3 + passMs + restMs])
+    }
+  })
+
+  it('after a rest is as quick as ever', () => {
+    const { clock, began, loop } = loopOf(10)
+    loop.dirty()
+    clock.advance(1000)
+    loop.dirty()
+    const now = clock.now()
+    clock.advance(1000)
+    assert.deepEqual(began, [3, now + 3])
+  })
+
+  it('wakes when the plan asked for it, unless a pass comes first', () => {
+    const { clock, began, wake, loop } = loopOf(0)
+    wake.at = 500
+    loop.dirty()
+    clock.advance(400)
+    assert.deepEqual(began, [3])
+    wake.at = null
+    clock.advance(1000)
+    assert.deepEqual(began, [3, 500])
+  })
+
+  it('makes no pass after it was stopped', () => {
+    const { clock, began, loop } = loopOf(0)
+    loop.dirty()
+    loop.stop()
+    loop.dirty()
+    clock.advance(1000)
+    assert.deepEqual(began, [])
+  })
+})
