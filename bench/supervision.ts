@@ -1,6 +1,6 @@
 // What supervision costs, as ratios taken in one run: starting many instances beside a bare spawn of the same program and
 // beside pm2, restarting one that was killed, memory for each, the event loop of a peer that starts 500, and what is left of
-// 200 instances when their peer is killed. Takes under two minutes; the machine's load is part of the output.
+// 200 instances when their peer is killed. Takes two minutes on a quiet machine; its load is part of the output.
 
 import { Fleet, until } from '../test/e2e/support/fleet.ts'
 import { startBare } from './supervision/bare.ts'

@@ -41,7 +41,7 @@ export class Reporter {
       const here = local.get(report.instance)
       const before = this.#said.get(report.instance)
       const since = before?.state === report.state ? before.since : this.#since(input, here)
-      next.set(report.instance, {
+      const status: InstanceStatus = {
         slot: report.slot,
         release: report.instance.slice(report.instance.lastIndexOf('@') + 1),
         state: report.state,
@@ -54,7 +54,9 @@ export class Reporter {
         memoryBytes: here?.memoryBytes ?? 0,
         ...(report.claim === undefined ? {} : { claim: report.claim }),
         ...this.#troubleOf(report, input.nowMs),
-      })
+      }
+      // The same object as before: of many instances few change in one pass, and the others cost nothing more.
+      next.set(report.instance, before !== undefined && isSame(before, status) ? before : status)
     }
     // Readiness and its loss leave at once (others wait for them); a growing restart count may wait a second.
     let urgent = false
@@ -66,6 +68,7 @@ export class Reporter {
     for (const [id, status] of next) {
       // A claim is waited for as a readiness is: another member goes on serving until it hears of it.
       const before = this.#said.get(id)
+      if (before === status) continue
       urgent ||= before?.state !== status.state || before.claim !== status.claim
       this.#options.say(`instance/${id}`, status)
     }
@@ -111,4 +114,12 @@ export class Reporter {
     const endedAtMs = here?.phase === 'exited' ? here.exit?.atMs : undefined
     return Math.floor(this.#options.wall() - Math.max(0, nowMs - (endedAtMs ?? nowMs)))
   }
+}
+
+/** Of plain values. */
+const isSame = (one: unknown, other: unknown): boolean => {
+  if (one === other) return true
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false
+  const [entries, others] = [Object.entries(one), new Map(Object.entries(other))]
+  return entries.length === others.size && entries.every(([name, value]) => isSame(value, others.get(name)))
 }

@@ -3,8 +3,8 @@
 // is no instant at which a crash of the peer leaves a process that the next peer cannot find. Decides nothing: when to
 // start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { assert, defined } from '../../../../lib/assert.ts'
@@ -86,7 +86,7 @@ interface Launch {
 const SPAWN_TIMEOUT_MS = 15_000
 // Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
 // event loop comes between other things and not five hundred times in a row.
-const SPAWNS_MAX = 16
+const SPAWNS_MAX = 32
 
 const without = (
   variables: Readonly<Record<string, string>>,
@@ -166,7 +166,8 @@ export class ProcessDriver implements Driver, Enterable {
     assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
     const { peer, output } = this.#options
     const workingDirectory = this.directoryOf(instance, definition)
-    if (definition.workingDir === null) mkdirSync(workingDirectory, { recursive: true, mode: 0o700 })
+    // Off the event loop, as all that makes files here: the disk may be busy with a sync, and then each of them waits for it.
+    if (definition.workingDir === null) await mkdir(workingDirectory, { recursive: true, mode: 0o700 })
     checkDirectory(workingDirectory, peer)
     const [word = '', ...words] = definition.command
     const path = environment['PATH'] ?? ''
@@ -376,9 +377,11 @@ export class ProcessDriver implements Driver, Enterable {
 
   async #launch(launcher: Launcher, launch: Launch): Promise<Run> {
     const { record, folder, script, confined } = launch
-    mkdirSync(folder, { mode: 0o700 })
-    writeFileSync(join(folder, RUN_FILES.confined), confinedText(confined), { mode: 0o600 })
-    writeFileSync(join(folder, RUN_FILES.launch), script, { mode: 0o600 })
+    await mkdir(folder, { mode: 0o700 })
+    await Promise.all([
+      writeFile(join(folder, RUN_FILES.confined), confinedText(confined), { mode: 0o600 }),
+      writeFile(join(folder, RUN_FILES.launch), script, { mode: 0o600 }),
+    ])
     await launcher.prepare(folder)
     const alive = watchAlive(join(folder, RUN_FILES.alive))
     const late = Promise.withResolvers<never>()
