@@ -35,7 +35,7 @@ export class Crew {
         service('web', [this.#roll.program], {
           replicas: count,
           stopGraceMs: 5000,
-          restart: { condition: 'any', delayMs: 0, delayMaxMs: 0 },
+          restart: { condition: 'any', delayMs: 0, delayMaxMs: 0, attemptsMax: null, windowMs: 0 },
         }),
       ),
     )

@@ -112,7 +112,13 @@ describe('adoption', () => {
       const peer = await alone(fleet)
       const gate = join(fleet.directory, 'gate')
       const wait = ['sh', '-c', 'while [ ! -e "$0" ]; do sleep 0.05; done; exit 42', gate]
-      const restart = { condition: 'none', delayMs: 0, delayMaxMs: 0 } as const
+      const restart = {
+        condition: 'none',
+        delayMs: 0,
+        delayMaxMs: 0,
+        attemptsMax: null,
+        windowMs: 0,
+      } as const
       await peer.change(applyOf(service('once', wait, { restart })))
       const [one] = await ready(peer, 'once', 1)
       assert.ok(one !== undefined && one.pid !== null)

@@ -20,21 +20,29 @@ export interface Confined {
   readonly groups: RunGroups
   /** Runs in namespaces of its own, behind a process that must not be signalled in its place. */
   readonly isSandboxed: boolean
+  /** Shell commands that the program's own process runs before it becomes the program; empty: none. */
+  readonly prelude: string
+  /** Words before the program's that change to its user; empty: it is the peer's own. */
+  readonly become: readonly string[]
   /** What it runs without, in one sentence; empty: nothing. */
   readonly shortfall: string
 }
 
 /** How a run is started so that it is confined. */
 export interface Confinement extends Confined {
-  /** Shell commands that the program's own process runs before it becomes the program. */
-  readonly prelude: string
   /** The program with what goes before it. */
   readonly command: readonly string[]
   /** Variables that the user brings; what the operator wrote goes before them. */
   readonly environment: Readonly<Record<string, string>>
 }
 
-export const UNCONFINED: Confined = { groups: NO_GROUPS, isSandboxed: false, shortfall: '' }
+export const UNCONFINED: Confined = {
+  groups: NO_GROUPS,
+  isSandboxed: false,
+  prelude: '',
+  become: [],
+  shortfall: '',
+}
 
 /** One run to confine. */
 export interface ConfinementPlan {
@@ -62,13 +70,15 @@ export const confine = async (plan: ConfinementPlan, cgroups: Cgroups): Promise<
   if (account !== null && plan.isOwnDirectory) await chown(workingDirectory, account.uid, account.gid)
   const files = openFilesOf(definition.openFilesMax)
   const { groups, missing } = await cgroups.create(run, definition)
+  const become = account === null ? [] : setprivWords(account, peer)
   const joins = groups.join.map((group) => `echo 0 >${quoted(join(group, 'cgroup.procs'))}`)
   return {
     groups,
     isSandboxed,
     shortfall: shortfallOf(definition, missing, files.shortfall),
     prelude: [...joins, ...(files.limit === null ? [] : [`ulimit -n ${files.limit}`])].join(' && '),
-    command: [...sandbox, ...(account === null ? [] : setprivWords(account, peer)), program, ...rest],
+    become,
+    command: [...sandbox, ...become, program, ...rest],
     environment: account === null ? {} : variablesOf(account),
   }
 }
@@ -155,15 +165,26 @@ const shortfallOf = (
 }
 
 /** A confinement as its file's text. */
-export const confinedText = ({ groups, isSandboxed, shortfall }: Confined): string =>
-  `${JSON.stringify({ groups, isSandboxed, shortfall })}\n`
+export const confinedText = ({ groups, isSandboxed, prelude, become, shortfall }: Confined): string =>
+  `${JSON.stringify({ groups, isSandboxed, prelude, become, shortfall })}\n`
 
 /** Reads what `confinedText` wrote; what cannot be read confines nothing. */
 export const parseConfined = (text: string): Confined => {
   try {
     // Written by this program into a directory of its own; a torn write does not parse.
-    return JSON.parse(text) as Confined
+    return { ...UNCONFINED, ...(JSON.parse(text) as Partial<Confined>) }
   } catch {
     return UNCONFINED
   }
+}
+
+/** An instance's environment with the variables that its user brings; what the operator wrote wins over them. */
+export const environmentIn = (
+  confinement: Confinement,
+  definition: ReleaseDefinition,
+  environment: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> => {
+  const brought = Object.entries(confinement.environment)
+  const kept = brought.filter(([name]) => !Object.hasOwn(definition.environment, name))
+  return { ...environment, ...Object.fromEntries(kept) }
 }

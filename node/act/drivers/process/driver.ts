@@ -31,18 +31,11 @@ import { Cgroups, currentLayout, groupNameOf, type RunGroups } from './cgroups/c
 import { oomKillsOf } from './cgroups/group.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
-import { confine, confinedText, type Confined } from './confinement.ts'
+import { confine, confinedText, environmentIn, type Confined } from './confinement.ts'
+import { entranceOf } from './entrance.ts'
 import { EXIT_UNKNOWN, isSignal, shellSpeaks } from './exit.ts'
 import { processesByNonce, sweep, type Traces } from './group.ts'
-import {
-  ageMsOf,
-  currentBoot,
-  environmentOf,
-  isAlive,
-  nonceOf,
-  parseIdentity,
-  type ProcessIdentity,
-} from './identity.ts'
+import { ageMsOf, currentBoot, isAlive, nonceOf, parseIdentity, type ProcessIdentity } from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'
 import { fileNameOf, Records, type StoredRecord } from './records.ts'
 import { confinedIn, endedAgoMsIn, exitIn, textOf } from './run-folder.ts'
@@ -87,12 +80,6 @@ const SPAWN_TIMEOUT_MS = 15_000
 // Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
 // event loop comes between other things and not five hundred times in a row.
 const SPAWNS_MAX = 32
-
-const without = (
-  variables: Readonly<Record<string, string>>,
-  others: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(variables).filter(([name]) => !Object.hasOwn(others, name)))
 
 /** Runs instances as processes. Contract: test/contracts/driver.ts. */
 export class ProcessDriver implements Driver, Enterable {
@@ -195,8 +182,7 @@ export class ProcessDriver implements Driver, Enterable {
       runDirectory: folder,
       workingDirectory,
       ...output.begin(instance, { isRunning: false }),
-      // What the operator wrote (it is in the environment already) wins over what the user brings.
-      environment: { ...environment, ...without(confinement.environment, definition.environment) },
+      environment: environmentIn(confinement, definition, environment),
       prelude: confinement.prelude,
       command: confinement.command,
     })
@@ -212,15 +198,9 @@ export class ProcessDriver implements Driver, Enterable {
 
   enter(instance: InstanceId): Entrance {
     const run = this.#runs.get(instance)
-    // The shim's environment is the instance's, as it was given; the program itself may have changed its own.
-    const environment = run === undefined ? null : environmentOf(run.shim.pid)
-    if (run === undefined || environment === null)
-      throw new TuttiError(
-        'conflict',
-        `${run?.record.slot ?? instance} does not run on peer '${this.#options.peer}'`,
-      )
-    const directory = this.directoryOf(instance, run.record.definition)
-    return { prefix: [], environment, directory, ownFiles: false }
+    const { peer } = this.#options
+    if (run === undefined) throw new TuttiError('conflict', `${instance} does not run on peer '${peer}'`)
+    return entranceOf(run, this.directoryOf(instance, run.record.definition), peer)
   }
 
   async update(record: InstanceRecord): Promise<void> {

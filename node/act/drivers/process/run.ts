@@ -97,12 +97,7 @@ export const killRun = async (run: Run, clock: Clock): Promise<void> => {
  * Ends what a run left after its shim was gone; resolves with the number of processes that the kernel ended for want of
  * memory, when no process of the run exists or can come to exist.
  */
-export const endRun = async (
-  run: Run,
-  clock: Clock,
-  cgroups: Cgroups,
-  census: Census,
-): Promise<number> => {
+export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups, census: Census): Promise<number> => {
   const { record, shim, confined, stopUntilMs } = run
   const { tracking, memory } = confined.groups
   const mayShutDown = stopUntilMs !== null && !run.killed

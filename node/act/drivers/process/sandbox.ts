@@ -21,7 +21,7 @@ const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/etc', '/o
 const RESOLVERS = ['/run/systemd/resolve', '/run/resolvconf', '/run/NetworkManager/resolv.conf']
 
 /** What root keeps in there: enough to own files, change user and open ports; nothing that reaches the machine. */
-const CAPABILITIES = [
+export const SANDBOX_CAPABILITIES: readonly string[] = [
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
   'CAP_FOWNER',
@@ -53,7 +53,9 @@ export const sandboxWords = (plan: SandboxPlan): readonly string[] => {
     '--unshare-pid',
     '--unshare-ipc',
     '--die-with-parent',
-    ...(plan.isRoot ? ['--cap-drop', 'ALL', ...CAPABILITIES.flatMap((name) => ['--cap-add', name])] : []),
+    ...(plan.isRoot
+      ? ['--cap-drop', 'ALL', ...SANDBOX_CAPABILITIES.flatMap((name) => ['--cap-add', name])]
+      : []),
     ...[...SYSTEM, ...RESOLVERS].flatMap(readOnly),
     '--proc',
     '/proc',
