@@ -203,7 +203,9 @@ export class Peer {
   }
 
   cli(...args: readonly string[]): Promise<Output> {
-    return tutti([...args, '--peer', this.socket])
+    const [command = '', ...rest] = args
+    // At once after the command: what is behind `--` is not tutti's.
+    return tutti([command, '--peer', this.socket, ...rest])
   }
 
   #ask<T>(method: string, path: string, body?: unknown): Promise<T> {
