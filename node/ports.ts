@@ -97,7 +97,10 @@ export interface Entrance {
   readonly environment: Readonly<Record<string, string>>
   /** The instance's working directory, absolute, as the instance itself sees it. */
   readonly directory: string
-  /** The instance sees files that are not this machine's, so that only the prefix can find its commands. */
+  /**
+   * The instance sees files that are not this machine's, so that only the prefix can find its commands. The prefix also
+   * enters the directory then, before it changes to a user who may not be allowed to.
+   */
   readonly ownFiles: boolean
 }
 

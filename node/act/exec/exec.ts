@@ -32,7 +32,7 @@ const GRACE_MS = 2000
 /** After its end: output that a process holds open which cleared its environment and so cannot be found is not waited for. */
 const SILENCE_MS = 500
 /** In a mount namespace the working directory can only be entered from within. */
-const CD_SCRIPT = 'cd "$1" && shift && exec "$@"'
+const CD_SCRIPT = '{ [ -z "$1" ] || cd -P "$1"; } && shift && exec "$@"'
 
 type Missing = Extract<ExecOutput, { readonly kind: 'missing' }>
 
@@ -114,7 +114,11 @@ export class Execs implements Exec {
     const [word = '', ...rest] = request.command
     let words: readonly string[]
     if (entrance.ownFiles)
-      words = [...entrance.prefix, '/bin/sh', '-c', CD_SCRIPT, 'sh', directory, word, ...rest]
+      words = [
+        ...entrance.prefix,
+        ...['/bin/sh', '-c', CD_SCRIPT, 'sh', request.workingDir ?? '', word],
+        ...rest,
+      ]
     else {
       checkDirectory(directory, peer.name)
       const path = environment['PATH'] ?? ''

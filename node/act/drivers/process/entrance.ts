@@ -20,12 +20,12 @@ export const entranceOf = (run: Run, directory: string, peer: string): Entrance 
   if (environment === null)
     throw new TuttiError('conflict', `${run.record.slot} does not run on peer '${peer}'`)
   const joins = prelude === '' ? [] : [SHELL, '-c', `${prelude} && exec "$@"`, SHELL]
-  const inside = isSandboxed ? sandboxEntry(run, become.length > 0, peer) : []
+  const inside = isSandboxed ? sandboxEntry(run, directory, become.length > 0, peer) : []
   return { prefix: [...joins, ...inside, ...become], environment, directory, ownFiles: isSandboxed }
 }
 
 /** Words that enter the sandbox, with no more rights than the program has in there. */
-const sandboxEntry = (run: Run, changesUser: boolean, peer: string): readonly string[] => {
+const sandboxEntry = (run: Run, directory: string, changesUser: boolean, peer: string): readonly string[] => {
   const pid = candidatesOf(run).find((each) => {
     const [, inner, ...deeper] = namespacePidsOf(each)
     // 1 is the sandbox's own. Further namespaces are the program's affair.
@@ -40,7 +40,8 @@ const sandboxEntry = (run: Run, changesUser: boolean, peer: string): readonly st
   const isRoot = process.geteuid?.() === 0
   // A program of another user loses everything anyway.
   const rights = isRoot && !changesUser ? [...leastRights(peer), '--'] : []
-  return [nsenter, '--target', String(pid), ...users, '--mount', '--pid', '--ipc', '--', ...rights]
+  const enter = [nsenter, '--target', String(pid), ...users, '--mount', '--pid', '--ipc', '--']
+  return [...enter, SHELL, '-c', 'cd "$0" && exec "$@"', directory, ...rights]
 }
 
 const leastRights = (peer: string): readonly string[] => {
