@@ -114,11 +114,7 @@ export class Execs implements Exec {
     const [word = '', ...rest] = request.command
     let words: readonly string[]
     if (entrance.ownFiles)
-      words = [
-        ...entrance.prefix,
-        ...['/bin/sh', '-c', CD_SCRIPT, 'sh', request.workingDir ?? '', word],
-        ...rest,
-      ]
+      words = [...entrance.prefix, '/bin/sh', '-c', CD_SCRIPT, 'sh', request.workingDir ?? '', word, ...rest]
     else {
       checkDirectory(directory, peer.name)
       const path = environment['PATH'] ?? ''
