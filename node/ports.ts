@@ -236,8 +236,11 @@ export interface PeerEvent {
 }
 
 export interface EditResult {
+  /** Null: nothing was changed by it. */
   readonly change: ChangeHash | null
   readonly digest: Digest
+  /** As it is with the change. */
+  readonly view: View
 }
 
 // --------------------------------------------------------------------------------- the agent, as the face meets it

@@ -173,8 +173,8 @@ export class IntentQueue {
     for (const { record } of staged) this.#options.publish(record)
     if (staged.length > 0) this.#options.applied(replica.commit(staged))
     if (frames.length > 0) this.#options.durable()
-    const { digest } = replica.view()
-    for (const { turn, own } of drafted) turn.done({ change: own?.hash ?? null, digest })
+    const view = replica.view()
+    for (const { turn, own } of drafted) turn.done({ change: own?.hash ?? null, digest: view.digest, view })
   }
 
   #writeSoon(atLeastMs = 0): void {

@@ -1,6 +1,6 @@
 // From a change request to edits and back to words: operations become edits one after the other, each on top of what the
-// ones before it leave, so that a request may create a cell and scale it in one atomic change. What it would do to every
-// slot is forecast from the same previews. Performs nothing: the route hands the edits to the agent.
+// ones before it leave, so that a request may create a cell and scale it in one atomic change. Performs nothing: the
+// route hands the edits to the agent.
 
 import type { Edit, EditDescription } from '../../../crdt/edit.ts'
 import {
@@ -20,14 +20,12 @@ import { describeEdits } from '../../../crdt/describe-edits.ts'
 import type { View } from '../../../crdt/schema/view.ts'
 import { unreachable } from '../../../lib/assert.ts'
 import type { ServiceId } from '../../../lib/ids.ts'
-import { forecastView, type Forecast } from '../../plan/forecast.ts'
 import type { AgentSnapshot } from '../../ports.ts'
 import type { ChangeRequest, Operation } from './contract.ts'
 
 export interface PreparedChange {
   readonly edits: readonly Edit[]
   readonly described: readonly EditDescription[]
-  readonly forecast: Forecast
   /** What the operator did, in words. */
   readonly message: string
 }
@@ -47,14 +45,14 @@ export const prepareChange = (
   const edits: Edit[] = []
   let after = snapshot.view
   for (const operation of request.operations) {
+    // What the last one leaves, nobody here needs: whoever wants the edits made learns it when they are.
+    if (edits.length > 0) after = preview(edits)
     edits.push(...editsOf(after, operation, token))
-    after = preview(edits)
   }
   const { message = request.operations.map(wordsOf).join(', ') } = request
   return {
     edits,
     described: describeEdits(snapshot.view, edits),
-    forecast: forecastView(snapshot, after),
     message:
       message.length > MESSAGE_CHARACTERS_MAX ? `${message.slice(0, MESSAGE_CHARACTERS_MAX - 1)}…` : message,
   }

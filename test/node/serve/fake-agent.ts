@@ -105,7 +105,7 @@ export class FakeAgent implements AgentPort {
     const staged = this.replica.draft(edits, meta)
     if (staged !== null) this.replica.commit([staged])
     this.changed()
-    return { change: staged?.hash ?? null, digest: this.view.digest }
+    return { change: staged?.hash ?? null, digest: this.view.digest, view: this.view }
   }
 
   apply(cell: string, services: readonly ServiceSpec[]): void {

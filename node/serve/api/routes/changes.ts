@@ -2,6 +2,8 @@
 
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import { forecastView } from '../../../plan/forecast.ts'
+import type { EditResult } from '../../../ports.ts'
 import { asOf, nameOf, type Reading } from '../../replies/reading.ts'
 import { prepareChange, type PreparedChange } from '../changes.ts'
 import type { ApiContext } from '../context.ts'
@@ -26,33 +28,38 @@ export const changeRoutes = (app: FastifyInstance, context: ApiContext): void =>
       const before = context.reading()
       const { snapshot } = before
       const prepared = prepareChange(snapshot, body, { preview: context.preview, token: randomUUID })
+      const { edits } = prepared
       // Edits that change nothing are for the replica to recognize: one that says nothing new may still settle a conflict.
-      if (body.dry === true || prepared.edits.length === 0)
-        return replyOf(before, prepared, null, snapshot.view.digest)
+      if (body.dry === true || edits.length === 0) {
+        const after = context.preview(edits)
+        return replyOf(before, prepared, { change: null, digest: snapshot.view.digest, view: after })
+      }
       const meta = { message: prepared.message, at: Math.max(0, Math.floor(snapshot.wall)) }
-      const { change, digest } = await inTime(context.agent.edit(prepared.edits, meta), WRITE_MS)
-      return replyOf(before, prepared, change, digest)
+      // Made first and told after: what it does to every slot is worked out while it is on its way to the others.
+      return replyOf(before, prepared, await inTime(context.agent.edit(edits, meta), WRITE_MS))
     },
   )
 }
 
 const replyOf = (
   reading: Reading,
-  { described: edits, forecast }: PreparedChange,
-  change: string | null,
-  digest: string,
-): ChangeReply => ({
-  asOf: asOf(reading),
-  change,
-  digest,
-  accepted: 'local',
-  edits: edits.map(({ path, from, to }) => ({ path, from, to })),
-  slots: forecast.slots.map(({ slot, kind, from, to, reason }) => ({
-    slot,
-    kind,
-    from: from === null ? null : nameOf(reading, from),
-    to: to === null ? null : nameOf(reading, to),
-    reason,
-  })),
-  warnings: [...forecast.warnings],
-})
+  { described: edits }: PreparedChange,
+  { change, digest, view }: EditResult,
+): ChangeReply => {
+  const { slots, warnings } = forecastView(reading.snapshot, view)
+  return {
+    asOf: asOf(reading),
+    change,
+    digest,
+    accepted: 'local',
+    edits: edits.map(({ path, from, to }) => ({ path, from, to })),
+    slots: slots.map(({ slot, kind, from, to, reason }) => ({
+      slot,
+      kind,
+      from: from === null ? null : nameOf(reading, from),
+      to: to === null ? null : nameOf(reading, to),
+      reason,
+    })),
+    warnings: [...warnings],
+  }
+}
