@@ -200,7 +200,8 @@ describe('exec', () => {
     await until('it runs', () => processesWith(number).length === 1)
     const end = ended(child)
     await asked.change({ kind: 'restart', service: 'e2e/web' })
-    assert.equal((await end).code, 137)
+    // Whatever is in the instance's control group gets its stop signal too; SIGKILL is for what outlives the instance.
+    assert.ok([143, 137].includes((await end).code ?? 0))
     await ready(asked, 'web', 3)
   })
 })

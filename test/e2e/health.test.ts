@@ -143,6 +143,7 @@ services:
   neighbour: { command: sleep 100000 }
   loop:
     command: [sh, -c, "echo trying; echo no database >&2; exit 7"]
+    ports: [http]
     deploy: { restart_policy: { delay: 20ms, max_delay: 100ms } }
 `,
       )
