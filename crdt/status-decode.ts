@@ -3,17 +3,19 @@
 
 import { Compile } from 'typebox/compile'
 import { sortedEntries } from '../lib/order.ts'
-import { Alert, InstanceStatus, PeerFacts, PeerReport, type MemberStatus } from './schema/status.ts'
+import { Alert, ConfinementFacts, InstanceStatus, PeerFacts, PeerReport, type MemberStatus } from './schema/status.ts'
 
 /** Keys of the entries, in one place. */
 export const STATUS_KEYS = {
   facts: 'peer',
+  confinement: 'confinement',
   report: 'report',
   instance: (instance: string) => `instance/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
 } as const
 
 const facts = Compile(PeerFacts)
+const confinement = Compile(ConfinementFacts)
 const report = Compile(PeerReport)
 const instance = Compile(InstanceStatus)
 const alert = Compile(Alert)
@@ -30,6 +32,7 @@ const parsed = (text: string | undefined): unknown => {
 /** One member's entries, checked; maps are in the order of their keys. */
 export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, string>): MemberStatus => {
   const saidFacts = parsed(entries.get(STATUS_KEYS.facts))
+  const saidConfinement = parsed(entries.get(STATUS_KEYS.confinement))
   const saidReport = parsed(entries.get(STATUS_KEYS.report))
   const instances = new Map<string, InstanceStatus>()
   const alerts = new Map<string, Alert>()
@@ -45,6 +48,7 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
   return {
     incarnation,
     facts: facts.Check(saidFacts) ? saidFacts : null,
+    ...(confinement.Check(saidConfinement) ? { confinement: saidConfinement } : {}),
     report: report.Check(saidReport) ? saidReport : null,
     instances,
     alerts,

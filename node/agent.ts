@@ -5,7 +5,7 @@
 import type { Edit, EditMeta } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
 import type { Staged } from '../crdt/replica.ts'
-import type { PeerFacts } from '../crdt/schema/status.ts'
+import type { ConfinementFacts, PeerFacts } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import type { Store } from '../crdt/store.ts'
 import type { ActorId, ChangeHash, ClusterId, MemberId } from '../lib/ids.ts'
@@ -45,6 +45,8 @@ const TICK_MS = 200
  * document may be a month old and a deploy that everybody else has undone.
  */
 const CATCH_UP_MAX_MS = 3000
+/** Whoever has just installed bubblewrap waits for it, and a look costs a dozen calls of stat(2). */
+const CONFINEMENT_LOOK_MS = 5000
 /** Reports of others are shown to those who watch after this long: fifty pictures a second are more than anyone sees. */
 const REPORTS_TOLD_MS = 20
 
@@ -62,6 +64,8 @@ export interface AgentOptions {
   readonly coreWaitMs?: () => number
   /** Facts of this peer. */
   readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
+  /** What instances can be confined by here; asked now and then, since programs are installed. @default nothing is said */
+  readonly confinement?: () => ConfinementFacts
   /** The host on which instances are reached, given the addresses that the transport listens on. */
   readonly hostOf: (addresses: readonly string[]) => string
   /** Members known before the document is. */
@@ -91,6 +95,7 @@ export class Agent implements AgentPort {
   #before: AgentSnapshot | null = null
   #caughtUp: (() => void)[] | null = []
   #startedMs = 0
+  #lookedMs = 0
   #storageTrouble: string | null = null
   #cancelTick: (() => void) | null = null
   #cancelNotify: (() => void) | null = null
@@ -177,6 +182,8 @@ export class Agent implements AgentPort {
       })
       await this.edit(edits, { message: 'found the cluster', at: clock.wall() })
     }
+    // Before the facts, with which it leaves: nobody is to know the one without the other.
+    this.#sayConfinement()
     const addresses = transport.addresses()
     this.#replication.say('peer', { ...facts, addresses, host: hostOf(addresses), running: true }, true)
     this.#follow()
@@ -309,8 +316,15 @@ export class Agent implements AgentPort {
   #tick(): void {
     this.#cancelTick = this.#options.clock.after(TICK_MS, () => this.#tick())
     this.#replication.tick()
+    if (this.#options.clock.now() - this.#lookedMs >= CONFINEMENT_LOOK_MS) this.#sayConfinement()
     if (this.#caughtUp !== null && this.#options.clock.now() - this.#startedMs > CATCH_UP_MAX_MS)
       this.#inSync()
+  }
+
+  #sayConfinement(): void {
+    const { clock, confinement } = this.#options
+    this.#lookedMs = clock.now()
+    if (confinement !== undefined) this.#replication.say('confinement', confinement(), false)
   }
 
   /** One turn of observe, view, plan, check, act, report. Returns when time alone makes the next one due. */

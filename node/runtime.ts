@@ -9,6 +9,7 @@ import { seededRandom } from '../lib/random.ts'
 import { createLibp2pTransport, hostOfAddress } from '../net/libp2p/transport.ts'
 import type { DataDirectory } from './act/disk/data-directory.ts'
 import { raiseIncarnation, type ClusterOrigin, type Identity } from './act/disk/identity.ts'
+import { confinable } from './act/drivers/process/confinable.ts'
 import { DiskStore } from './act/disk/log-store.ts'
 import { createHands } from './act/hands.ts'
 import { coreWaitSensor } from './act/core-wait.ts'
@@ -17,7 +18,7 @@ import { Agent } from './agent.ts'
 import { systemClock } from './clock.ts'
 import { bootstrapOf } from './enrolment.ts'
 import { endpointsOf } from './plan/endpoints.ts'
-import { PLACEMENT_VERSION } from './plan/placement.ts'
+import { PLACEMENT_VERSION } from './plan/placement-version.ts'
 import type { AgentSnapshot, Exec, Output } from './ports.ts'
 import { linkRoutes, ServiceLinks } from './serve/links.ts'
 
@@ -85,6 +86,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
       memoryBytes: capacity.memoryBytes,
       startedAt: systemClock.wall(),
     },
+    confinement: confinable,
     hostOf: (addresses) => hostOfAddress(addresses[0] ?? '') ?? '127.0.0.1',
     bootstrap: bootstrapOf(origin, dial),
     founding: origin.kind === 'founded' ? { nonce: origin.nonce, name: origin.name } : null,

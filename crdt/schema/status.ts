@@ -32,6 +32,20 @@ export const PeerFacts = Type.Object(
 )
 export type PeerFacts = Static<typeof PeerFacts>
 
+/**
+ * Key `confinement`: what instances can be confined by on this member. A key of its own, since earlier versions refuse facts
+ * with a field that they do not know; they pass over a key. More fields may come.
+ */
+export const ConfinementFacts = Type.Object({
+  /** Why an instance cannot be isolated there; empty: it can. */
+  sandboxLack: ShortText,
+  /** Why an instance cannot become another user there; empty: it can, if the user exists. */
+  userLack: ShortText,
+  /** The ways to write the member's own user, for which nothing need be changed. */
+  ownUsers: Type.Array(ShortText, { maxItems: 8 }),
+})
+export type ConfinementFacts = Static<typeof ConfinementFacts>
+
 /** Key `report`: how far this peer is. */
 export const PeerReport = Type.Object(
   {
@@ -103,6 +117,8 @@ export const STATUS_VALUE_BYTES_MAX = LIMITS.valueBytesMax
 export interface MemberStatus {
   readonly incarnation: number
   readonly facts: PeerFacts | null
+  /** Left out: an earlier version, or it has not said yet. */
+  readonly confinement?: ConfinementFacts
   readonly report: PeerReport | null
   /** By instance id. */
   readonly instances: ReadonlyMap<string, InstanceStatus>

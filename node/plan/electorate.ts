@@ -5,7 +5,8 @@
 import { hash32 } from '../../lib/hash.ts'
 import { compareStrings } from '../../lib/order.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
-import { refusalBy, type Refusal } from './constraints.ts'
+import { confinementLack, demandKey } from './confinement.ts'
+import { refusalBy } from './constraints.ts'
 import {
   asIfThere,
   isPresent,
@@ -29,9 +30,12 @@ const BOUND_SLACK = 2
 /** Bits of the per-member fraction added before rounding down, so that a changing average moves few bounds at once. */
 const FRACTION_BITS = 16
 
-/** Members that meet one set of constraints. */
+/** Members that meet one set of constraints and can confine in one way. */
 export interface Pool {
-  readonly refusal: Refusal
+  /** Why a member does not meet the constraints, in words that follow its name; null: it does. */
+  readonly refusal: (member: RosterMember) => string | null
+  /** Why a member cannot confine instances as asked, likewise. */
+  readonly lack: (member: RosterMember) => string | null
   /** 1 for members that are open and meet the constraints. */
   readonly open: Uint8Array
   /** The same as a list, in roster order. */
@@ -84,29 +88,33 @@ export class Electorate {
   /** Cordoned and dead members that may keep slots of a service, in roster order. */
   keepers(service: ServiceView): readonly number[] {
     if (this.#special.length === 0) return []
-    const { refusal } = this.pool(service)
+    const { refusal, lack } = this.pool(service)
     return this.#special.filter((at) => {
       const member = this.members[at]
       return (
-        member !== undefined && this.standing(member, service).kind === 'keeps' && refusal(member) === null
+        member !== undefined &&
+        this.standing(member, service).kind === 'keeps' &&
+        refusal(member) === null &&
+        lack(member) === null
       )
     })
   }
 
   pool(service: ServiceView): Pool {
-    const key = service.constraints.join('\n')
+    const key = poolKey(service)
     const known = this.#pools.get(key)
     if (known !== undefined) return known
     const refusal = refusalBy(service.constraints)
+    const lack = (member: RosterMember): string | null => confinementLack(service, member.confinement)
     const open = new Uint8Array(this.members.length)
     const openList: number[] = []
     this.members.forEach((member, at) => {
       if (member.outReason !== null || member.cordoned || !isPresent(member.state)) return
-      if (refusal(member) !== null) return
+      if (refusal(member) !== null || lack(member) !== null) return
       open[at] = 1
       openList.push(at)
     })
-    const pool = { refusal, open, openList }
+    const pool = { refusal, lack, open, openList }
     this.#pools.set(key, pool)
     return pool
   }
@@ -115,7 +123,7 @@ export class Electorate {
   groups(service: ServiceView, keepers: readonly number[]): Groups | null {
     if (service.spread === null) return null
     const label = service.spread.slice('node.labels.'.length)
-    const key = `${service.spread}\n${keepers.join(',')}\n${service.constraints.join('\n')}`
+    const key = `${service.spread}\n${keepers.join(',')}\n${poolKey(service)}`
     const known = this.#groups.get(key)
     if (known !== undefined) return known
     const of = new Int32Array(this.members.length).fill(-1)
@@ -158,6 +166,9 @@ export class Electorate {
     )
   }
 }
+
+/** Equal for services that the same members can hold. */
+const poolKey = (service: ServiceView): string => [demandKey(service), ...service.constraints].join('\n')
 
 export const labelOf = (member: RosterMember | undefined, label: string): string =>
   member !== undefined && Object.hasOwn(member.labels, label) ? (member.labels[label] ?? '') : ''

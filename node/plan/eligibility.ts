@@ -5,9 +5,10 @@
 import { sortedBy } from '../../lib/order.ts'
 import { formatDuration } from '../../lib/time.ts'
 import type { MemberId, SlotId } from '../../lib/ids.ts'
-import type { InstanceStatus } from '../../crdt/schema/status.ts'
+import type { ConfinementFacts, InstanceStatus } from '../../crdt/schema/status.ts'
 import type { MemberView, ServiceView } from '../../crdt/schema/view.ts'
 import type { MemberState } from '../../net/membership.ts'
+import { CONFINEMENT_SINCE_VERSION, placementVersionOf } from './placement-version.ts'
 import type { PlanInput } from './plan.ts'
 
 /** One member as the election sees it. */
@@ -17,6 +18,8 @@ export interface RosterMember {
   readonly labels: Readonly<Record<string, string>>
   readonly cpusMilli: number
   readonly memoryBytes: number
+  /** What it says that it can confine instances by; null: not said, or not to be looked at by the version in force. */
+  readonly confinement: ConfinementFacts | null
   /** Share of the load it is given, relative to the others: its whole CPUs, 1 to 64. */
   readonly weight: number
   /** It has said its labels and capacity: without them nothing can have its home there. */
@@ -59,8 +62,10 @@ export const isMerelyWanted = (status: InstanceStatus): boolean =>
 /** Every member of the view with what is known of it, sorted by id. */
 export const rosterOf = (input: PlanInput): readonly RosterMember[] => {
   const liveness = new Map(input.membership.members.map((member) => [member.id, member]))
+  const confines = placementVersionOf(input) >= CONFINEMENT_SINCE_VERSION
   return sortedBy(input.view.members, (member) => member.id).map((member) => {
-    const facts = input.statuses.get(member.id)?.facts ?? null
+    const status = input.statuses.get(member.id)
+    const facts = status?.facts ?? null
     const { state = 'dead', sinceMs = 0 } = liveness.get(member.id) ?? {}
     const keepsOnly = member.cordoned || state === 'dead'
     return {
@@ -69,6 +74,7 @@ export const rosterOf = (input: PlanInput): readonly RosterMember[] => {
       labels: facts?.labels ?? {},
       cpusMilli: facts?.cpusMilli ?? 0,
       memoryBytes: facts?.memoryBytes ?? 0,
+      confinement: confines ? (status?.confinement ?? null) : null,
       weight: Math.min(Math.max(Math.floor((facts?.cpusMilli ?? 0) / 1000), 1), WEIGHT_MAX),
       known: facts !== null,
       cordoned: member.cordoned,

@@ -10,7 +10,8 @@ import { absenceOf } from './eligibility.ts'
 import { withoutMembers } from './forecast.ts'
 import { cpusText, hindranceOf, hindrancesOf, reservationsOf, type Hindrance } from './hindrance.ts'
 import { electAll } from './homes.ts'
-import { choiceReason, place, placementVersionOf, PlacementMemo } from './placement.ts'
+import { choiceReason, place, PlacementMemo } from './placement.ts'
+import { placementVersionOf } from './placement-version.ts'
 import type { PlanInput } from './plan.ts'
 import type { Outcome, Race } from './race.ts'
 
@@ -177,6 +178,8 @@ const changesOfLost = (election: Election, race: Race): readonly string[] => {
   const needs = [
     ...(cpus > 0 ? [`${cpusText(cpus)} free`] : []),
     ...(memory > 0 ? [`${formatSize(memory)} free`] : []),
+    ...(race.service.isolation === 'sandbox' ? ['bubblewrap'] : []),
+    ...(race.service.user === null ? [] : ['a peer that runs as root']),
     ...race.service.constraints,
   ]
   changes.push(needs.length === 0 ? 'add a member' : `add a member with ${needs.join(', ')}`)
@@ -198,6 +201,8 @@ const changeFor = (
         : `bring ${name} back: it ${reason}`
     case 'constraint':
       return `give ${name} other labels, or change the constraint: ${reason}`
+    case 'confinement':
+      return `let ${name} confine it, or ask for less: it ${reason}`
     case 'room':
       return `free room on ${name}, or reserve less: it ${reason}`
     case 'per-node':

@@ -8,7 +8,7 @@ import { labelOf, type Electorate } from './electorate.ts'
 import type { Race } from './race.ts'
 
 /** What kind of rule stands in the way: `change` suggestions are made from it. */
-export type HindranceKind = 'out' | 'keeps' | 'constraint' | 'room' | 'per-node'
+export type HindranceKind = 'out' | 'keeps' | 'constraint' | 'confinement' | 'room' | 'per-node'
 
 export interface Hindrance {
   readonly kind: HindranceKind
@@ -35,6 +35,8 @@ export const hindrancesOf = (
   }
   const refusal = race.pool.refusal(member)
   if (refusal !== null) found.push({ kind: 'constraint', reason: refusal })
+  const lack = race.pool.lack(member)
+  if (lack !== null) found.push({ kind: 'confinement', reason: lack })
   if (!election.fits(race, at)) found.push({ kind: 'room', reason: roomReason(election, race, at) })
   const perNode = race.service.replicasPerNodeMax
   if (perNode !== null && (election.mine[at] ?? 0) >= perNode) {

@@ -13,20 +13,10 @@ import type { PlanInput, SlotPlacement } from './plan.ts'
 import { Preferences } from './preferences.ts'
 import type { Outcome, Race } from './race.ts'
 
-/** The election's rules as this version knows them. A change of any answer takes a new number (S5). */
-export const PLACEMENT_VERSION = 1
-
 /** What one election leaves for the next. Belongs to one caller; never shared between clusters. */
 export class PlacementMemo {
   readonly preferences = new Preferences()
 }
-
-/** The version in force: the lowest that any member speaks, so that a rolling upgrade of peers never gives two answers. */
-export const placementVersionOf = (input: Pick<PlanInput, 'view' | 'statuses'>): number =>
-  input.view.members.reduce(
-    (version, { id }) => Math.min(version, input.statuses.get(id)?.facts?.placementVersionMax ?? version),
-    PLACEMENT_VERSION,
-  )
 
 /** Every wanted slot with its member, in canonical order. */
 export const place = (

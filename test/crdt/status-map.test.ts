@@ -183,6 +183,17 @@ describe('status map', () => {
     assert.deepEqual([said?.report, said?.instances.size], [null, 0])
   })
 
+  it('reads confinement from a key of its own, also with fields of a newer version, and knows a member without it', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('report', report('d'))
+    bob.ingest(seal(ada))
+    assert.equal(bob.statuses().get(memberOf('ada'))?.confinement, undefined)
+    const confinement = { sandboxLack: 'no', userLack: '', ownUsers: [] }
+    ada.set('confinement', { ...confinement, networks: 'none' })
+    bob.ingest(seal(ada))
+    assert.deepEqual(bob.statuses().get(memberOf('ada'))?.confinement, { ...confinement, networks: 'none' })
+  })
+
   it('keeps members only, and takes nothing of others', () => {
     const [ada, bob] = [mapOf('ada'), mapOf('bob')]
     ada.set('report', report('d'))

@@ -13,7 +13,7 @@ import type { MachineFacts, MemberAnswer, MemberFacts } from '../../doctor/facts
 import { judgeCluster, linkOf } from '../../doctor/judge-cluster.ts'
 import { judgeMachine, judgePeer } from '../../doctor/judge-machine.ts'
 import { isPresent } from '../../plan/eligibility.ts'
-import { PLACEMENT_VERSION } from '../../plan/placement.ts'
+import { PLACEMENT_VERSION } from '../../plan/placement-version.ts'
 import type { AgentPort } from '../../ports.ts'
 import { MemberAnswerShape, type DoctorReply, type LinkReply } from '../api/contract-doctor.ts'
 import { LIVE } from '../fan-in.ts'

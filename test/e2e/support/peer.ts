@@ -23,6 +23,8 @@ export interface PeerOptions {
   readonly name: string
   /** Network namespace to run in. */
   readonly netns?: string
+  /** Programs, by their files, that this peer is not to find. */
+  readonly missing?: readonly string[]
   readonly listen?: string
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
@@ -59,6 +61,10 @@ export const tutti = (args: readonly string[], options: TuttiOptions = {}): Prom
     child.on('close', (code) => done({ code, stdout, stderr }))
     child.stdin.end(options.input ?? '')
   })
+
+/** Words of a shell that hides files in its own mount namespace, and becomes what its arguments are. */
+const hiding = (files: readonly string[]): string =>
+  [...files.map((file) => `mount --bind /dev/null '${file}'`), 'exec "$0" "$@"'].join(' && ')
 
 /** The peer's process ended instead of getting ready. */
 export class StoppedError extends Hopeless {
@@ -102,12 +108,16 @@ export class Peer {
 
   /** Starts the process, of this build or another; resolves when its API says ready. @throws StoppedError when it ends before. */
   async up(extra: readonly string[] = [], program = TUTTI): Promise<void> {
-    const { netns, listen, args = [], env = {} } = this.#options
+    const { netns, missing = [], listen, args = [], env = {} } = this.#options
     const own = ['up', '--data', this.data, '--name', this.name]
     const argv = [...own, '--listen', listen ?? '/ip4/127.0.0.1/tcp/0', ...args, ...extra]
-    // nsenter and the launcher both exec, so the child's pid is the peer's.
+    // nsenter, unshare and the launcher all exec, so the child's pid is the peer's.
     const [command, all] =
-      netns === undefined ? [program, argv] : ['nsenter', [`--net=/run/netns/${netns}`, program, ...argv]]
+      netns !== undefined
+        ? ['nsenter', [`--net=/run/netns/${netns}`, program, ...argv]]
+        : missing.length > 0
+          ? ['unshare', ['--mount', '--propagation', 'private', 'sh', '-c', hiding(missing), program, ...argv]]
+          : [program, argv]
     const { TUTTI_PEER: _, TUTTI_TICKET: __, ...environment } = process.env
     const child = spawn(command, all, {
       stdio: ['ignore', 'pipe', 'pipe'],

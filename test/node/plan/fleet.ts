@@ -15,10 +15,17 @@ import {
   type SlotId,
 } from '../../../lib/ids.ts'
 import { isUnset, SERVICE_DEFAULTS, type ServiceSpec } from '../../../crdt/schema/service.ts'
-import type { InstanceState, InstanceStatus, MemberStatus, PeerFacts } from '../../../crdt/schema/status.ts'
+import type {
+  ConfinementFacts,
+  InstanceState,
+  InstanceStatus,
+  MemberStatus,
+  PeerFacts,
+} from '../../../crdt/schema/status.ts'
 import type { MemberView, ReleaseDefinition, ServiceView, View } from '../../../crdt/schema/view.ts'
 import type { MemberState } from '../../../net/membership.ts'
 import type { LocalInstance } from '../../../node/plan/local.ts'
+import { PLACEMENT_VERSION } from '../../../node/plan/placement-version.ts'
 import type { PlanInput } from '../../../node/plan/plan.ts'
 
 export interface MemberOptions {
@@ -31,6 +38,10 @@ export interface MemberOptions {
   readonly sinceMs?: number
   readonly facts?: boolean
   readonly running?: boolean
+  /** What it says that it can confine by. */
+  readonly confinement?: ConfinementFacts
+  /** @default the newest */
+  readonly placementVersion?: number
 }
 
 export interface ServiceOptions extends Partial<Omit<ServiceSpec, 'name' | 'replicas'>> {
@@ -98,7 +109,7 @@ export const viewOf = (members: readonly MemberView[], services: readonly Servic
 
 const factsOf = (name: string, options: MemberOptions): PeerFacts => ({
   version: '0.1.0',
-  placementVersionMax: 1,
+  placementVersionMax: options.placementVersion ?? PLACEMENT_VERSION,
   labels: { ...options.labels },
   cpusMilli: (options.cpus ?? 4) * 1000,
   memoryBytes: options.memoryBytes ?? 8 * 1024 ** 3,
@@ -178,6 +189,7 @@ export const fleet = (options: FleetOptions): PlanInput => {
       idOf(name),
       {
         incarnation: 1,
+        ...(member.confinement === undefined ? {} : { confinement: member.confinement }),
         facts: member.facts === false ? null : factsOf(name, member),
         report: reportOf(options.digests?.[name]),
         instances: new Map(options.holds?.[name] ?? []),

@@ -5,7 +5,8 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { slotIdOf, type MemberId, type SlotId } from '../../../lib/ids.ts'
 import { memberShareOf } from '../../../node/plan/race.ts'
-import { place, PlacementMemo, placementVersionOf } from '../../../node/plan/placement.ts'
+import { place, PlacementMemo } from '../../../node/plan/placement.ts'
+import { placementVersionOf } from '../../../node/plan/placement-version.ts'
 import type { PlanInput, SlotPlacement } from '../../../node/plan/plan.ts'
 import { costOf } from '../../../node/plan/score.ts'
 import { fleet, holding, idOf, numbered, service, without, type MemberOptions } from './fleet.ts'
@@ -131,7 +132,7 @@ describe('placement: safety', () => {
     )
   })
 
-  it('keeps its answers: these are version 1 (a change here takes a new version)', () => {
+  it('keeps its answers: these are versions 1 and 2 (a change here takes a new version)', () => {
     const members = numbered(5, (at) => ({ cpus: at + 1 }))
     const namesFor = (those: Record<string, MemberOptions>) =>
       [...place(fleet({ members: those, services: [service('shop/web', { replicas: 8 })] })).values()].map(
@@ -143,7 +144,9 @@ describe('placement: safety', () => {
   })
 
   it('acts on the lowest version that any member speaks', () => {
-    assert.equal(placementVersionOf(fleet({ members: numbered(2) })), 1)
+    assert.equal(placementVersionOf(fleet({ members: numbered(2) })), 2)
+    const mixed = numbered(2, (at) => ({ placementVersion: at + 1 }))
+    assert.equal(placementVersionOf(fleet({ members: mixed })), 1)
   })
 
   it('spreads the replicas of a service over members before any holds two', () => {
