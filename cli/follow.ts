@@ -17,6 +17,8 @@ import { harmless, paintFor } from './render.ts'
 export const WAIT_DEFAULT_MS = 5 * 60_000
 // Often enough that a deadline is kept to a quarter of a second.
 const TICK_MS = 250
+// Where the time is up before the peer's first answer, this much longer: without an answer there is no reason to tell.
+const FIRST_ANSWER_MS = 5000
 // A restarted peer is back within a second or two.
 const RECONNECT_MS = 500
 // The cause of a crash is in its last lines.
@@ -32,7 +34,8 @@ export interface Outcome<T> {
 }
 
 /**
- * Judges each state of the cluster until `isOver`. `judge` is called with monotonic milliseconds.
+ * Judges each state of the cluster until `isOver`. `judge` is called with monotonic milliseconds. The first answer is
+ * waited for a little beyond the time, so that a timeout says what hinders.
  * @throws TuttiError when the peer cannot be reached at the first try, or refuses.
  */
 export const follow = async <T>(
@@ -72,9 +75,10 @@ export const follow = async <T>(
       const elapsedMs = nowMs - startMs
       if (last !== null && isOver(last)) return { kind: 'done', last, elapsedMs }
       if (interrupted.aborted) return { kind: 'interrupted', last, elapsedMs }
-      if (elapsedMs >= timeoutMs) return { kind: 'timeout', last, elapsedMs }
+      const patienceMs = last === null ? timeoutMs + FIRST_ANSWER_MS : timeoutMs
+      if (elapsedMs >= patienceMs) return { kind: 'timeout', last, elapsedMs }
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.min(TICK_MS, timeoutMs - elapsedMs))
+        const timer = setTimeout(resolve, Math.min(TICK_MS, patienceMs - elapsedMs))
         wake = () => {
           clearTimeout(timer)
           resolve()

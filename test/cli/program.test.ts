@@ -471,6 +471,24 @@ slots
     )
   })
 
+  it('tells the reason also where the first answer comes after the time is up', async () => {
+    const late = await fakePeer(
+      routes({
+        'GET /v1/watch': async (asked, response) => {
+          // The command reads the same clock, and began to wait before it asked.
+          const askedMs = performance.now()
+          while (performance.now() < askedMs + 5) await new Promise(setImmediate)
+          sendEvents(watch('crashed'))(asked, response)
+        },
+      }),
+    )
+    const words = ['apply', '-f', 'cell.yaml', '-y', '--timeout', '1ms']
+    const { code, stderr } = await tutti(words, { peer: late, directory })
+    await late.close()
+    assert.equal(code, 4)
+    assert.match(stderr, /shop\/web\/0 is crashed on a: why/)
+  })
+
   it('stops waiting at Ctrl-C and says that the change stays', async () => {
     const slow = await fakePeer(routes({ 'GET /v1/watch': sendEvents(watch('starting')) }))
     const options = { peer: slow, directory, interrupt: AbortSignal.abort() }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ClusterId } from '../../../lib/ids.ts'
+import type { ClusterId, MemberId } from '../../../lib/ids.ts'
 import { silentLog, type Log } from '../../../lib/log.ts'
 import type { Clock } from '../../../lib/time.ts'
 import { createLibp2pTransport, requestJoin } from '../../../net/libp2p/transport.ts'
@@ -34,13 +34,27 @@ export const makeTransport = (at: number, log: Log = silentLog): Promise<Transpo
     watchIntervalMs: 250,
   })
 
+/** Only a failure takes this long. Generous, since the machine may be busy with other tests; below a test's own limit. */
+const PATIENCE_MS = 30_000
+
 /** Waits for a condition; fails when it does not come true. Polling, since some conditions have no event. */
 export const until = async (condition: () => boolean, what: string): Promise<void> => {
-  const end = performance.now() + 10_000
+  const end = performance.now() + PATIENCE_MS
   while (!condition()) {
     assert.ok(performance.now() < end, `never came true: ${what}`)
     await pause(10)
   }
+}
+
+/** Dials until it succeeds, as a peer does: one dial has a limit of its own, which a busy machine may exceed. */
+export const dialUntilConnected = async (
+  transport: Transport,
+  member: MemberId,
+  addresses: readonly string[],
+): Promise<void> => {
+  const end = performance.now() + PATIENCE_MS
+  while (!(await transport.dial(member, addresses)))
+    assert.ok(performance.now() < end, `never connected: ${member}`)
 }
 
 export const makeLibp2pFleet = async (size: number): Promise<Fleet> => {
