@@ -1,8 +1,10 @@
 // What probing costs a peer: the CPU of a process that probes a thousand services every five seconds, less that of the same
-// process while it probes nothing. The probed ports, a thousand of them, are another process's. Command probes are measured
+// process while it probes nothing; and beside it, in the same run, what as many bare connections cost that Node.js makes,
+// with nothing of ours around them. The probed ports, a thousand of them, are another process's. Command probes are measured
 // twice: forked by the small shell, as peers do it, and by the process itself, in a process grown to the size of a busy peer.
 
 import { fork, spawn, type ChildProcess } from 'node:child_process'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { execPath } from 'node:process'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
@@ -24,7 +26,9 @@ const MEASURE_MS = 15_000
 /** Resident size at which a fork shows: a peer of a large cluster. */
 const BALLAST_BYTES = 256 * 1024 ** 2
 
-type Kind = 'none' | 'http' | 'tcp' | 'command' | 'command-direct'
+type Probed = 'http' | 'tcp' | 'command' | 'command-direct'
+/** `bare-…`: net.connect and, for http, a request and its answer, at the same rate. */
+type Kind = 'none' | 'bare-http' | 'bare-tcp' | Probed
 interface Measured {
   readonly percent: number
   readonly probes: number
@@ -42,7 +46,7 @@ const listen = () => new Promise((done) => {
 Promise.all(Array.from({ length: ${PROBES} }, listen)).then((ports) => console.log(JSON.stringify(ports)))
 `
 
-const specOf = (kind: Exclude<Kind, 'none'>, port: number): ProbeSpec => {
+const specOf = (kind: Probed, port: number): ProbeSpec => {
   const times = {
     intervalMs: INTERVAL_MS,
     countEveryMs: INTERVAL_MS,
@@ -65,6 +69,22 @@ const specOf = (kind: Exclude<Kind, 'none'>, port: number): ProbeSpec => {
   }
 }
 
+/** Connects to the ports in turn, each once an interval. Returns the one that stops it. */
+const bare = (kind: 'bare-http' | 'bare-tcp', ports: readonly number[], ended: () => void): (() => void) => {
+  const request = (port: number): string =>
+    `GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n\r\n`
+  let next = 0
+  const timer = setInterval(() => {
+    const port = ports[next % ports.length] ?? 0
+    next += 1
+    const socket = connect({ host: '127.0.0.1', port })
+    socket.on('connect', () => (kind === 'bare-tcp' ? socket.end() : socket.write(request(port))))
+    socket.on('data', () => undefined)
+    socket.on('close', ended)
+  }, INTERVAL_MS / ports.length)
+  return () => clearInterval(timer)
+}
+
 /** In the measured process: probes for a while and says what it cost. */
 const measure = async (kind: Kind, ports: readonly number[]): Promise<Measured> => {
   const ballast = Buffer.alloc(kind.startsWith('command') ? BALLAST_BYTES : 0, 1)
@@ -74,13 +94,23 @@ const measure = async (kind: Kind, ports: readonly number[]): Promise<Measured> 
   const probe = realProbe(systemClock, kind === 'command-direct' ? directForker : forker)
   const prober = createProber({ clock: systemClock, random: seededRandom('bench'), probe })
   const place = { environment: { PATH: process.env['PATH'] ?? '' }, directory: tmpdir(), peer: 'bench' }
-  const watched = kind === 'none' ? [] : ports.slice(0, kind.startsWith('command') ? COMMANDS : PROBES)
-  const probings = watched.map((port) =>
-    prober.watch({ spec: specOf(kind === 'none' ? 'tcp' : kind, port), place, ageMs: 0 }, (tally) => {
-      probes += 1
-      if (tally.okInARow === 0) failures += 1
-    }),
-  )
+  const watch = (probed: Probed): (() => void) => {
+    const probings = ports.slice(0, probed.startsWith('command') ? COMMANDS : PROBES).map((port) =>
+      prober.watch({ spec: specOf(probed, port), place, ageMs: 0 }, (tally) => {
+        probes += 1
+        if (tally.okInARow === 0) failures += 1
+      }),
+    )
+    return () => {
+      for (const probing of probings) probing.stop()
+    }
+  }
+  const begin = (): (() => void) => {
+    if (kind === 'none') return () => undefined
+    if (kind === 'bare-http' || kind === 'bare-tcp') return bare(kind, ports, () => (probes += 1))
+    return watch(kind)
+  }
+  const stop = begin()
   await pause(SETTLE_MS)
   probes = 0
   const delay = monitorEventLoopDelay({ resolution: 5 })
@@ -89,7 +119,7 @@ const measure = async (kind: Kind, ports: readonly number[]): Promise<Measured> 
   await pause(MEASURE_MS)
   const { user, system } = process.cpuUsage(before)
   delay.disable()
-  for (const probing of probings) probing.stop()
+  stop()
   forker.close()
   const percent = ((user + system) / 1000 / MEASURE_MS) * 100
   // Touched once more, so that it is there until the end.
@@ -123,6 +153,18 @@ const main = async (): Promise<void> => {
       { what: 'probing nothing: CPU of one core', unit: '%', aim: '', figures: idle.percent },
     ]
     const notes: string[] = []
+    const bareOf = new Map<Probed, number>()
+    for (const kind of ['http', 'tcp'] as const) {
+      const { percent, probes } = await measured(`bare-${kind}`, ports)
+      bareOf.set(kind, percent - idle.percent)
+      rows.push({
+        what: `${PROBES} bare ${kind} connections every ${INTERVAL_MS / 1000} s: CPU, less that`,
+        unit: '%',
+        aim: '',
+        figures: percent - idle.percent,
+      })
+      notes.push(`bare ${kind}: ${Math.round(probes / (MEASURE_MS / 1000))} connections a second`)
+    }
     for (const [kind, aim] of [
       ['http', '<= 5'],
       ['tcp', '<= 5'],
@@ -138,6 +180,14 @@ const main = async (): Promise<void> => {
         aim,
         figures: percent - idle.percent,
       })
+      const base = bareOf.get(kind)
+      if (base !== undefined)
+        rows.push({
+          what: `${what}: ratio to bare`,
+          unit: '',
+          aim: '',
+          figures: (percent - idle.percent) / base,
+        })
       rows.push({ what: `${what}: longest delay of the loop`, unit: 'ms', aim: '', figures: delayMaxMs })
       notes.push(`${kind}: ${Math.round(probes / (MEASURE_MS / 1000))} probes a second, ${failures} failed`)
     }

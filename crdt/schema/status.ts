@@ -91,14 +91,18 @@ export const InstanceStatus = Type.Object(
     claim: Type.Optional(Count),
     /** Wall time since when its slot is not as desired, once that is beyond the deadline; left out before. */
     unfulfilledSince: Type.Optional(Count),
-    /** How its last run ended, where that explains the state. */
+    /** How its last run ended that is over, and when (wall time; left out by an earlier version). */
     exit: Type.Optional(
       Type.Object(
-        { code: Nullable(Type.Integer()), signal: Nullable(Type.String({ maxLength: 32 })) },
+        {
+          code: Nullable(Type.Integer()),
+          signal: Nullable(Type.String({ maxLength: 32 })),
+          at: Type.Optional(Count),
+        },
         strict,
       ),
     ),
-    /** The last lines of that run. */
+    /** The last lines of that run, where they explain the state. */
     output: Type.Optional(Type.Array(ShortText, { maxItems: 16 })),
   },
   strict,

@@ -35,28 +35,32 @@ export const factsOfStart = (action: StartAction, nowMs: number): LocalInstance 
 export const factsOfAdopted = (
   { record, pid, exit, ageMs = 0, endedAgoMs = 0, shortfall }: Adopted,
   nowMs: number,
-): LocalInstance => ({
-  id: record.instance,
-  slot: record.slot,
-  service: record.service,
-  release: record.release,
-  definition: record.definition,
-  cpusMilli: record.cpusMilli,
-  memoryBytes: record.memoryBytes,
-  phase: pid === null ? 'exited' : 'running',
-  draining: record.draining,
-  drainingSinceMs: record.draining ? nowMs : null,
-  pid,
-  ports: record.ports,
-  startedAtMs: nowMs - ageMs,
-  runs: record.runs,
-  failuresInARow: record.failuresInARow + (pid === null ? 1 : 0),
-  ...(record.stableRunMs === undefined ? {} : { stableRunMs: record.stableRunMs }),
-  exit: pid === null ? { ...(exit ?? EXIT_UNKNOWN), atMs: nowMs - endedAgoMs } : null,
-  shortfall,
-  error: null,
-  probe: TALLY_EMPTY,
-})
+): LocalInstance => {
+  const end = pid === null ? { ...(exit ?? EXIT_UNKNOWN), atMs: nowMs - endedAgoMs } : null
+  return {
+    id: record.instance,
+    slot: record.slot,
+    service: record.service,
+    release: record.release,
+    definition: record.definition,
+    cpusMilli: record.cpusMilli,
+    memoryBytes: record.memoryBytes,
+    phase: pid === null ? 'exited' : 'running',
+    draining: record.draining,
+    drainingSinceMs: record.draining ? nowMs : null,
+    pid,
+    ports: record.ports,
+    startedAtMs: nowMs - ageMs,
+    runs: record.runs,
+    failuresInARow: record.failuresInARow + (pid === null ? 1 : 0),
+    ...(record.stableRunMs === undefined ? {} : { stableRunMs: record.stableRunMs }),
+    exit: end,
+    ...(end === null ? {} : { lastExit: end }),
+    shortfall,
+    error: null,
+    probe: TALLY_EMPTY,
+  }
+}
 
 /** What of the facts outlives the peer. */
 export const recordOf = (facts: LocalInstance, nonce: string): InstanceRecord => ({

@@ -2,7 +2,9 @@
 // the one before it, so that no part of the peer has to remember to report. Deliberately absent: anything that decides.
 
 import type { InstanceStatus } from '../../crdt/schema/status.ts'
+import { formatDuration } from '../../lib/time.ts'
 import { sortedEntries } from '../../lib/order.ts'
+import { exitText } from '../plan/health.ts'
 import type { AgentSnapshot, PeerEvent } from '../ports.ts'
 
 /** Events kept: a busy day of a small fleet, some 300 kB. */
@@ -46,6 +48,7 @@ export class EventRing {
  */
 export const eventsBetween = (before: AgentSnapshot | null, after: AgentSnapshot): readonly NewEvent[] => [
   ...memberEvents(before, after),
+  ...endEvents(before, after),
   ...instanceEvents(before, after),
   ...unfulfilledEvents(before, after),
   ...conflictEvents(before, after),
@@ -100,6 +103,21 @@ const instanceEvents = (before: AgentSnapshot | null, after: AgentSnapshot): New
     if (!now.has(id)) events.push({ kind: 'instance', subject: id, message: 'gone' })
   }
   return events
+}
+
+/**
+ * Ends of runs that no state tells of any more, since the instance was started again before anybody looked: above all of
+ * those that ended while no peer was there.
+ */
+const endEvents = (before: AgentSnapshot | null, after: AgentSnapshot): NewEvent[] => {
+  const earlier = new Map(before?.local.map(({ id, lastExit }) => [id, lastExit]))
+  return after.local.flatMap((instance) => {
+    const { id, exit, lastExit, definition } = instance
+    if (lastExit === undefined || exit !== null || earlier.get(id)?.atMs === lastExit.atMs) return []
+    const end = exitText({ exit: lastExit, definition })
+    const age = formatDuration(Math.max(0, after.nowMs - lastExit.atMs))
+    return [{ kind: 'instance', subject: id, message: `its last run ${end}, ${age} ago` }]
+  })
 }
 
 const unfulfilledEvents = (before: AgentSnapshot | null, after: AgentSnapshot): NewEvent[] => {

@@ -23,6 +23,8 @@ export class Reporter {
   readonly #options: ReporterOptions
   readonly #earlier: Map<string, number>
   #said = new Map<string, InstanceStatus>()
+  /** Ends that were said, with their wall time: worked out anew it would differ by a millisecond, and be a new status. */
+  #ends = new Map<string, { readonly atMs: number; readonly at: number }>()
   /** Digest of the last view that was on the disk. */
   #digest = ''
   /** A report of a view that is not on the disk yet. */
@@ -73,6 +75,7 @@ export class Reporter {
       this.#options.say(`instance/${id}`, status)
     }
     this.#said = next
+    for (const id of this.#ends.keys()) if (!next.has(id)) this.#ends.delete(id)
     // What the last incarnation said counts until the slot is as desired again.
     for (const id of this.#earlier.keys()) if (next.get(id)?.state === 'ready') this.#earlier.delete(id)
     const waiting = [...troubles, ...plan.waiting].slice(0, WAITING_MAX)
@@ -94,6 +97,15 @@ export class Reporter {
     this.#options.say('report', { digest, settled, waiting: [...waiting] })
   }
 
+  /** Wall time of an end. */
+  #endOf(instance: string, atMs: number, nowMs: number): number {
+    const known = this.#ends.get(instance)
+    if (known?.atMs === atMs) return known.at
+    const at = Math.max(0, Math.floor(this.#options.wall() - (nowMs - atMs)))
+    this.#ends.set(instance, { atMs, at })
+    return at
+  }
+
   /** Since when it is overdue, said once and then kept, since a time worked out anew would be a new status; and evidence. */
   #troubleOf(
     report: InstanceReport,
@@ -104,7 +116,9 @@ export class Reporter {
     const known = this.#said.get(instance)?.unfulfilledSince ?? this.#earlier.get(instance)
     return {
       ...(sinceMs === undefined ? {} : { unfulfilledSince: known ?? Math.max(0, wall) }),
-      ...(exit === undefined ? {} : { exit: { code: exit.code, signal: exit.signal } }),
+      ...(exit === undefined
+        ? {}
+        : { exit: { code: exit.code, signal: exit.signal, at: this.#endOf(instance, exit.atMs, nowMs) } }),
       ...(output === undefined ? {} : { output: [...output] }),
     }
   }

@@ -44,8 +44,9 @@ export interface InstanceReport {
   readonly claim?: number
   /** Desired differs from actual beyond the deadline, since then: monotonic milliseconds. Left out: it does not. */
   readonly unfulfilledSinceMs?: number
-  /** How its last run ended and what it wrote last, where that explains the state. */
+  /** How its last run ended that is over. Left out: none is, or nobody knows of it. */
   readonly exit?: ProcessExit
+  /** What that wrote last, where it explains the state. */
   readonly output?: readonly string[]
 }
 

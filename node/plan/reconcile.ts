@@ -85,16 +85,20 @@ const report = (
   const { input, claims, placements } = turn.scene
   const claim = placements.get(slot)?.member === input.self ? claims.owned(slot) : claims.held(slot)
   const restarts = Math.max(runs - 1, 0)
-  const evidence = state === 'ready' ? {} : evidenceOf(instance)
+  const evidence = evidenceOf(instance, state)
   turn.reports.push({ instance: id, slot, state, restarts, reason, ...claimed(claim), ...evidence })
 }
 
-/** How its last run ended and what it wrote: shown while short runs follow each other, and after the last one. */
-const evidenceOf = (instance: LocalInstance): Pick<InstanceReport, 'exit' | 'output'> => {
+/** How its last run ended; and what it wrote, while short runs follow each other and after the last one. */
+const evidenceOf = (
+  instance: LocalInstance,
+  state: InstanceReport['state'],
+): Pick<InstanceReport, 'exit' | 'output'> => {
   const exit = instance.exit ?? instance.lastExit
+  if (exit === undefined) return {}
   const { lastOutput = [], failuresInARow } = instance
-  if (exit === undefined || (failuresInARow === 0 && instance.exit === null)) return {}
-  return lastOutput.length === 0 ? { exit } : { exit, output: lastOutput }
+  const isOver = state === 'ready' || (failuresInARow === 0 && instance.exit === null)
+  return isOver || lastOutput.length === 0 ? { exit } : { exit, output: lastOutput }
 }
 
 /** Most slots never have a rival; their entries stay as short as they were. */

@@ -57,7 +57,7 @@ const service = {
       state: 'crashed',
       reason: 'exited with 1',
       since: 40_000,
-      exit: { code: 1, signal: null },
+      exit: { code: 1, signal: null, at: 1 },
       output: ['no database'],
     },
   ],

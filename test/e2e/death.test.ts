@@ -2,6 +2,8 @@
 // expectation is a condition that must come true, or a number that must not change.
 
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import {
   applyOf,
@@ -13,6 +15,7 @@ import {
   onDisk,
   type Peer,
   ready,
+  service,
   until,
   withFleet,
 } from './support/fleet.ts'
@@ -125,6 +128,33 @@ describe('the death of a peer', () => {
       assert.equal(again.peer, victim.peer)
       assert.ok(again.restarts >= 1)
       await fleet.agree([a, b, c])
+    }))
+})
+
+describe('the end of an instance while its peer is away', () => {
+  it('shows with status and time, though it was restarted at once (S10)', () =>
+    withFleet(async (fleet) => {
+      const [a] = await fleet.grow(1)
+      assert.ok(a !== undefined)
+      const order = join(fleet.directory, 'order')
+      const command = ['sh', '-c', `while [ ! -e ${order} ]; do sleep 0.05; done; rm ${order}; exit 7`]
+      await a.change(applyOf(service('web', command)))
+      const [before] = await ready(a, 'web', 1)
+      const pid = before?.pid ?? 0
+      await a.end('SIGKILL')
+      const from = Date.now()
+      await writeFile(order, '')
+      await until('it has ended', () => !isRunning(pid))
+      const to = Date.now()
+      await a.up()
+      const [again] = await ready(a, 'web', 1)
+      assert.ok(again !== undefined && again.pid !== pid)
+      assert.deepEqual([again.restarts, again.exit?.code], [1, 7])
+      const at = again.exit?.at ?? 0
+      // File times are as coarse as the kernel's tick, and a second where a file system has no finer ones.
+      assert.ok(at >= from - 1000 && at <= to + 1000, `${from} <= ${at} <= ${to}`)
+      const { stdout } = await a.cli('events')
+      assert.match(stdout, /e2e\/web\/0@\S+.*exited with 7/)
     }))
 })
 

@@ -57,7 +57,12 @@ export const PeersReply = Type.Object({
 })
 export type PeersReply = Static<typeof PeersReply>
 
-export const ExitReply = Type.Object({ code: Nullable(Type.Integer()), signal: Nullable(Text) })
+/** `at` is wall time; null: a peer of an earlier version does not say it. */
+export const ExitReply = Type.Object({
+  code: Nullable(Type.Integer()),
+  signal: Nullable(Text),
+  at: Nullable(Count),
+})
 export const InstanceReply = Type.Object({
   slot: Text,
   cell: Text,
@@ -74,9 +79,9 @@ export const InstanceReply = Type.Object({
   reason: Text,
   /** Since when its slot is overdue; null: it is not. */
   unfulfilledSince: Nullable(Count),
-  /** How its last run ended, where that explains the state. */
+  /** How its last run ended that is over; null: none is, or nobody knows of it. */
   exit: Nullable(ExitReply),
-  /** The last lines of that run. */
+  /** The last lines of that run, where they explain the state. */
   output: Type.Array(Text),
 })
 export const InstancesReply = Type.Object({ asOf: AsOf, instances: Type.Array(InstanceReply) })

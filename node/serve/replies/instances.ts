@@ -55,6 +55,9 @@ const indexes = (reading: Reading): IndexOf => {
 const sinceOf = ({ state, since, unfulfilledSince }: InstanceStatus): number | null =>
   unfulfilledSince ?? (state === 'unfulfilled' ? since : null)
 
+const exitOf = ({ exit }: InstanceStatus): InstanceRow['exit'] =>
+  exit === undefined ? null : { ...exit, at: exit.at ?? null }
+
 /** One sighting in full. */
 export const rowOf = (reading: Reading, { member, status }: Sighting, indexOf: IndexOf): InstanceRow => {
   const { cell, name } = partsOfService(serviceOfSlot(status.slot as SlotId))
@@ -77,7 +80,7 @@ export const rowOf = (reading: Reading, { member, status }: Sighting, indexOf: I
       ? status.reason
       : `${member.view.name} is ${member.state} for ${age}; it was ${status.state} when last heard of`,
     unfulfilledSince: member.present ? sinceOf(status) : null,
-    exit: status.exit ?? null,
+    exit: exitOf(status),
     output: status.output ?? [],
   }
 }

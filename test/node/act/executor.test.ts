@@ -278,6 +278,11 @@ describe('executor', () => {
     const after = scripted({ machine: before.machine })
     await after.begin()
     assert.deepEqual([after.phase(), after.hands.observe()[0]?.exit?.code], ['exited', 5])
+    // Also once it runs again, which may be at once.
+    after.hands.execute([actOn(start, 'restart')])
+    await until(() => after.phase() === 'running')
+    const [again] = after.hands.observe()
+    assert.deepEqual([again?.exit, again?.lastExit?.code, again?.lastExit?.atMs], [null, 5, 0])
   })
 
   it('waits for the first probe of adopted instances, and no longer than a second', async () => {

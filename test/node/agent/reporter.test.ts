@@ -61,7 +61,19 @@ describe('reporter', () => {
     const exit = { code: 7, signal: null, atMs: 0 }
     const [word] = said([planOf({ state: 'crashed', exit, output: ['no database'] })])
     assert.ok(typeof word === 'object' && word !== null && 'exit' in word && 'output' in word)
-    assert.deepEqual([word['exit'], word['output']], [{ code: 7, signal: null }, ['no database']])
+    assert.deepEqual([word['exit'], word['output']], [{ code: 7, signal: null, at: WALL }, ['no database']])
+  })
+
+  it('says when the last run ended with the same time in every pass, also while the next one is ready', () => {
+    const exit = { code: 7, signal: null, atMs: 0.7 }
+    const plans = [1, 2, 3].map((restarts) => planOf({ state: 'ready', restarts, exit }))
+    const ends = said(plans).map((word) =>
+      typeof word === 'object' && word !== null && 'exit' in word ? word['exit'] : null,
+    )
+    assert.deepEqual(
+      ends,
+      [1, 2, 3].map(() => ({ code: 7, signal: null, at: WALL })),
+    )
   })
 })
 
