@@ -36,6 +36,12 @@ const LINGER_MS = 1000
 // 64 kB from the heap.
 const RECEIVED = Buffer.allocUnsafe(16 * 1024)
 
+/** Called once with the verdict, unless the probe was broken off before. */
+type Done = (outcome: ProbeOutcome) => void
+
+/** Breaks a probe off; its verdict is that the time was up. After the verdict it does nothing. */
+type BreakOff = () => void
+
 interface Ask {
   readonly port: number
   /** Sent once connected; null: being accepted is enough. */
@@ -44,72 +50,90 @@ interface Ask {
   readonly judge: (received: string) => ProbeOutcome | undefined
 }
 
-const askPort = async (ask: Ask, cut: Cut): Promise<ProbeOutcome> =>
-  await new Promise((resolve) => {
-    const receive = (count: number): boolean => {
-      bytes += count
-      if (bytes > ANSWER_BYTES_MAX) socket.destroy()
-      if (received.length > STATUS_LINE_BYTES_MAX) return true
-      received += RECEIVED.toString('latin1', 0, Math.min(count, STATUS_LINE_BYTES_MAX))
-      const outcome = ask.judge(received)
-      if (outcome !== undefined) settle(outcome)
-      return true
-    }
-    const socket = connect({ host: HOST, port: ask.port, onread: { buffer: RECEIVED, callback: receive } })
-    let received = ''
-    let bytes = 0
-    const settle = (outcome: ProbeOutcome): void => {
-      forget()
-      // Ended politely: a reset in the middle of an answer is an error line in many a server's log.
-      socket.end()
-      socket.setTimeout(LINGER_MS, () => {
-        socket.destroy()
-      })
-      resolve(outcome)
-    }
-    const forget = cut.whenMade(() => {
-      socket.destroy()
-      resolve('timed out')
-    })
-    socket.on('connect', () => {
-      if (ask.request === null) settle(null)
-      else socket.write(ask.request)
-    })
-    socket.on('end', () => {
-      settle(received === '' ? 'closed without an answer' : (ask.judge(`${received}\n`) ?? 'no answer'))
-    })
-    socket.on('error', (error) => {
-      settle('code' in error ? `connect ${String(error.code)}` : error.message)
-    })
+// Callbacks throughout, and each thing done once: with promises of promises around it a probe cost half as much again as
+// the connection itself.
+const askPort = (ask: Ask, done: Done): BreakOff => {
+  const { port, request, judge } = ask
+  let received = ''
+  let bytes = 0
+  let isSettled = false
+  const settle = (outcome: ProbeOutcome): void => {
+    if (isSettled) return
+    isSettled = true
+    // Ended politely: a reset in the middle of an answer is an error line in many a server's log.
+    socket.end()
+    socket.setTimeout(LINGER_MS, destroy)
+    done(outcome)
+  }
+  const destroy = (): void => {
+    socket.destroy()
+  }
+  const receive = (count: number): boolean => {
+    bytes += count
+    if (bytes > ANSWER_BYTES_MAX) socket.destroy()
+    if (isSettled) return true
+    received += RECEIVED.toString('latin1', 0, Math.min(count, STATUS_LINE_BYTES_MAX))
+    const outcome = judge(received)
+    if (outcome !== undefined) settle(outcome)
+    return true
+  }
+  const socket = connect({ host: HOST, port, onread: { buffer: RECEIVED, callback: receive } })
+  socket.on('connect', () => {
+    if (request === null) settle(null)
+    else socket.write(request, 'latin1')
   })
-
-/** All of them at once; the first that fails is told, by its name where there are several. */
-const askPorts = async (ports: readonly ProbedPort[], cut: Cut): Promise<ProbeOutcome> => {
-  const outcomes = await Promise.all(
-    ports.map(async ({ name, number }) => {
-      const outcome = await askPort({ port: number, request: null, judge: () => undefined }, cut)
-      return outcome !== null && ports.length > 1 ? `port ${name}: ${outcome}` : outcome
-    }),
-  )
-  return outcomes.find((outcome) => outcome !== null) ?? null
+  socket.on('end', () => {
+    if (!isSettled)
+      settle(received === '' ? 'closed without an answer' : (judge(`${received}\n`) ?? 'no answer'))
+  })
+  socket.on('error', (error) => {
+    settle('code' in error ? `connect ${String(error.code)}` : error.message)
+  })
+  return () => {
+    if (isSettled) return
+    isSettled = true
+    socket.destroy()
+    done('timed out')
+  }
 }
 
-const askHttp = async (port: number, path: string, cut: Cut): Promise<ProbeOutcome> => {
-  const outcome = await askPort(
+const ACCEPTED: Pick<Ask, 'request' | 'judge'> = { request: null, judge: () => undefined }
+
+/** All of them at once; the first that fails is told, by its name where there are several. */
+const askPorts = (ports: readonly ProbedPort[], done: Done): BreakOff => {
+  const [only] = ports
+  if (only !== undefined && ports.length === 1) return askPort({ port: only.number, ...ACCEPTED }, done)
+  if (only === undefined) queueMicrotask(() => done(null))
+  const outcomes: ProbeOutcome[] = ports.map(() => null)
+  let open = ports.length
+  const ends = ports.map(({ name, number }, at) =>
+    askPort({ port: number, ...ACCEPTED }, (outcome) => {
+      outcomes[at] = outcome === null ? null : `port ${name}: ${outcome}`
+      open -= 1
+      if (open === 0) done(outcomes.find((one) => one !== null) ?? null)
+    }),
+  )
+  return () => {
+    for (const end of ends) end()
+  }
+}
+
+const judgeHttp = (received: string): ProbeOutcome | undefined => {
+  if (!received.includes('\n')) return received.length > STATUS_LINE_BYTES_MAX ? 'not HTTP' : undefined
+  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(received)?.[1] ?? Number.NaN)
+  if (Number.isNaN(status)) return 'not HTTP'
+  return status >= 200 && status <= 399 ? null : String(status)
+}
+
+const askHttp = (port: number, path: string, done: Done): BreakOff =>
+  askPort(
     {
       port,
       request: `GET ${path} HTTP/1.1\r\nHost: ${HOST}:${port}\r\nUser-Agent: tutti-probe\r\nConnection: close\r\n\r\n`,
-      judge: (received) => {
-        if (!received.includes('\n')) return received.length > STATUS_LINE_BYTES_MAX ? 'not HTTP' : undefined
-        const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(received)?.[1] ?? Number.NaN)
-        if (Number.isNaN(status)) return 'not HTTP'
-        return status >= 200 && status <= 399 ? null : String(status)
-      },
+      judge: judgeHttp,
     },
-    cut,
+    (outcome) => done(outcome === null ? null : `GET ${path}: ${outcome}`),
   )
-  return outcome === null ? null : `GET ${path}: ${outcome}`
-}
 
 const runCommand = async (
   forker: Forker,
@@ -130,14 +154,17 @@ const runCommand = async (
   }
 }
 
-const ask = async (forker: Forker, spec: ProbeSpec, place: ProbePlace, cut: Cut): Promise<ProbeOutcome> => {
+const ask = (forker: Forker, spec: ProbeSpec, place: ProbePlace, done: Done): BreakOff => {
   switch (spec.kind) {
     case 'http':
-      return await askHttp(spec.port, spec.path, cut)
+      return askHttp(spec.port, spec.path, done)
     case 'tcp':
-      return await askPorts(spec.ports, cut)
-    case 'command':
-      return await runCommand(forker, spec.command, place, cut)
+      return askPorts(spec.ports, done)
+    case 'command': {
+      const cut = new Cut()
+      void runCommand(forker, spec.command, place, cut).then(done)
+      return () => cut.now()
+    }
     default:
       return unreachable(spec)
   }
@@ -146,18 +173,13 @@ const ask = async (forker: Forker, spec: ProbeSpec, place: ProbePlace, cut: Cut)
 /** Probes by real connections and processes, each cut off at its timeout by the clock. */
 export const realProbe =
   (clock: Clock, forker: Forker): Probe =>
-  async (spec, place, cut) => {
-    const deadline = new Cut()
-    const cancel = clock.after(spec.timeoutMs, () => {
-      deadline.now()
+  (spec, place, cut) =>
+    new Promise((resolve) => {
+      const breakOff = ask(forker, spec, place, (outcome) => {
+        cancel()
+        forget()
+        resolve(outcome)
+      })
+      const cancel = clock.after(spec.timeoutMs, breakOff)
+      const forget = cut.whenMade(breakOff)
     })
-    const forget = cut.whenMade(() => {
-      deadline.now()
-    })
-    try {
-      return await ask(forker, spec, place, deadline)
-    } finally {
-      cancel()
-      forget()
-    }
-  }

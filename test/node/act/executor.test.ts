@@ -119,11 +119,11 @@ const scripted = (change: Scripted = {}) => {
       await inner.close()
     },
   }
-  const tell: ((tally: ProbeTally) => void)[] = []
+  const tell: ((tally: ProbeTally, changed?: boolean) => void)[] = []
   const prober: Prober = {
     watch: (_, report) => {
-      tell.push((tally) => {
-        report(tally, true)
+      tell.push((tally, changed = true) => {
+        report(tally, changed)
       })
       return { first: change.first ?? Promise.resolve(), stop: () => undefined }
     },
@@ -316,6 +316,21 @@ describe('executor', () => {
     tell[0]?.({ ...TALLY_EMPTY, okInARow: 2, everOk: true })
     await until(() => changes.length > told)
     assert.deepEqual([changes.slice(told), hands.observe()[0]?.probe.okInARow], [[true], 2])
+  })
+
+  it('asks for no pass after a probe that says nothing new', async () => {
+    const { hands, begin, tell, changes, phase } = scripted()
+    await begin()
+    hands.execute([startOf(['run'], { ports: { http: 0 } }), startOf(['run'], {}, 1)])
+    await until(() => phase() === 'running' && changes.length > 0)
+    const before = changes.length
+    tell[0]?.({ ...TALLY_EMPTY, okInARow: 1, everOk: true })
+    await until(() => changes.length > before)
+    const told = changes.length
+    for (let okInARow = 4; okInARow < 100; okInARow += 1)
+      tell[0]?.({ ...TALLY_EMPTY, okInARow, everOk: true }, false)
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual([changes.length, hands.observe()[0]?.probe.okInARow], [told, 99])
   })
 
   it('counts a stop for a failed liveness as a failed run, remembers why, and what it wrote last', async () => {
