@@ -2,23 +2,25 @@
 // queue orders everything. Closing them (a crash of the peer) leaves the machine's processes running; new hands on the
 // same machine adopt them. Links and output do not exist here.
 
-import { messageOf } from '../lib/errors.ts'
+import { messageOf, TuttiError } from '../lib/errors.ts'
 import type { InstanceId } from '../lib/ids.ts'
 import { sortedBy } from '../lib/order.ts'
 import type { Hands, HandsEvents, InstanceRecord } from '../node/ports.ts'
-import type { Action, StartAction, StopAction } from '../node/plan/action.ts'
-import { probeOf } from '../node/plan/health.ts'
-import type { LocalInstance, ProbeTally } from '../node/plan/local.ts'
+import type { Action, RestartAction, StartAction, StopAction } from '../node/plan/action.ts'
+import { livenessOf, probeOf } from '../node/plan/health.ts'
+import type { LocalInstance } from '../node/plan/local.ts'
 import { failuresAfter, STABLE_RUN_MS } from '../node/plan/restart.ts'
+import { factsOfAdopted, factsOfStart, recordOf, TALLY_EMPTY } from './hands-facts.ts'
 import type { ScriptedMachine, ScriptedProcess } from './processes.ts'
 
-const TALLY_EMPTY: ProbeTally = { okInARow: 0, failedInARow: 0, everOk: false, lastFailure: '' }
 // As in node/act/ports.ts: below the ephemeral range. Every simulated machine has all of them.
 const PORT_FIRST = 20_000
 
 interface Held {
   facts: LocalInstance
   nonce: string
+  /** The stop under way is for this failure. */
+  failure: string | null
   cancels: (() => void)[]
 }
 
@@ -74,7 +76,7 @@ export class ScriptedHands implements Hands {
   #do(held: Held, action: Exclude<Action, StartAction>): void {
     const { phase, draining } = held.facts
     const isDown = phase === 'exited' || phase === 'broken'
-    if (action.kind === 'restart' && isDown) this.#spawn(held)
+    if (action.kind === 'restart' && isDown) this.#spawn(held, action)
     if (action.kind === 'drain' && !draining) this.#drain(held, true)
     if (action.kind === 'stop' && phase === 'running') this.#stop(held, action)
     if (action.kind === 'forget' && isDown) {
@@ -85,59 +87,49 @@ export class ScriptedHands implements Hands {
   }
 
   #start(action: StartAction, present: Held | undefined): void {
-    const { instance, slot, service, release, definition, cpusMilli, memoryBytes } = action
     if (present === undefined) {
-      this.#spawn(
-        this.#hold('', {
-          id: instance,
-          slot,
-          service,
-          release,
-          definition,
-          cpusMilli,
-          memoryBytes,
-          phase: 'preparing',
-          draining: false,
-          drainingSinceMs: null,
-          pid: null,
-          ports: {},
-          startedAtMs: this.#machine.clock.now(),
-          runs: 0,
-          failuresInARow: 0,
-          proofMs: action.proofMs,
-          exit: null,
-          error: null,
-          probe: TALLY_EMPTY,
-        }),
-      )
+      this.#spawn(this.#hold('', factsOfStart(action, this.#machine.clock.now())), action)
       return
     }
+    const { cpusMilli, memoryBytes } = action
     const { phase, draining } = present.facts
     if (phase === 'running' && draining) this.#drain(present, false)
     if (phase !== 'exited' && phase !== 'broken') return
     this.#set(present, { draining: false, drainingSinceMs: null, cpusMilli, memoryBytes })
-    this.#spawn(present)
+    this.#spawn(present, action)
   }
 
   #hold(nonce: string, facts: LocalInstance): Held {
-    const held: Held = { facts, nonce, cancels: [] }
+    const held: Held = { facts, nonce, failure: null, cancels: [] }
     this.#held.set(facts.id, held)
     return held
   }
 
-  #spawn(held: Held): void {
+  #spawn(held: Held, { stableRunMs }: StartAction | RestartAction): void {
     const { runs, failuresInARow } = held.facts
     const startedAtMs = this.#machine.clock.now()
     this.#spawns += 1
     held.nonce = `nonce-${startedAtMs}-${this.#spawns}`
     const ports = this.#portsFor(held)
-    this.#set(held, { phase: 'preparing', exit: null, error: null, startedAtMs, ports, probe: TALLY_EMPTY })
+    this.#set(held, {
+      phase: 'preparing',
+      exit: null,
+      error: null,
+      refused: false,
+      startedAtMs,
+      ports,
+      ...(stableRunMs === undefined ? {} : { stableRunMs }),
+      probe: TALLY_EMPTY,
+      liveness: TALLY_EMPTY,
+    })
     try {
-      const { pid } = this.#machine.spawn({ ...recordOf(held), runs: runs + 1 })
+      const { pid } = this.#machine.spawn({ ...recordOf(held.facts, held.nonce), runs: runs + 1 })
       this.#set(held, { phase: 'running', pid, runs: runs + 1 })
       this.#watch(held)
     } catch (error) {
-      const broken = { phase: 'broken', pid: null, error: messageOf(error) } as const
+      // Nothing that a second try would mend: programs do not appear on a simulated machine.
+      const refused = error instanceof TuttiError && error.code === 'unknown'
+      const broken = { phase: 'broken', pid: null, error: messageOf(error), refused } as const
       this.#set(held, { ...broken, failuresInARow: failuresInARow + 1 })
     }
     this.#changed(true)
@@ -159,14 +151,15 @@ export class ScriptedHands implements Hands {
   }
 
   #drain(held: Held, draining: boolean): void {
-    if (draining) this.#ending(recordOf(held), 'drain')
+    if (draining) this.#ending(recordOf(held.facts, held.nonce), 'drain')
     this.#set(held, { draining, drainingSinceMs: draining ? this.#machine.clock.now() : null })
-    this.#machine.update(recordOf(held))
+    this.#machine.update(recordOf(held.facts, held.nonce))
     this.#changed(true)
   }
 
   #stop(held: Held, action: StopAction): void {
-    this.#ending(recordOf(held), 'stop')
+    this.#ending(recordOf(held.facts, held.nonce), 'stop')
+    held.failure = action.failure ?? null
     this.#calm(held)
     this.#set(held, { phase: 'stopping' })
     void this.#machine.stop(action.instance, action.signal, action.graceMs)
@@ -177,64 +170,55 @@ export class ScriptedHands implements Hands {
     this.#machine.endGroup(record.nonce)
     const held = this.#held.get(record.instance)
     if (held === undefined || held.nonce !== record.nonce || exit === null) return
-    const { phase, startedAtMs, failuresInARow } = held.facts
+    const { phase, startedAtMs, failuresInARow, stableRunMs } = held.facts
+    const { failure } = held
     const atMs = this.#machine.clock.now()
+    const end = { ...exit, atMs, ...(failure === null ? {} : { failure }) }
+    held.failure = null
     this.#calm(held)
     this.#set(held, {
       phase: 'exited',
       pid: null,
-      exit: { ...exit, atMs },
+      exit: end,
+      lastExit: end,
       failuresInARow:
-        phase === 'stopping' ? failuresInARow : failuresAfter(failuresInARow, atMs - startedAtMs),
+        phase === 'stopping' && failure === null
+          ? failuresInARow
+          : failuresAfter(failuresInARow, atMs - startedAtMs, stableRunMs),
     })
     this.#changed(true)
   }
 
-  #adopt({ record, pid, exit, startedAtMs }: ScriptedProcess): void {
-    const atMs = this.#machine.clock.now()
-    const { instance, slot, service, release, definition, cpusMilli, memoryBytes, draining } = record
+  #adopt(process: ScriptedProcess): void {
+    const { record, exit } = process
     if (exit !== null) this.#machine.endGroup(record.nonce)
-    const held = this.#hold(record.nonce, {
-      id: instance,
-      slot,
-      service,
-      release,
-      definition,
-      cpusMilli,
-      memoryBytes,
-      draining,
-      startedAtMs,
-      ports: record.ports,
-      runs: record.runs,
-      error: null,
-      probe: TALLY_EMPTY,
-      phase: exit === null ? 'running' : 'exited',
-      pid: exit === null ? pid : null,
-      drainingSinceMs: draining ? atMs : null,
-      failuresInARow: record.failuresInARow + (exit === null ? 0 : 1),
-      exit: exit === null ? null : { ...exit, atMs },
-    })
+    const held = this.#hold(record.nonce, factsOfAdopted(process, this.#machine.clock.now()))
     if (exit === null) this.#watch(held)
   }
 
-  /** One event when it becomes ready, one an interval while it is unwell; none else. */
   #watch(held: Held): void {
-    const { id, definition, startedAtMs, failuresInARow } = held.facts
-    const process = this.#machine.find(id)
-    if (process === null) return
+    const { startedAtMs, failuresInARow, stableRunMs = STABLE_RUN_MS } = held.facts
     const ageMs = this.#machine.clock.now() - startedAtMs
     const at = (sinceStartMs: number, fire: () => void): void => {
       held.cancels.push(this.#machine.clock.after(Math.max(0, sinceStartMs - ageMs), fire))
     }
     if (failuresInARow > 0) {
-      at(STABLE_RUN_MS, () => {
+      at(stableRunMs, () => {
         this.#set(held, { failuresInARow: 0 })
-        this.#machine.update(recordOf(held))
+        this.#machine.update(recordOf(held.facts, held.nonce))
         this.#changed(false)
       })
     }
+    this.#watchReadiness(held, ageMs, at)
+    this.#watchLiveness(held, ageMs, at)
+  }
+
+  /** One event when it becomes ready, one an interval while it is unwell; none else. */
+  #watchReadiness(held: Held, ageMs: number, at: (sinceStartMs: number, fire: () => void) => void): void {
+    const { id, definition } = held.facts
+    const process = this.#machine.find(id)
     const spec = probeOf(definition)
-    if (spec === null) return
+    if (process === null || spec === null) return
     const { readyAfterMs, unwell } = process.script
     const ask = (): void => {
       this.#tally(held)
@@ -247,6 +231,24 @@ export class ScriptedHands implements Hands {
     for (let sinceMs = unwell.fromMs; sinceMs < unwell.toMs; sinceMs += spec.intervalMs)
       if (sinceMs >= ageMs) at(sinceMs, ask)
     if (unwell.toMs >= ageMs) at(unwell.toMs, ask)
+  }
+
+  /** One event an interval once it hangs; before that it is alive, which says nothing new. */
+  #watchLiveness(held: Held, ageMs: number, at: (sinceStartMs: number, fire: () => void) => void): void {
+    const { id, definition } = held.facts
+    const spec = livenessOf(definition)
+    const hangsAfterMs = this.#machine.find(id)?.script.hangsAfterMs ?? null
+    if (spec === null) return
+    this.#set(held, { liveness: { ...TALLY_EMPTY, okInARow: 1, everOk: true } })
+    if (hangsAfterMs === null) return
+    const ask = (): void => {
+      const { liveness = TALLY_EMPTY } = held.facts
+      const failedInARow = liveness.failedInARow + 1
+      this.#set(held, { liveness: { ...liveness, okInARow: 0, failedInARow, lastFailure: 'hangs' } })
+      this.#changed(false)
+      held.cancels.push(this.#machine.clock.after(spec.intervalMs, ask))
+    }
+    at(Math.max(hangsAfterMs, ageMs), ask)
   }
 
   #tally(held: Held): void {
@@ -272,24 +274,5 @@ export class ScriptedHands implements Hands {
     this.#machine.clock.after(0, () => {
       if (this.#open) this.#events.changed(urgent)
     })
-  }
-}
-
-const recordOf = ({ facts, nonce }: Held): InstanceRecord => {
-  const { id, slot, service, release, definition, cpusMilli, memoryBytes } = facts
-  const { ports, runs, failuresInARow, draining } = facts
-  return {
-    instance: id,
-    slot,
-    service,
-    release,
-    definition,
-    cpusMilli,
-    memoryBytes,
-    ports,
-    nonce,
-    runs,
-    failuresInARow,
-    draining,
   }
 }

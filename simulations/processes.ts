@@ -5,7 +5,7 @@
 // Command words, in any order: `ready=200ms` answers probes after that long (at once without it; `ready=never` never),
 // `exit=3@1s` exits with 3 after a second, `unwell=5s..8s` fails probes for that time, `stop=300ms` takes that long to
 // obey a stop, `deaf` ignores it until SIGKILL, `broken` cannot be spawned, `hungry=1s` is killed for want of memory after
-// a second, `forks` leaves a child in its group that outlives it. Others are ignored.
+// a second, `hangs=5s` fails its liveness from five seconds on, `forks` leaves a child in its group that outlives it. Others are ignored.
 
 import { assert } from '../lib/assert.ts'
 import { TuttiError } from '../lib/errors.ts'
@@ -31,6 +31,8 @@ export interface Script {
   readonly hungryAfterMs: number | null
   /** Probes fail from `fromMs` to `toMs` after the start. */
   readonly unwell: { readonly fromMs: number; readonly toMs: number } | null
+  /** Its liveness fails from then on, milliseconds after the start; null: never. */
+  readonly hangsAfterMs: number | null
   /** How long it takes to obey a stop; null: it ignores stops. */
   readonly stopMs: number | null
   readonly broken: boolean
@@ -49,6 +51,7 @@ export const scriptOf = (command: readonly string[]): Script => {
     exit: valueOf('exit') === null ? null : { code: Number(code), afterMs: parseDuration(after) },
     hungryAfterMs: valueOf('hungry') === null ? null : parseDuration(valueOf('hungry') ?? ''),
     unwell: valueOf('unwell') === null ? null : { fromMs: parseDuration(from), toMs: parseDuration(to) },
+    hangsAfterMs: valueOf('hangs') === null ? null : parseDuration(valueOf('hangs') ?? ''),
     stopMs: command.includes('deaf') ? null : parseDuration(valueOf('stop') ?? '0'),
     broken: command.includes('broken'),
     forks: command.includes('forks'),

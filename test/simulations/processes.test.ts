@@ -2,47 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Clock } from '../../lib/time.ts'
 import type { Action } from '../../node/plan/action.ts'
 import { ScriptedHands } from '../../simulations/hands.ts'
 import { ScriptedDriver, ScriptedMachine, scriptOf } from '../../simulations/processes.ts'
 import { driverContract, recordFor } from '../contracts/driver.ts'
-
-interface TurnedClock extends Clock {
-  /** Fires everything that is due within that time, in order. */
-  turn(forMs: number): void
-}
-
-const turnedClock = (): TurnedClock => {
-  let now = 0
-  let order = 0
-  let timers: { readonly atMs: number; readonly order: number; readonly fire: () => void }[] = []
-  return {
-    now: () => now,
-    wall: () => 1_000_000 + now,
-    after: (delayMs, fire) => {
-      order += 1
-      const timer = { atMs: now + delayMs, order, fire }
-      timers.push(timer)
-      return () => {
-        timers = timers.filter((other) => other !== timer)
-      }
-    },
-    turn: (forMs) => {
-      const end = now + forMs
-      for (;;) {
-        const [due] = timers
-          .filter((timer) => timer.atMs <= end)
-          .toSorted((a, b) => a.atMs - b.atMs || a.order - b.order)
-        if (due === undefined) break
-        timers = timers.filter((timer) => timer !== due)
-        now = due.atMs
-        due.fire()
-      }
-      now = end
-    },
-  }
-}
+import { turnedClock } from '../contracts/turned-clock.ts'
 
 driverContract('scripted', async () => {
   const clock = turnedClock()
@@ -108,6 +72,7 @@ describe('scriptOf', () => {
       unwell: { fromMs: 5000, toMs: 8000 },
       stopMs: 300,
       hungryAfterMs: null,
+      hangsAfterMs: null,
       broken: false,
       forks: false,
     })
