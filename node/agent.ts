@@ -18,6 +18,7 @@ import { FailureDetector } from '../net/failure-detector.ts'
 import type { Transport, TransportEvents } from '../net/transport.ts'
 import { Counters } from './agent/counters.ts'
 import { EventRing, eventsBetween } from './agent/event-ring.ts'
+import { Introduction } from './agent/introduction.ts'
 import { Invitations } from './agent/invitations.ts'
 import { Neighbourhood, type KnownPeer } from './agent/neighbourhood.ts'
 import { PassLoop } from './agent/pass-loop.ts'
@@ -45,8 +46,6 @@ const TICK_MS = 200
  * document may be a month old and a deploy that everybody else has undone.
  */
 const CATCH_UP_MAX_MS = 3000
-/** Whoever has just installed bubblewrap waits for it, and a look costs a dozen calls of stat(2). */
-const CONFINEMENT_LOOK_MS = 5000
 /** Reports of others are shown to those who watch after this long: fifty pictures a second are more than anyone sees. */
 const REPORTS_TOLD_MS = 20
 
@@ -90,12 +89,12 @@ export class Agent implements AgentPort {
   readonly #neighbourhood: Neighbourhood
   readonly #invitations: Invitations
   readonly #reporter: Reporter
+  readonly #introduction: Introduction
   readonly #memo = new PlacementMemo()
   #plan: Plan | null = null
   #before: AgentSnapshot | null = null
   #caughtUp: (() => void)[] | null = []
   #startedMs = 0
-  #lookedMs = 0
   #storageTrouble: string | null = null
   #cancelTick: (() => void) | null = null
   #cancelNotify: (() => void) | null = null
@@ -113,6 +112,10 @@ export class Agent implements AgentPort {
       say: (key, value) => this.#replication.say(key, value, false),
       flush: () => this.#replication.flush(),
       unfulfilledBefore: replication.unfulfilledBefore,
+    })
+    this.#introduction = new Introduction({
+      ...options,
+      say: (key, value, urgent) => this.#replication.say(key, value, urgent),
     })
     this.#neighbourhood = new Neighbourhood({
       transport,
@@ -169,7 +172,7 @@ export class Agent implements AgentPort {
 
   /** Connects, founds the cluster where there is none yet, adopts what ran before, and begins to act. */
   async start(): Promise<void> {
-    const { transport, hands, clock, facts, hostOf, founding, signer } = this.#options
+    const { transport, hands, clock, founding, signer } = this.#options
     this.#startedMs = clock.now()
     await hands.start({ changed: () => this.#passes.dirty() })
     await transport.start(this.#transportEvents())
@@ -182,10 +185,7 @@ export class Agent implements AgentPort {
       })
       await this.edit(edits, { message: 'found the cluster', at: clock.wall() })
     }
-    // Before the facts, with which it leaves: nobody is to know the one without the other.
-    this.#sayConfinement()
-    const addresses = transport.addresses()
-    this.#replication.say('peer', { ...facts, addresses, host: hostOf(addresses), running: true }, true)
+    this.#introduction.begin(transport.addresses())
     this.#follow()
     if (this.#replication.view().members.length === 1) this.#inSync()
     this.#tick()
@@ -316,15 +316,9 @@ export class Agent implements AgentPort {
   #tick(): void {
     this.#cancelTick = this.#options.clock.after(TICK_MS, () => this.#tick())
     this.#replication.tick()
-    if (this.#options.clock.now() - this.#lookedMs >= CONFINEMENT_LOOK_MS) this.#sayConfinement()
+    this.#introduction.tick()
     if (this.#caughtUp !== null && this.#options.clock.now() - this.#startedMs > CATCH_UP_MAX_MS)
       this.#inSync()
-  }
-
-  #sayConfinement(): void {
-    const { clock, confinement } = this.#options
-    this.#lookedMs = clock.now()
-    if (confinement !== undefined) this.#replication.say('confinement', confinement(), false)
   }
 
   /** One turn of observe, view, plan, check, act, report. Returns when time alone makes the next one due. */

@@ -162,7 +162,10 @@ const ask = (forker: Forker, spec: ProbeSpec, place: ProbePlace, done: Done): Br
       return askPorts(spec.ports, done)
     case 'command': {
       const cut = new Cut()
-      void runCommand(forker, spec.command, place, cut).then(done)
+      const run = async (): Promise<void> => {
+        done(await runCommand(forker, spec.command, place, cut))
+      }
+      void run()
       return () => cut.now()
     }
     default:

@@ -1,0 +1,113 @@
+// What the executor holds: one entry an instance, with its facts, the action under way and what watches it; and who is told
+// that facts changed. A fact is changed here and nowhere else, so that what is observed and announced cannot fall behind.
+
+import type { InstanceId } from '../../lib/ids.ts'
+import { sortedBy } from '../../lib/order.ts'
+import type { Clock } from '../../lib/time.ts'
+import type { HandsEvents } from '../ports.ts'
+import type { Action } from '../plan/action.ts'
+import type { LocalInstance } from '../plan/local.ts'
+import type { Probing } from './prober.ts'
+
+/** One instance in the executor's hands. */
+export interface Held {
+  facts: LocalInstance
+  nonce: string
+  running: Action | null
+  /** What comes after it; the latest wins, since each plan is made from newer facts. */
+  next: Action | null
+  probing: Probing | null
+  /** Of its liveness. */
+  guarding: Probing | null
+  /** The stop under way is for this failure. */
+  failure: string | null
+  cancelForgiveness: () => void
+  cancelLook: () => void
+}
+
+/** Cancels nothing. */
+export const nothing = (): void => undefined
+
+/** All held instances, and the announcement of what changed. */
+export class HeldInstances {
+  readonly #clock: Clock
+  readonly #held = new Map<InstanceId, Held>()
+  #observed: readonly LocalInstance[] | null = null
+  #events: HandsEvents = { changed: nothing }
+  #announcing: 'no' | 'calmly' | 'urgently' = 'no'
+  #closed = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  /** From now on changes are announced to it. */
+  tell(events: HandsEvents): void {
+    this.#events = events
+  }
+
+  /** Nothing is announced any more. */
+  close(): void {
+    this.#closed = true
+  }
+
+  all(): readonly Held[] {
+    return [...this.#held.values()]
+  }
+
+  get(instance: InstanceId): Held | undefined {
+    return this.#held.get(instance)
+  }
+
+  hold(nonce: string, facts: LocalInstance): Held {
+    const held: Held = {
+      facts,
+      nonce,
+      running: null,
+      next: null,
+      probing: null,
+      guarding: null,
+      failure: null,
+      cancelForgiveness: nothing,
+      cancelLook: nothing,
+    }
+    this.#held.set(facts.id, held)
+    this.#observed = null
+    return held
+  }
+
+  drop(instance: InstanceId): void {
+    this.#held.delete(instance)
+    this.#observed = null
+  }
+
+  /** Facts of all, by instance. */
+  observe(): readonly LocalInstance[] {
+    this.#observed ??= sortedBy(
+      this.all().map((held) => held.facts),
+      (facts) => facts.id,
+    )
+    return this.#observed
+  }
+
+  set(held: Held, change: Partial<LocalInstance>): void {
+    held.facts = { ...held.facts, ...change }
+    this.#observed = null
+  }
+
+  /** Tells the agent, once for all that happens in one turn. */
+  announce(urgent: boolean): void {
+    const scheduled = this.#announcing !== 'no'
+    if (urgent || !scheduled) this.#announcing = urgent ? 'urgently' : 'calmly'
+    if (scheduled) return
+    this.#clock.after(0, () => {
+      const wasUrgent = this.#announcing === 'urgently'
+      this.#announcing = 'no'
+      if (!this.#closed) this.#events.changed(wasUrgent)
+    })
+  }
+}

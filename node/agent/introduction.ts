@@ -1,0 +1,49 @@
+// How this peer introduces itself to the others: its facts, and what it can confine instances by. The latter is looked at
+// again now and then, since programs come and go; what is equal to what was said costs nothing.
+
+import type { ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
+import { STATUS_KEYS } from '../../crdt/status-decode.ts'
+import type { Json } from '../../lib/order.ts'
+import type { Clock } from '../../lib/time.ts'
+
+/** Whoever has just installed bubblewrap waits for it, and a look costs a dozen calls of stat(2). */
+const LOOK_MS = 5000
+
+export interface IntroductionOptions {
+  readonly clock: Clock
+  readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
+  /** @default nothing is said */
+  readonly confinement?: () => ConfinementFacts
+  readonly hostOf: (addresses: readonly string[]) => string
+  /** Sets an entry of this peer's status; `urgent` entries leave at once. */
+  readonly say: (key: string, value: Json, urgent: boolean) => void
+}
+
+/** Says who this peer is. */
+export class Introduction {
+  readonly #options: IntroductionOptions
+  #lookedMs = 0
+
+  constructor(options: IntroductionOptions) {
+    this.#options = options
+  }
+
+  /** At the start, once the addresses are known. */
+  begin(addresses: readonly string[]): void {
+    const { facts, hostOf, say } = this.#options
+    // Before the facts, with which it leaves: nobody is to know the one without the other.
+    this.#look()
+    const said = { ...facts, addresses: [...addresses], host: hostOf(addresses), running: true }
+    say(STATUS_KEYS.facts, said, true)
+  }
+
+  tick(): void {
+    if (this.#options.clock.now() - this.#lookedMs >= LOOK_MS) this.#look()
+  }
+
+  #look(): void {
+    const { clock, confinement, say } = this.#options
+    this.#lookedMs = clock.now()
+    if (confinement !== undefined) say(STATUS_KEYS.confinement, confinement(), false)
+  }
+}
