@@ -95,8 +95,8 @@ class Overdue {
     this.#input = input
   }
 
-  own({ slot, service, reason, hopeless }: Unready): void {
-    this.#note(slot, service, reason, hopeless ? 0 : readyDeadlineMs(service), this.found)
+  own({ slot, service, cause, reason, hopeless }: Unready): void {
+    this.#note({ slot, cause, reason }, service, hopeless ? 0 : readyDeadlineMs(service), this.found)
   }
 
   /** Slots that nobody can hold, or whose member is not here, are answered for by one peer: their service's steward. */
@@ -117,7 +117,8 @@ class Overdue {
       const reason = member === null ? placement.reason : this.#absence(member, service)
       if (isMine) this.waiting.push(`${slot}: ${reason}`)
       const deadlineMs = service.unfulfilledAfterMs ?? UNREADY_MS
-      this.#note(slot, service, reason, deadlineMs, isMine ? this.found : this.witnessed)
+      const cause = member === null ? 'no-member' : 'member-away'
+      this.#note({ slot, cause, reason }, service, deadlineMs, isMine ? this.found : this.witnessed)
     }
   }
 
@@ -139,13 +140,18 @@ class Overdue {
     return { ...report, state, unfulfilledSinceMs: overdue.sinceMs }
   }
 
-  #note(slot: SlotId, service: ServiceView, reason: string, deadlineMs: number, among: Unfulfilled[]): void {
+  #note(
+    what: Omit<Unfulfilled, 'sinceMs'>,
+    service: ServiceView,
+    deadlineMs: number,
+    among: Unfulfilled[],
+  ): void {
     const { nowMs, unreadySinceMs } = this.#input
-    const wanted = instanceIdOf(slot, service.release)
+    const wanted = instanceIdOf(what.slot, service.release)
     const sinceMs = unreadySinceMs?.get(wanted) ?? nowMs
     this.sinceMs.set(wanted, sinceMs)
     if (nowMs - sinceMs >= deadlineMs) {
-      const overdue = { slot, reason, sinceMs }
+      const overdue = { ...what, sinceMs }
       among.push(overdue)
       this.#found.set(wanted, overdue)
     } else this.wakes.push(sinceMs + deadlineMs)

@@ -1,5 +1,5 @@
 // The plan: one pass's output as a plain value. It is logged, shown by `tutti plan`, compared in transcripts, replayed in
-// simulations. Types only; make-plan.ts computes it.
+// simulations. Types, and the words of one; make-plan.ts computes it.
 
 import type { InstanceId, MemberId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
@@ -50,9 +50,29 @@ export interface InstanceReport {
   readonly output?: readonly string[]
 }
 
+/**
+ * Why a slot is not as desired, in one word for metrics and alerts; the reason says it in full. no-member: nobody can hold
+ * it. member-away: who holds it is not here. blocked: its start waits (room, a dependency, its turn). not-ready: it runs and
+ * has not become ready. failing: it runs and its checks fail. crashed: it ended and starts again. crash-loop: again and
+ * again. refused: it cannot be started here. given-up: it ended, and nobody starts it again.
+ */
+export const UNFULFILLED_CAUSES = [
+  'no-member',
+  'member-away',
+  'blocked',
+  'not-ready',
+  'failing',
+  'crashed',
+  'crash-loop',
+  'refused',
+  'given-up',
+] as const
+export type UnfulfilledCause = (typeof UNFULFILLED_CAUSES)[number]
+
 /** Desired differs from actual beyond the deadline. */
 export interface Unfulfilled {
   readonly slot: SlotId
+  readonly cause: UnfulfilledCause
   readonly reason: string
   /** Since when the slot is not as desired; monotonic milliseconds. */
   readonly sinceMs: number

@@ -8,7 +8,7 @@ import type { Action, StopAction } from './action.ts'
 import { capacityOf, roomGate, roomTaken } from './gates.ts'
 import { healthOf, livenessFailure, probeOf, PROOF_MS, PROOF_OF_REPLACEMENT_MS } from './health.ts'
 import type { LocalInstance } from './local.ts'
-import type { InstanceReport } from './plan.ts'
+import type { InstanceReport, UnfulfilledCause } from './plan.ts'
 import {
   crashLoopText,
   grantRestarts,
@@ -29,6 +29,7 @@ export const DRAIN_MS = 1000
 export interface Unready {
   readonly slot: SlotId
   readonly service: ServiceView
+  readonly cause: UnfulfilledCause
   readonly reason: string
   /** It is past waiting for: a crash loop, or a failure that nobody will retry. */
   readonly hopeless: boolean
@@ -162,7 +163,10 @@ const keepEnded = (turn: Turn, { instance, service, as }: Kept): void => {
   const reason = loop && !isOver ? crashLoopText(instance, service.restart) : verdict.reason
   const state = verdict.kind === 'refused' || (loop && !isOver) ? 'unfulfilled' : 'crashed'
   report(turn, instance, state, reason)
-  if (as === 'wanted') turn.unready.push({ slot, service, reason, hopeless: loop || isOver })
+  if (as === 'wanted') {
+    const cause = isOver ? verdict.kind : loop ? 'crash-loop' : 'crashed'
+    turn.unready.push({ slot, service, cause, reason, hopeless: loop || isOver })
+  }
   if (isOver) return
   wait(turn, id, reason)
   if (verdict.kind === 'now')
@@ -203,6 +207,7 @@ const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
     turn.unready.push({
       slot,
       service,
+      cause: loop ? 'crash-loop' : health.state === 'failing' ? 'failing' : 'not-ready',
       reason: reason || health.state,
       hopeless: loop,
     })
@@ -224,7 +229,7 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
     const gate = start.gate ?? (revives === null ? roomGate(service, taken, capacity, replaces) : null)
     if (gate !== null) {
       wait(turn, slot, gate)
-      if (!start.queued) turn.unready.push({ slot, service, reason: gate, hopeless: false })
+      if (!start.queued) turn.unready.push({ slot, service, cause: 'blocked', reason: gate, hopeless: false })
       // An instance of that id that still ends here is reported by its own facts.
       if (!known.has(instance))
         turn.reports.push({ instance, slot, state: 'pending', restarts: 0, reason: gate })
@@ -251,6 +256,7 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
     turn.unready.push({
       slot,
       service,
+      cause: 'not-ready',
       reason: 'is about to start',
       hopeless: false,
     })

@@ -6,6 +6,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { ServiceId } from '../../lib/ids.ts'
 import { INSTANCE_STATES } from '../../crdt/schema/status.ts'
 import { place, PlacementMemo } from '../plan/placement.ts'
+import { UNFULFILLED_CAUSES } from '../plan/plan.ts'
 import type { AgentCounters, AgentPort, AgentSnapshot } from '../ports.ts'
 
 /** What service links count; node/serve/links.ts has more. */
@@ -256,8 +257,12 @@ const workloadGauges = (registry: Registry, scrape: Scrape): void => {
     registry,
     'tutti_unfulfilled_slots',
     'Slots this peer answers for that are not as desired beyond their deadline',
-    [],
-    (set) => set({}, scrape.snapshot.plan?.unfulfilled.length ?? 0),
+    ['cause'],
+    (set) => {
+      const unfulfilled = scrape.snapshot.plan?.unfulfilled ?? []
+      for (const cause of UNFULFILLED_CAUSES)
+        set({ cause }, unfulfilled.filter((slot) => slot.cause === cause).length)
+    },
   )
 }
 

@@ -160,7 +160,7 @@ services:
       assert.match(said.reason, /^crash loop: exited with 7, restarts up to 100ms apart; it wrote last: /)
       const since = said.since
       assert.ok((await events(peer, 'loop')).some((line) => line.startsWith('unfulfilled crash loop')))
-      assert.match(await peer.get<string>('/metrics'), /^tutti_unfulfilled_slots 1$/m)
+      assert.match(await peer.get<string>('/metrics'), /^tutti_unfulfilled_slots\{cause="crash-loop"\} 1$/m)
       const [neighbour] = await ready(peer, 'neighbour', 1)
       assert.equal(neighbour?.restarts, 0)
 
