@@ -3,7 +3,14 @@
 
 import { Compile } from 'typebox/compile'
 import { sortedEntries } from '../lib/order.ts'
-import { Alert, ConfinementFacts, InstanceStatus, PeerFacts, PeerReport, type MemberStatus } from './schema/status.ts'
+import {
+  Alert,
+  ConfinementFacts,
+  InstanceStatus,
+  PeerFacts,
+  PeerReport,
+  type MemberStatus,
+} from './schema/status.ts'
 
 /** Keys of the entries, in one place. */
 export const STATUS_KEYS = {

@@ -116,7 +116,10 @@ export class Peer {
       netns !== undefined
         ? ['nsenter', [`--net=/run/netns/${netns}`, program, ...argv]]
         : missing.length > 0
-          ? ['unshare', ['--mount', '--propagation', 'private', 'sh', '-c', hiding(missing), program, ...argv]]
+          ? [
+              'unshare',
+              ['--mount', '--propagation', 'private', 'sh', '-c', hiding(missing), program, ...argv],
+            ]
           : [program, argv]
     const { TUTTI_PEER: _, TUTTI_TICKET: __, ...environment } = process.env
     const child = spawn(command, all, {
