@@ -104,7 +104,8 @@ export const DISK_FAULTS: readonly Fault[] = [
 /** Two peers of one identity write at once; later only the clone's disk is left, and what the other wrote is with the others. */
 const clone = (scene: Scene, step: Step): Begun => {
   const [machine] = scene.machinesOf(step)
-  if (machine === undefined || machine.agent === null) return 'skipped'
+  // Claimed for as long as there are two: a clone that could not take the place would take its acknowledged edit away.
+  if (machine === undefined || !scene.claim(machine, step)) return 'skipped'
   const twin = machine.clone()
   scene.world.simulator.after(step.lastsMs / 2, () => {
     if (twin.agent === null || machine.agent === null) return
@@ -116,7 +117,6 @@ const clone = (scene: Scene, step: Step): Begun => {
   return () => {
     const backup = twin.backup()
     if (twin.running) twin.kill()
-    if (!scene.claim(machine, step)) return
     scene.say(`${machine.name}: the clone takes its place`)
     machine.powerOff()
     void scene.referee
