@@ -34,6 +34,12 @@ export const explain = async (context: Context, of: string): Promise<number> => 
         cell(reasons.join('; ') || '-'),
       ])
     if (rows.length > 0) stdout.write(table(['RANK', 'PEER', 'ELIGIBLE', 'REASONS'], rows, stdout, paint))
+    if (slot.unfulfilled !== null && slot.peer !== null) {
+      const { reason, exit, output } = slot.unfulfilled
+      const end = exit === null ? '' : ` (last exit: ${exit.signal ?? exit.code ?? 'unknown'})`
+      tell(context, `${paint('red', 'unfulfilled')}: ${harmless(reason)}${end}`)
+      for (const line of output) tell(context, `  ${paint('dim', '|')} ${harmless(line)}`)
+    }
     for (const change of slot.changes) tell(context, `would change it: ${harmless(change)}`)
   }
   if (reply.slots.length === 0) tell(context, `${of} has no slots`)

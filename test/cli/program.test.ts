@@ -128,6 +128,15 @@ const routes = (extra: Readonly<Record<string, Answer>> = {}): Record<string, An
         reason: 'first choice',
         version: 1,
         candidates: [{ peer: 'a', eligible: true, reasons: ['fits'], rank: 1 }],
+        unfulfilled: {
+          slot: 'shop/web/0',
+          peer: 'a',
+          state: 'crashed',
+          reason: 'crash loop',
+          since: 1,
+          exit: { code: 7, signal: null, at: 1 },
+          output: ['no database'],
+        },
         changes: ['cordon a'],
       },
     ],
@@ -342,13 +351,14 @@ describe('tutti, reading', () => {
       'reason',
       'version',
       'candidates',
+      'unfulfilled',
       'changes',
       'asOf',
     ])
     const { stdout } = await tutti(['explain', 'shop/web/0'], { peer })
     assert.equal(
       stdout,
-      'shop/web/0 on a: first choice\nRANK\tPEER\tELIGIBLE\tREASONS\n1\ta\tyes\tfits\nwould change it: cordon a\n',
+      'shop/web/0 on a: first choice\nRANK\tPEER\tELIGIBLE\tREASONS\n1\ta\tyes\tfits\nunfulfilled: crash loop (last exit: 7)\n  | no database\nwould change it: cordon a\n',
     )
   })
 

@@ -177,6 +177,7 @@ export const ExplainReply = Type.Object({
       ),
       /** What would change the answer. */
       changes: Type.Array(Text),
+      unfulfilled: Nullable(UnfulfilledReply),
     }),
   ),
   /** Further slots of the service, left out since explaining each costs a whole election; ask for one of them by name. */

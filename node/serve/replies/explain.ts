@@ -6,6 +6,7 @@ import type { ServiceId, SlotId } from '../../../lib/ids.ts'
 import { explainService, type Explanation } from '../../plan/explain.ts'
 import type { ExplainReply } from '../api/contract.ts'
 import { asOf, nameOf, type Reading } from './reading.ts'
+import { unfulfilledOf } from './services.ts'
 
 /** Slots explained in one reply. Each re-runs the election (some ms at 200 members), and nobody reads more. */
 const EXPLAINED_MAX = 32
@@ -44,4 +45,9 @@ const explained = (
     rank,
   })),
   changes: [...changes],
+  unfulfilled:
+    unfulfilledOf(
+      reading,
+      [...reading.placements.values()].filter((one) => one.slot === slot),
+    )[0] ?? null,
 })

@@ -38,7 +38,11 @@ const isReleasing = (reading: Reading, service: ServiceView, slots: readonly Slo
     return running.length === 0 || running.some(({ status }) => status.release !== service.release)
   })
 
-const unfulfilledOf = (reading: Reading, slots: readonly SlotPlacement[]): ServiceRow['unfulfilled'] => {
+/** Those of the slots that are overdue, with what their peers say. */
+export const unfulfilledOf = (
+  reading: Reading,
+  slots: readonly SlotPlacement[],
+): ServiceRow['unfulfilled'] => {
   const overdue = overdueOf(reading)
   return slots.flatMap((placement): ServiceRow['unfulfilled'] => {
     const { slot, member, reason } = placement
