@@ -59,7 +59,7 @@ export const createHands = (options: HandsOptions): BuiltHands => {
     clock,
     log,
     output,
-    launcher: new SafeLauncher(log),
+    launcher: new SafeLauncher(log, join(folder, 'instances', 'spares')),
   })
   const forker = new ShellForker(log)
   const hands = new Executor({

@@ -164,9 +164,9 @@ const shortfallOf = (
   return [groups, files].filter((text) => text !== '').join('; ')
 }
 
-/** A confinement as its file's text. */
+/** A confinement as its file's one line. */
 export const confinedText = ({ groups, isSandboxed, prelude, become, shortfall }: Confined): string =>
-  `${JSON.stringify({ groups, isSandboxed, prelude, become, shortfall })}\n`
+  JSON.stringify({ groups, isSandboxed, prelude, become, shortfall })
 
 /** Reads what `confinedText` wrote; what cannot be read confines nothing. */
 export const parseConfined = (text: string): Confined => {

@@ -4,7 +4,7 @@
 // start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { assert, defined } from '../../../../lib/assert.ts'
@@ -182,6 +182,7 @@ export class ProcessDriver implements Driver, Enterable {
       runDirectory: folder,
       workingDirectory,
       ...output.begin(instance, { isRunning: false }),
+      confined: confinedText(confinement),
       environment: environmentIn(confinement, definition, environment),
       prelude: confinement.prelude,
       command: confinement.command,
@@ -356,12 +357,8 @@ export class ProcessDriver implements Driver, Enterable {
   }
 
   async #launch(launcher: Launcher, launch: Launch): Promise<Run> {
-    const { record, folder, script, confined } = launch
+    const { record, folder, script } = launch
     await mkdir(folder, { mode: 0o700 })
-    await Promise.all([
-      writeFile(join(folder, RUN_FILES.confined), confinedText(confined), { mode: 0o600 }),
-      writeFile(join(folder, RUN_FILES.launch), script, { mode: 0o600 }),
-    ])
     await launcher.prepare(folder)
     const alive = watchAlive(join(folder, RUN_FILES.alive))
     const late = Promise.withResolvers<never>()
@@ -369,7 +366,7 @@ export class ProcessDriver implements Driver, Enterable {
       late.reject(new TuttiError('internal', `${record.instance} was not spawned in time`))
     })
     try {
-      const started = launcher.launch(folder).then(async () => await alive.told)
+      const started = launcher.launch(folder, script).then(async () => await alive.told)
       const told = await Promise.race([started, late.promise])
       const shim = parseIdentity(told ?? '')
       if (shim === null) {

@@ -1,6 +1,6 @@
 // The launch script: what the spawner runs for one instance. It holds the FIFO from its first line on, so that even its
-// own failure is noticed, enters the directory, turns output to its files and becomes the shim with exactly the given
-// environment. Text only; nothing here touches the disk or a process.
+// own failure is noticed, writes down what confines the run, enters the directory, turns output to its files and becomes the
+// shim with exactly the given environment. Text only; nothing here touches the disk or a process.
 
 /** Everything that one launch needs; all paths absolute. */
 export interface LaunchPlan {
@@ -11,6 +11,8 @@ export interface LaunchPlan {
   readonly workingDirectory: string
   readonly stdout: string
   readonly stderr: string
+  /** One line for the file `confined`. */
+  readonly confined: string
   readonly environment: Readonly<Record<string, string>>
   /** Shell commands that the program's own process runs before it becomes the program: empty for none. */
   readonly prelude: string
@@ -37,15 +39,33 @@ export const RUN_FILES = {
 /** A word that a POSIX shell reads as exactly this text. */
 export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
-/** The script's text. */
+/** Variables that a shell minds or refuses; also its own that says how to begin a session. */
+const SHELLS_OWN = /^(IFS|OPTIND|LINENO|PPID|E?UID|SHELLOPTS|BASH\w*|PWD|OLDPWD|SHLVL|_|TUTTI_SESSION)$/
+
+const isPlain = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !SHELLS_OWN.test(name)
+
+/**
+ * The script's text, for a shell that has no exported variables but PATH. `$TUTTI_SESSION` goes before the shim: words that
+ * begin a session, or nothing where the shell has one to itself.
+ */
 export const launchScript = (plan: LaunchPlan): string => {
+  const names = Object.keys(plan.environment)
   const variables = Object.entries(plan.environment).map(([name, value]) => quoted(`${name}=${value}`))
   const words = [plan.shell, plan.shim, plan.runDirectory, plan.prelude, ...plan.command].map(quoted)
+  // One exec less, a tenth of a start, where the shell itself can hand the variables on.
+  const become = names.every(isPlain)
+    ? [
+        'unset PATH OLDPWD SHLVL',
+        ...(variables.length === 0 ? [] : [`export ${variables.join(' ')}`]),
+        `exec $TUTTI_SESSION ${words.join(' ')}`,
+      ]
+    : [`exec $TUTTI_SESSION env -i ${[...variables, ...words].join(' ')}`]
   return [
     `exec 9<>${quoted(`${plan.runDirectory}/${RUN_FILES.alive}`)} || exit 125`,
+    `printf '%s\\n' ${quoted(plan.confined)} >${quoted(`${plan.runDirectory}/${RUN_FILES.confined}`)} || exit 125`,
     `exec </dev/null >>${quoted(plan.stdout)} 2>>${quoted(plan.stderr)} || exit 125`,
     `cd ${quoted(plan.workingDirectory)} || exit 125`,
-    `exec env -i ${[...variables, ...words].join(' ')}`,
+    ...become,
     '',
   ].join('\n')
 }

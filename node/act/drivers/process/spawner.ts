@@ -3,6 +3,7 @@
 // work. Neither owns what it started: instances outlive both.
 
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -10,14 +11,15 @@ import { promisify } from 'node:util'
 import { TuttiError } from '../../../../lib/errors.ts'
 import type { Log } from '../../../../lib/log.ts'
 import { SYSTEM_PATH } from './command.ts'
-import { RUN_FILES } from './launch.ts'
+import { Fifos } from './fifos.ts'
+import { quoted, RUN_FILES } from './launch.ts'
 
 /** Starts launch scripts. */
 export interface Launcher {
   /** Makes the FIFO `alive` in a run directory. */
   prepare(runDirectory: string): Promise<void>
-  /** Starts `launch` of a run directory. A throw leaves open whether it was started. */
-  launch(runDirectory: string): Promise<void>
+  /** Starts a run's launch script as a session of its own. A throw leaves open whether it was started. */
+  launch(runDirectory: string, script: string): Promise<void>
   /** Ends the launcher, and nothing that it launched. */
   close(): void
 }
@@ -34,8 +36,10 @@ export const directLauncher: Launcher = {
   prepare: async (runDirectory) => {
     await run('mkfifo', ['-m', '600', `${runDirectory}/${RUN_FILES.alive}`])
   },
-  launch: async (runDirectory) => {
-    const child = spawn(SHELL, [`${runDirectory}/${RUN_FILES.launch}`], {
+  launch: async (runDirectory, script) => {
+    const file = `${runDirectory}/${RUN_FILES.launch}`
+    await writeFile(file, script, { mode: 0o600 })
+    const child = spawn(SHELL, [file], {
       detached: true,
       stdio: 'ignore',
       env: ENVIRONMENT,
@@ -68,14 +72,17 @@ const DEATHS_MAX = 3
 export class SpawnerLauncher implements Launcher {
   readonly #log: Log
   readonly #script = fileURLToPath(new URL('spawner.sh', import.meta.url))
+  readonly #spares: Fifos | null
   #spawner: Spawner | null = null
   /** FIFOs asked for in this breath: one program makes them all. */
   #unmade: { readonly paths: string[]; readonly made: Promise<void> } | null = null
   #deathsInARow = 0
   #closed = false
 
-  constructor(log: Log) {
+  /** `spares`: a folder of its own, absolute, for FIFOs made ahead of time. */
+  constructor(log: Log, spares: string | null) {
     this.#log = log
+    this.#spares = spares === null ? null : new Fifos(spares, async (paths) => await this.#make(paths))
   }
 
   /** False: use the direct launcher. */
@@ -90,6 +97,7 @@ export class SpawnerLauncher implements Launcher {
 
   async prepare(runDirectory: string): Promise<void> {
     const path = `${runDirectory}/${RUN_FILES.alive}`
+    if (this.#spares !== null && (await this.#spares.place(path))) return
     if (this.#unmade !== null && this.#unmade.paths.length < FIFOS_MAX) {
       this.#unmade.paths.push(path)
       await this.#unmade.made
@@ -98,14 +106,15 @@ export class SpawnerLauncher implements Launcher {
     const paths = [path]
     const made = nextTurn().then(async () => {
       this.#unmade = null
-      await this.#request(`prepare ${paths.join('\t')}`)
+      await this.#make(paths)
     })
     this.#unmade = { paths, made }
     await made
   }
 
-  async launch(runDirectory: string): Promise<void> {
-    await this.#request(`launch ${runDirectory}`)
+  async launch(_runDirectory: string, script: string): Promise<void> {
+    // In the foreground: a background job of a shell ignores SIGINT and SIGQUIT, and so would the instance.
+    await this.#request(`( ${script})`)
   }
 
   close(): void {
@@ -113,24 +122,28 @@ export class SpawnerLauncher implements Launcher {
     this.#spawner?.child.stdin?.destroy()
   }
 
-  async #request(line: string): Promise<void> {
-    if (line.includes('\n'))
-      throw new TuttiError('invalid', 'the data directory has a line break in its path')
+  async #make(paths: readonly string[]): Promise<void> {
+    await this.#request(`mkfifo -m 600 ${paths.map(quoted).join(' ')} </dev/null`)
+  }
+
+  /** Has a command run; rejects when its status is not 0. */
+  async #request(command: string): Promise<void> {
     const spawner = this.#spawner ?? this.#start()
     const answer = Promise.withResolvers<void>()
     spawner.waiting.push(answer)
-    spawner.child.stdin?.write(`${line}\n`)
+    spawner.child.stdin?.write(`${command}\necho "$?"\n`)
     await answer.promise
   }
 
   #start(): Spawner {
-    const child = spawn(SHELL, [this.#script], {
+    const child = spawn(SHELL, ['-s'], {
       // Its own session: a Ctrl-C in the peer's terminal is not for it.
       detached: true,
       stdio: ['pipe', 'pipe', 'ignore'],
       env: ENVIRONMENT,
       cwd: '/',
     })
+    child.stdin?.write(`. ${quoted(this.#script)}\n`)
     const spawner: Spawner = { child, waiting: [] }
     this.#spawner = spawner
     const gone = (): void => {
@@ -170,8 +183,9 @@ export class SafeLauncher implements Launcher {
   readonly #spawner: SpawnerLauncher
   readonly #log: Log
 
-  constructor(log: Log) {
-    this.#spawner = new SpawnerLauncher(log)
+  /** `spares`: as the spawner has it. @default none are made ahead of time */
+  constructor(log: Log, spares: string | null = null) {
+    this.#spawner = new SpawnerLauncher(log, spares)
     this.#log = log
   }
 
@@ -197,9 +211,10 @@ export class SafeLauncher implements Launcher {
     }
   }
 
-  async launch(runDirectory: string): Promise<void> {
+  async launch(runDirectory: string, script: string): Promise<void> {
     // No second try here: a spawner that died may have launched it, so the driver tells by the FIFO.
-    await (this.#spawner.usable ? this.#spawner.launch(runDirectory) : directLauncher.launch(runDirectory))
+    const launcher = this.#spawner.usable ? this.#spawner : directLauncher
+    await launcher.launch(runDirectory, script)
   }
 
   close(): void {

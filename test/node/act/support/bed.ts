@@ -58,7 +58,7 @@ export const makeBed = (): Bed => {
   const output = new OutputStore({ folder: join(folder, 'output'), peer: 'a', clock: realClock, log })
   const launchers: SafeLauncher[] = []
   const newLauncher = (): SafeLauncher => {
-    const launcher = new SafeLauncher(log)
+    const launcher = new SafeLauncher(log, join(folder, 'instances', 'spares'))
     launchers.push(launcher)
     return launcher
   }

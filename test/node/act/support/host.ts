@@ -23,9 +23,9 @@ const launcher: Launcher = {
     dieAt('before-prepare')
     await inner.prepare(runDirectory)
   },
-  launch: async (runDirectory) => {
+  launch: async (runDirectory, script) => {
     dieAt('before-launch')
-    const launched = inner.launch(runDirectory)
+    const launched = inner.launch(runDirectory, script)
     dieAt('after-launch')
     await launched
   },
