@@ -174,7 +174,7 @@ export class Agent implements AgentPort {
   async start(): Promise<void> {
     const { transport, hands, clock, founding, signer } = this.#options
     this.#startedMs = clock.now()
-    await hands.start({ changed: () => this.#passes.dirty() })
+    await hands.start({ changed: (urgent) => this.#passes.dirty(urgent) })
     await transport.start(this.#transportEvents())
     if (founding !== null && this.#replication.view().members.length === 0) {
       const edits = foundingEdits({

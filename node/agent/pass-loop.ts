@@ -28,12 +28,11 @@ export class PassLoop {
     this.#pass = pass
   }
 
-  /** Something changed: run a pass soon. */
-  dirty(): void {
+  /** Something changed: run a pass soon. `urgent`: now, as far as the last one leaves time for it. */
+  dirty(urgent = false): void {
     if (this.#stopped) return
-    this.#cancelSoon ??= this.#clock.after(Math.max(COALESCE_MS, this.#restUntilMs - this.#clock.now()), () =>
-      this.#run(),
-    )
+    const restMs = this.#restUntilMs - this.#clock.now()
+    this.#cancelSoon ??= this.#clock.after(Math.max(urgent ? 0 : COALESCE_MS, restMs), () => this.#run())
   }
 
   stop(): void {

@@ -2,7 +2,8 @@
 // way to the readers behind `tutti logs`. A full disk is said once in the peer's log and harms nothing else. Deliberately
 // absent: other peers' output, which the face asks them for, and any parsing of what programs print.
 
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { InstanceId } from '../../../lib/ids.ts'
 import type { Log } from '../../../lib/log.ts'
@@ -47,9 +48,19 @@ export class OutputStore implements Output {
     this.#dropLater(DROP_SOON_MS)
   }
 
+  /** Makes the folder of an instance's output. Throws nothing: the launch that is to open files in it says what is wrong. */
+  async prepare(instance: InstanceId): Promise<void> {
+    try {
+      const { path } = logFileOf(this.#options.folder, instance, 'stdout')
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    } catch (error) {
+      this.#complain(error)
+    }
+  }
+
   /**
-   * The files that an instance's output is appended to; watched until `end`. `isRunning`: its process lives already.
-   * Throws nothing: where files cannot be made, the launch that is to open them says so.
+   * The files that an instance's output is appended to; watched from when they exist until `end`. `isRunning`: its process
+   * lives already. Where it does not yet, and never has, the launch makes the files, off this thread.
    */
   begin(
     instance: InstanceId,
@@ -57,12 +68,9 @@ export class OutputStore implements Output {
   ): { readonly stdout: string; readonly stderr: string } {
     const { folder, clock, bounds } = this.#options
     const [stdout, stderr] = [logFileOf(folder, instance, 'stdout'), logFileOf(folder, instance, 'stderr')]
-    if (!this.#recorders.has(instance)) {
-      try {
-        mkdirSync(dirname(stdout.path), { recursive: true, mode: 0o700 })
-      } catch (error) {
-        this.#complain(error)
-      }
+    const isFirst = !process.isRunning && !existsSync(stdout.path) && !existsSync(stderr.path)
+    this.#makeFolder(dirname(stdout.path))
+    if (!this.#recorders.has(instance) && !isFirst) {
       const grown = (): void => this.#notify()
       const failed = (error: unknown): void => this.#complain(error)
       const recorders = [stdout, stderr].map(
@@ -74,6 +82,15 @@ export class OutputStore implements Output {
       this.#notify()
     }
     return { stdout: stdout.path, stderr: stderr.path }
+  }
+
+  #makeFolder(path: string): void {
+    if (existsSync(path)) return
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 })
+    } catch (error) {
+      this.#complain(error)
+    }
   }
 
   /** Nothing more comes from an instance until it begins again. */

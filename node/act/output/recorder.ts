@@ -56,17 +56,14 @@ export class Recorder {
     this.#contentBytesMax = options.bounds?.contentBytesMax ?? CONTENT_BYTES_MAX
     this.#stampsPath = stampsPathOf(options.path)
     try {
-      // The program appends to it from its first moment on; it exists before, so that it can be watched.
-      closeSync(openSync(options.path, 'a', 0o600))
-      const stamps = readStamps(this.#stampsPath)
-      this.#count = stamps.length
-      this.#floor = stamps[0]?.end ?? 0
-      this.#stampedBytes = stamps.at(-1)?.end ?? 0
-      if (stamps.length === 0) this.#beginAt(0)
+      const size = statSync(options.path, { throwIfNoEntry: false })?.size
+      // It exists before the program writes to it, so that it can be watched.
+      if (size === undefined) closeSync(openSync(options.path, 'a', 0o600))
+      // An empty file has nothing to stamp: hundreds of quiet programs start with as many files less.
+      if (size !== undefined && size > 0) this.#resume()
     } catch (error) {
       options.failed(error)
     }
-    this.look()
     this.#sleep()
   }
 
@@ -99,7 +96,7 @@ export class Recorder {
   markEnd(): void {
     try {
       const now = new Date(this.#options.clock.wall())
-      utimesSync(this.#stampsPath, now, now)
+      utimesSync(this.#count === 0 ? this.#options.path : this.#stampsPath, now, now)
     } catch (error) {
       this.#options.failed(error)
     }
@@ -113,6 +110,15 @@ export class Recorder {
     this.#watcher?.close()
     this.#cancel()
     await this.#cutting
+  }
+
+  /** Goes on with the stamps that are there. */
+  #resume(): void {
+    const stamps = readStamps(this.#stampsPath)
+    this.#count = stamps.length
+    this.#floor = stamps[0]?.end ?? 0
+    this.#stampedBytes = stamps.at(-1)?.end ?? 0
+    if (stamps.length === 0) this.#beginAt(0)
   }
 
   #look(): boolean {

@@ -44,7 +44,9 @@ import { directLauncher, SHELL, type Launcher } from './spawner.ts'
 
 /** Where output goes; output/output.ts is it. */
 export interface OutputSink {
-  /** The files that an instance's output is appended to. */
+  /** Makes what the files need to be opened; before the first `begin` of a run. */
+  prepare(instance: InstanceId): Promise<void>
+  /** The files that an instance's output is appended to. Called again, as running, once the launch has opened them. */
   begin(
     instance: InstanceId,
     process: { readonly isRunning: boolean },
@@ -155,6 +157,7 @@ export class ProcessDriver implements Driver, Enterable {
     const workingDirectory = this.directoryOf(instance, definition)
     // Off the event loop, as all that makes files here: the disk may be busy with a sync, and then each of them waits for it.
     if (definition.workingDir === null) await mkdir(workingDirectory, { recursive: true, mode: 0o700 })
+    await output.prepare(instance)
     checkDirectory(workingDirectory, peer)
     const [word = '', ...words] = definition.command
     const path = environment['PATH'] ?? ''
@@ -171,7 +174,8 @@ export class ProcessDriver implements Driver, Enterable {
       },
       this.#cgroups,
     )
-    await Promise.all([this.#dropLastRun(instance), this.#records.write({ boot: this.#boot, record })])
+    await this.#records.write({ boot: this.#boot, record })
+    const lastNonce = this.#last.get(instance)
     this.#last.set(instance, record.nonce)
     const folder = this.#runFolder(record.nonce)
     const { shortfall } = confinement
@@ -189,7 +193,10 @@ export class ProcessDriver implements Driver, Enterable {
     })
     try {
       const run = await this.#launchSafely({ record, folder, script, confined: confinement })
+      output.begin(instance, { isRunning: true })
       this.#watch(run)
+      // Nobody asks for it since the record names another run; and a restart does not wait for it.
+      await this.#dropRun(lastNonce)
       return { pid: run.shim.pid, shortfall }
     } catch (error) {
       output.end(instance)
@@ -423,8 +430,12 @@ export class ProcessDriver implements Driver, Enterable {
 
   async #dropLastRun(instance: InstanceId): Promise<void> {
     const nonce = this.#last.get(instance)
-    if (nonce === undefined) return
     this.#last.delete(instance)
+    await this.#dropRun(nonce)
+  }
+
+  async #dropRun(nonce: string | undefined): Promise<void> {
+    if (nonce === undefined) return
     const folder = this.#runFolder(nonce)
     for (const path of [folder, `${folder}.fenced`]) await rm(path, { recursive: true, force: true })
   }

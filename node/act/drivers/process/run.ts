@@ -104,13 +104,11 @@ export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups, census: C
   if (tracking === null) {
     const traces = { nonce: record.nonce, shim, watched: true }
     if (!(await vanished(traces, census, clock, mayShutDown ? stopUntilMs : 0))) await sweep(traces, clock)
-  } else {
-    if (mayShutDown) await emptied(tracking, clock, stopUntilMs)
-    // The end of its FIFO is heard while the kernel still tidies up after it.
-    while (isAlive(shim)) await pause(clock, SHIM_LOOK_MS)
-  }
+  } else if (mayShutDown) await emptied(tracking, clock, stopUntilMs)
   const oomKills = memory === null ? 0 : await oomKillsOf(memory)
   await cgroups.remove(confined.groups)
+  // The end of its FIFO is heard while the kernel still tidies up after it.
+  while (isAlive(shim)) await pause(clock, SHIM_LOOK_MS)
   // A shim that was killed may have left a copy of itself that was yet to join the group. It cannot become the program
   // any more, since the group is gone, but it must not outlive the report either.
   if (tracking !== null && textOf(join(run.folder, RUN_FILES.exit)) === '')

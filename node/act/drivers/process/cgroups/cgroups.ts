@@ -10,7 +10,7 @@ import { unreachable } from '../../../../../lib/assert.ts'
 import { messageOf } from '../../../../../lib/errors.ts'
 import type { Log } from '../../../../../lib/log.ts'
 import type { Clock } from '../../../../../lib/time.ts'
-import { killGroup, put, removeGroup } from './group.ts'
+import { isRemoved, killGroup, put, removeGroup } from './group.ts'
 import { RESOURCES, layoutOf, type CgroupLayout, type Resource } from './layout.ts'
 
 /** What a run is to be held to; null: not limited. */
@@ -137,7 +137,8 @@ export class Cgroups {
 
   /** Takes a run's groups away, with whatever is in them. Resolves once no process can be in, or join, the tracking one. */
   async remove({ tracking, join: all }: RunGroups): Promise<void> {
-    if (tracking !== null) {
+    // The common case: whoever was in it is gone, and the kernel takes an empty group away at one word.
+    if (tracking !== null && !(await isRemoved(tracking))) {
       await killGroup(tracking, this.#clock)
       if (!(await removeGroup(tracking, this.#clock)))
         this.#log.log('warn', 'a control group could not be removed', { group: tracking })

@@ -111,15 +111,20 @@ export const killGroup = async (group: string, clock: Clock): Promise<void> => {
 const isCode = (error: unknown, code: string): boolean =>
   error instanceof Error && 'code' in error && error.code === code
 
-/** Takes an empty group and those below it away. False: something is still in it. */
-const removeOnce = async (group: string): Promise<boolean> => {
-  for (const child of await childrenOf(group)) await removeOnce(child)
+/** Takes a group away if nothing is in it or below it. True: it is gone. */
+export const isRemoved = async (group: string): Promise<boolean> => {
   try {
     await rmdir(group)
     return true
   } catch (error) {
     return isCode(error, 'ENOENT')
   }
+}
+
+/** Takes an empty group and those below it away. False: something is still in it. */
+const removeOnce = async (group: string): Promise<boolean> => {
+  for (const child of await childrenOf(group)) await removeOnce(child)
+  return await isRemoved(group)
 }
 
 // Version 1 refuses while a zombie of the group waits for its parent; init is slow to reap now and then. What is not gone
