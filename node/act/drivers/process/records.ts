@@ -18,6 +18,8 @@ export interface StoredRecord {
 }
 
 const FORMAT = 1
+/** A record fills whole pages, so that its next version mostly fits into its place: see `write`. */
+const PAGE_BYTES = 4096
 const SUFFIX = '.json'
 
 /** An instance id as a file name: its parts are DNS labels and hex, so `~` is free. @throws TuttiError `invalid`. */
@@ -66,6 +68,9 @@ export const parseRecord = (text: string): StoredRecord | null => {
 export class Records {
   readonly #folder: string
   #temporary = 0
+  /** Bytes of the records that this peer has written in full. */
+  readonly #sizes = new Map<InstanceId, number>()
+  readonly #writing = new Map<InstanceId, Promise<void>>()
   /** The sync under way, or the last one. */
   #sync: Promise<void> = Promise.resolve()
   #nextSync: Promise<void> | null = null
@@ -75,30 +80,48 @@ export class Records {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   }
 
-  /** Replaces a record; on disk when it resolves. @throws TuttiError `storage`. */
+  /**
+   * Replaces a record; on disk when it resolves. One of the same length is written over the old one, in one write: a peer
+   * that is killed tears no write, and after a loss of power nothing is adopted anyway, so a record that it tore is no worse
+   * than the old one. That saves a restart the file system's journal. @throws TuttiError `storage`.
+   */
   async write(stored: StoredRecord): Promise<void> {
-    const path = this.#pathOf(stored.record.instance)
+    const { instance } = stored.record
+    // One after the other: the later one is the newer, and must stay.
+    const turn = settled(this.#writing.get(instance) ?? Promise.resolve()).then(() => this.#write(stored))
+    this.#writing.set(instance, turn)
+    try {
+      await turn
+    } finally {
+      if (this.#writing.get(instance) === turn) this.#writing.delete(instance)
+    }
+  }
+
+  async #write(stored: StoredRecord): Promise<void> {
+    const { instance } = stored.record
+    const bytes = paged(JSON.stringify({ format: FORMAT, ...stored }))
+    const known = this.#sizes.get(instance)
+    this.#sizes.delete(instance)
+    try {
+      if (known === bytes.length) await writeDurably(this.#pathOf(instance), 'r+', bytes)
+      else await this.#replace(this.#pathOf(instance), bytes)
+      this.#sizes.set(instance, bytes.length)
+    } catch (cause) {
+      throw new TuttiError('storage', `the record of ${instance} could not be written`, { cause })
+    }
+  }
+
+  async #replace(path: string, bytes: Buffer): Promise<void> {
     this.#temporary += 1
     const temporary = `${path}.${this.#temporary}.tmp`
-    try {
-      const file = await open(temporary, 'w', 0o600)
-      try {
-        await file.writeFile(JSON.stringify({ format: FORMAT, ...stored }))
-        await file.datasync()
-      } finally {
-        await file.close()
-      }
-      await rename(temporary, path)
-      await this.#syncFolder()
-    } catch (cause) {
-      throw new TuttiError('storage', `the record of ${stored.record.instance} could not be written`, {
-        cause,
-      })
-    }
+    await writeDurably(temporary, 'w', bytes)
+    await rename(temporary, path)
+    await this.#syncFolder()
   }
 
   /** Drops a record; gone from disk when it resolves. Dropping what is not there is fine. */
   async remove(instance: InstanceId): Promise<void> {
+    this.#sizes.delete(instance)
     await rm(this.#pathOf(instance), { force: true })
     await this.#syncFolder()
   }
@@ -137,6 +160,24 @@ export class Records {
       await this.#sync
     })
     return this.#nextSync
+  }
+}
+
+/** The text in whole pages: blanks after a JSON value mean nothing. */
+const paged = (text: string): Buffer => {
+  const length = Buffer.byteLength(text)
+  const bytes = Buffer.alloc(Math.ceil(length / PAGE_BYTES) * PAGE_BYTES, ' ')
+  bytes.write(text)
+  return bytes
+}
+
+const writeDurably = async (path: string, flags: string, bytes: Buffer): Promise<void> => {
+  const file = await open(path, flags, 0o600)
+  try {
+    await file.writeFile(bytes)
+    await file.datasync()
+  } finally {
+    await file.close()
   }
 }
 
