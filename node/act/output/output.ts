@@ -52,7 +52,8 @@ export class OutputStore implements Output {
   async prepare(instance: InstanceId): Promise<void> {
     try {
       const { path } = logFileOf(this.#options.folder, instance, 'stdout')
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      // A restart does not wait for a thread that finds the folder there.
+      if (!existsSync(dirname(path))) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     } catch (error) {
       this.#complain(error)
     }

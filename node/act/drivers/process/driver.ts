@@ -3,7 +3,7 @@
 // is no instant at which a crash of the peer leaves a process that the next peer cannot find. Decides nothing: when to
 // start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
-import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -156,7 +156,8 @@ export class ProcessDriver implements Driver, Enterable {
     const { peer, output } = this.#options
     const workingDirectory = this.directoryOf(instance, definition)
     // Off the event loop, as all that makes files here: the disk may be busy with a sync, and then each of them waits for it.
-    if (definition.workingDir === null) await mkdir(workingDirectory, { recursive: true, mode: 0o700 })
+    if (definition.workingDir === null && !existsSync(workingDirectory))
+      await mkdir(workingDirectory, { recursive: true, mode: 0o700 })
     await output.prepare(instance)
     checkDirectory(workingDirectory, peer)
     const [word = '', ...words] = definition.command
