@@ -58,6 +58,9 @@ const YIELD_MS = 300
  */
 const TAKING_IN_MAX_MS = 1000
 
+/** How often a replica that takes records in is looked at: a batch takes some 100 ms to judge. */
+const FOLLOW_UP_MS = 200
+
 /** Records of one peer that are on their way into the replica. */
 interface TakingIn {
   readonly headsDigest: string
@@ -126,7 +129,16 @@ export class AntiEntropy {
     if (taking.more && this.#peers.has(from)) this.#peers.set(from, nowMs)
   }
 
-  /** Call every 50 to 250 ms; rounds keep their own pace. */
+  /** When `tick` has something to do, monotonic milliseconds. Read it after every call of another method. */
+  nextTickMs(nowMs: number): number {
+    let dueMs = this.#nextRoundMs
+    // Records are in when the replica has them, which nothing here hears of.
+    if (this.#takingIn !== null) dueMs = Math.min(dueMs, nowMs + FOLLOW_UP_MS)
+    for (const at of this.#peers.values()) if (at !== null) dueMs = Math.min(dueMs, at)
+    return dueMs
+  }
+
+  /** Call it at `nextTickMs`; more often does no harm, since rounds keep their own pace. */
   tick(nowMs: number, state: SyncState): readonly SyncEffect[] {
     const effects: SyncEffect[] = []
     this.#followUp(nowMs, state)

@@ -3,9 +3,7 @@
 
 import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto'
 import { decodeBase58, encodeBase58 } from './base58.ts'
-import { toHex } from './bytes.ts'
 import { TuttiError } from './errors.ts'
-import { sha256Hex } from './hash.ts'
 import type { MemberId } from './ids.ts'
 
 /** Signs in the name of one member. */
@@ -43,9 +41,15 @@ export const keyOfMemberId = (member: MemberId): Uint8Array => {
 export const signerFromSeed = (seed: Uint8Array): Signer => {
   const key = createPrivateKey({ key: joined(PKCS8_PREFIX, seed), format: 'der', type: 'pkcs8' })
   const spki = createPublicKey(key).export({ format: 'der', type: 'spki' })
+  const member = memberIdOfKey(spki.subarray(SPKI_PREFIX.length))
   return {
-    member: memberIdOfKey(spki.subarray(SPKI_PREFIX.length)),
-    sign: (bytes) => new Uint8Array(sign(null, bytes, key)),
+    member,
+    sign: (bytes) => {
+      const signature = new Uint8Array(sign(null, bytes, key))
+      // What was signed in this very process needs no proof.
+      if (verdicts !== null) keepVerdict(signature, { member, bytes: bytes.slice(), genuine: true })
+      return signature
+    },
   }
 }
 
@@ -76,8 +80,14 @@ export const isMemberId = (text: string): text is MemberId => {
   }
 }
 
-/** Verdicts by member, signature and SHA-256 of the bytes, of which a verdict is a pure function. Null: none are kept. */
-let verdicts: Map<string, boolean> | null = null
+interface Verdict {
+  readonly member: MemberId
+  readonly bytes: Uint8Array
+  readonly genuine: boolean
+}
+
+/** Verdicts by signature, each with all that it is a pure function of. Null: none are kept. */
+let verdicts: Map<string, Verdict> | null = null
 let verdictsMax = 0
 
 /**
@@ -92,14 +102,21 @@ export const keepVerdicts = (max: number): void => {
 /** Whether `signature` over `bytes` was made with the key that `member` is. False, never a throw, on malformed input. */
 export const verifySignature = (member: MemberId, bytes: Uint8Array, signature: Uint8Array): boolean => {
   if (verdicts === null) return isGenuine(member, bytes, signature)
-  const key = `${member} ${toHex(signature)} ${sha256Hex(bytes)}`
-  const kept = verdicts.get(key)
-  if (kept !== undefined) return kept
-  const verdict = isGenuine(member, bytes, signature)
+  const kept = verdicts.get(keyOf(signature))
+  if (kept?.member === member && Buffer.compare(kept.bytes, bytes) === 0) return kept.genuine
+  const genuine = isGenuine(member, bytes, signature)
+  keepVerdict(signature, { member, bytes: bytes.slice(), genuine })
+  return genuine
+}
+
+const keyOf = (signature: Uint8Array): string => Buffer.from(signature).toString('latin1')
+
+const keepVerdict = (signature: Uint8Array, verdict: Verdict): void => {
+  if (verdicts === null) return
+  const key = keyOf(signature)
   const [oldest] = verdicts.keys()
-  if (verdicts.size >= verdictsMax && oldest !== undefined) verdicts.delete(oldest)
+  if (verdicts.size >= verdictsMax && oldest !== undefined && !verdicts.has(key)) verdicts.delete(oldest)
   verdicts.set(key, verdict)
-  return verdict
 }
 
 const isGenuine = (member: MemberId, bytes: Uint8Array, signature: Uint8Array): boolean => {

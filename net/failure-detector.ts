@@ -49,7 +49,10 @@ export class FailureDetector {
   #rings: Rings = ringsOf([])
   /** Over all members, however lost: a member that another one believes lost still sends that one its beats. */
   #fullRings: Rings = ringsOf([])
-  #ringKey = ''
+  /** Whom the two are drawn over, sorted. */
+  #onRings: { readonly present: readonly MemberId[]; readonly all: readonly MemberId[] } = { present: [], all: [] }
+  #observers: ReadonlySet<MemberId> = new Set()
+  #neighbours: readonly MemberId[] = []
   #nextBeatMs = Number.NEGATIVE_INFINITY
   #sparedUntilMs: number | null = null
   #dueMs = Number.POSITIVE_INFINITY
@@ -133,10 +136,13 @@ export class FailureDetector {
     this.#wake(nowMs)
   }
 
-  /** Whom this peer watches and who watches it, sorted: connections to these are never surplus. */
+  /** Whom this peer watches and who watches it, sorted: connections to these are never surplus. The same array until it changes. */
   neighbours(): readonly MemberId[] {
     const ids = new Set([...this.#watches.keys(), ...this.#ownObservers()])
-    return [...ids].sort(compareStrings)
+    const known = this.#neighbours
+    if (ids.size !== known.length || known.some((id) => !ids.has(id)))
+      this.#neighbours = [...ids].sort(compareStrings)
+    return this.#neighbours
   }
 
   /** Every admitted member with its state, as of `nowMs`. */
@@ -174,17 +180,23 @@ export class FailureDetector {
   #drawRings(nowMs: number): void {
     const present: MemberId[] = []
     const all: MemberId[] = []
+    // In the order of ids.
     for (const member of this.#roster.entries()) {
       if (member.state === 'left') continue
       all.push(member.id)
       const lostMs = member.lostSinceMs === null ? 0 : nowMs - member.lostSinceMs
       if (lostMs < this.#options.settleMs) present.push(member.id)
     }
-    const key = `${present.sort(compareStrings).join()};${all.sort(compareStrings).join()}`
-    if (key === this.#ringKey) return
-    this.#ringKey = key
-    this.#rings = ringsOf(present)
-    this.#fullRings = ringsOf(all)
+    const samePresent = sameIds(present, this.#onRings.present)
+    const sameAll = sameIds(all, this.#onRings.all)
+    if (samePresent && sameAll) return
+    this.#onRings = { present, all }
+    if (!samePresent) this.#rings = ringsOf(present)
+    if (!sameAll) this.#fullRings = ringsOf(all)
+    this.#observers = new Set([
+      ...this.#rings.observersOf(this.#self),
+      ...this.#fullRings.observersOf(this.#self),
+    ])
     this.#changed = true
     const watched = all.filter((id) => id !== this.#self && this.#rings.observersOf(id).includes(this.#self))
     for (const id of watched) {
@@ -211,7 +223,7 @@ export class FailureDetector {
 
   /** Who expects our beats, by the rings as drawn now and by the rings of a peer that still believes in everybody. */
   #ownObservers(): ReadonlySet<MemberId> {
-    return new Set([...this.#rings.observersOf(this.#self), ...this.#fullRings.observersOf(this.#self)])
+    return this.#observers
   }
 
   // ----------------------------------------------------------------------------------------------------- what is due
@@ -328,3 +340,6 @@ export class FailureDetector {
     this.#roster.judge(this.#rings, this.#slowness.extraMs(nowMs), nowMs)
   }
 }
+
+const sameIds = (a: readonly MemberId[], b: readonly MemberId[]): boolean =>
+  a.length === b.length && a.every((id, at) => id === b[at])

@@ -45,6 +45,7 @@ export class Roster {
   #sorted: readonly RosterEntry[] | null = null
   #started = false
   #heldUntilMs: number | null = null
+  #members: Membership['members'] | null = null
 
   constructor(self: MemberId, options: DetectorOptions, ownAlertOf: OwnAlertOf) {
     this.#self = self
@@ -62,6 +63,7 @@ export class Roster {
     }
     this.#started = true
     this.#sorted = null
+    this.#members = null
   }
 
   get(id: MemberId): RosterEntry | undefined {
@@ -111,6 +113,7 @@ export class Roster {
    * long, one silence window at most, alerts of silence must stand before they convict.
    */
   judge(rings: Rings, slownessMs: number, nowMs: number): void {
+    this.#members = null
     const holdMs = Math.min(slownessMs, this.#options.silenceMs)
     this.#heldUntilMs = null
     const entries = this.entries()
@@ -147,8 +150,8 @@ export class Roster {
 
   /** The states as last judged. */
   membership(nowMs: number): Membership {
-    const members = this.entries().map(({ id, state, sinceMs, silent }) => ({ id, state, sinceMs, silent }))
-    return { members, brakedUntilMs: this.#brake.untilMs(nowMs) }
+    this.#members ??= this.entries().map(({ id, state, sinceMs, silent }) => ({ id, state, sinceMs, silent }))
+    return { members: this.#members, brakedUntilMs: this.#brake.untilMs(nowMs) }
   }
 
   /** Whether its conviction waits, since more may be in our sockets already. */

@@ -39,8 +39,9 @@ import type {
   PeerEvent,
 } from './ports.ts'
 
-/** How often anti-entropy is asked whether a round is due; its own interval is a second. */
-const TICK_MS = 200
+/** Bounds of the wait for what is due next: no busy loop, and a look now and then. */
+const TICK_MIN_MS = 5
+const TICK_MAX_MS = 1500
 /**
  * A peer that nobody answers acts on what its disk says after this long; until then it only keeps what runs, since its
  * document may be a month old and a deploy that everybody else has undone.
@@ -97,6 +98,8 @@ export class Agent implements AgentPort {
   #startedMs = 0
   #storageTrouble: string | null = null
   #cancelTick: (() => void) | null = null
+  #tickAtMs = Number.POSITIVE_INFINITY
+  #isStopped = false
   #cancelNotify: (() => void) | null = null
   #cancelTell: (() => void) | null = null
 
@@ -202,6 +205,7 @@ export class Agent implements AgentPort {
 
   /** Lets go: instances run on, the document stays on the disk. */
   async stop(): Promise<void> {
+    this.#isStopped = true
     this.#passes.stop()
     this.#cancelTick?.()
     this.#cancelNotify?.()
@@ -298,6 +302,7 @@ export class Agent implements AgentPort {
       connected: (member) => {
         this.#neighbourhood.connected(member)
         this.#replication.connected(member)
+        this.#scheduleTick()
       },
       disconnected: (member, silent) => {
         this.#neighbourhood.disconnected(member, silent)
@@ -305,7 +310,10 @@ export class Agent implements AgentPort {
       },
       message: (from, channel, bytes) => {
         if (channel === 'beat') this.#neighbourhood.beat(from, bytes)
-        else this.#replication.message(from, bytes)
+        else {
+          this.#replication.message(from, bytes)
+          this.#scheduleTick()
+        }
       },
       gossip: (from, bytes) => this.#replication.gossip(from, bytes),
       request: this.#questions.asked,
@@ -314,11 +322,29 @@ export class Agent implements AgentPort {
   }
 
   #tick(): void {
-    this.#cancelTick = this.#options.clock.after(TICK_MS, () => this.#tick())
     this.#replication.tick()
     this.#introduction.tick()
     if (this.#caughtUp !== null && this.#options.clock.now() - this.#startedMs > CATCH_UP_MAX_MS)
       this.#inSync()
+    this.#scheduleTick()
+  }
+
+  /** Arms the one timer for whatever is due next; what anti-entropy hears may bring that nearer. */
+  #scheduleTick(): void {
+    const { clock } = this.#options
+    if (this.#isStopped) return
+    const nowMs = clock.now()
+    const atMs = Math.min(
+      Math.max(this.#replication.nextTickMs, nowMs + TICK_MIN_MS),
+      nowMs + TICK_MAX_MS,
+    )
+    if (this.#cancelTick !== null && this.#tickAtMs <= atMs) return
+    this.#cancelTick?.()
+    this.#tickAtMs = atMs
+    this.#cancelTick = clock.after(atMs - nowMs, () => {
+      this.#cancelTick = null
+      this.#tick()
+    })
   }
 
   /** One turn of observe, view, plan, check, act, report. Returns when time alone makes the next one due. */

@@ -17,8 +17,8 @@ export interface Lanes {
   processAt(
     address: string,
   ): { readonly member: MemberId; readonly transport: SimulatedTransport | null } | undefined
-  /** Where a member's machine is. */
-  addressOf(member: MemberId): string
+  /** The transport of a member's process; null when it has none, or none that answers. */
+  processOf(member: MemberId): SimulatedTransport | null
   /** Delivers in order after the lane's delay; never while it is cut or the receiver is frozen, nor to a dark machine. */
   carry(from: MemberId, to: MemberId, deliver: () => void): void
   /** How often a message that may be lost (or, as gossip, repeated) is to be carried: 0, 1 or 2 times. */
@@ -251,8 +251,8 @@ export class SimulatedTransport implements Transport {
   /** Runs at the other end, if it still holds the connection by then; else its machine answers with a reset. */
   #carry(to: MemberId, wire: Wire, run: (other: SimulatedTransport) => void): void {
     this.#network.carry(this.self, to, () => {
-      const other = this.#network.processAt(this.#network.addressOf(to))?.transport
-      if (other && other.#holds(this.self, wire)) run(other)
+      const other = this.#network.processOf(to)
+      if (other !== null && other.#holds(this.self, wire)) run(other)
       else if (this.#holds(to, wire)) this.#network.carry(to, this.self, () => this.#drop(to, wire, false))
     })
   }
@@ -301,7 +301,7 @@ export class SimulatedTransport implements Transport {
   // ----------------------------------------------------------------------------------------------------------- gossip
 
   #isNew(bytes: Uint8Array): boolean {
-    const hash = sha256Hex(bytes)
+    const hash = hashOf(bytes)
     if (this.#seen.has(hash)) return false
     this.#seen.add(hash)
     const [oldest] = this.#seen
@@ -411,6 +411,17 @@ export class SimulatedTransport implements Transport {
       this.#answering.delete(asked)
     }
   }
+}
+
+/** One array travels to all members, so its hash is worked out once. */
+const hashes = new WeakMap<Uint8Array, string>()
+
+const hashOf = (bytes: Uint8Array): string => {
+  const known = hashes.get(bytes)
+  if (known !== undefined) return known
+  const hash = sha256Hex(bytes)
+  hashes.set(bytes, hash)
+  return hash
 }
 
 const tooLate = (method: string): TuttiError =>

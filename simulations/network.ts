@@ -69,6 +69,7 @@ interface Parcel {
 }
 
 interface Lane {
+  readonly to: MemberId
   readonly parcels: Parcel[]
   readonly random: Random
   conditions: LinkConditions
@@ -83,7 +84,9 @@ export class SimulatedNetwork implements Lanes {
   readonly #connectionTimeoutMs: number
   readonly #options: NetworkOptions
   readonly #hosts = new Map<MemberId, Host>()
-  readonly #lanes = new Map<string, Lane>()
+  /** By sender, then by receiver: a key made of both would be built several times for every message. */
+  readonly #lanes = new Map<MemberId, Map<MemberId, Lane>>()
+  readonly #byAddress = new Map<string, MemberId>()
 
   constructor(options: NetworkOptions) {
     this.clock = options.clock
@@ -101,6 +104,7 @@ export class SimulatedNetwork implements Lanes {
     const address = known?.address ?? `/ip4/10.0.${at >> 8}.${at & 0xff}/tcp/4100`
     const transport = new SimulatedTransport(this, member, address)
     this.#hosts.set(member, { address, state: 'on', transport })
+    this.#byAddress.set(address, member)
     return transport
   }
 
@@ -159,9 +163,11 @@ export class SimulatedNetwork implements Lanes {
 
   /** Mends every link. */
   heal(): void {
-    for (const lane of this.#lanes.values()) {
-      lane.cutSinceMs = null
-      this.#schedule(lane)
+    for (const lanes of this.#lanes.values()) {
+      for (const lane of lanes.values()) {
+        lane.cutSinceMs = null
+        this.#schedule(lane)
+      }
     }
   }
 
@@ -191,7 +197,10 @@ export class SimulatedNetwork implements Lanes {
     const host = this.#host(member)
     if (host.state !== 'frozen') return
     host.state = 'on'
-    for (const [key, lane] of this.#lanes) if (key.endsWith(`>${member}`)) this.#schedule(lane)
+    for (const lanes of this.#lanes.values()) {
+      const lane = lanes.get(member)
+      if (lane !== undefined) this.#schedule(lane)
+    }
   }
 
   // ------------------------------------------------------------------------------------------------------- for the ends
@@ -199,15 +208,20 @@ export class SimulatedNetwork implements Lanes {
   processAt(
     address: string,
   ): { readonly member: MemberId; readonly transport: SimulatedTransport | null } | undefined {
-    const bare = address.replace(/\/p2p\/[^/]*$/, '')
-    for (const [member, host] of this.#hosts) {
-      if (host.address === bare && host.state !== 'dark') return { member, transport: host.transport }
-    }
-    return undefined
+    const member = this.#byAddress.get(address.replace(/\/p2p\/[^/]*$/, ''))
+    if (member === undefined) return undefined
+    const { state, transport } = this.#host(member)
+    return state === 'dark' ? undefined : { member, transport }
   }
 
+  /** Where a member's machine is. */
   addressOf(member: MemberId): string {
     return this.#host(member).address
+  }
+
+  processOf(member: MemberId): SimulatedTransport | null {
+    const host = this.#hosts.get(member)
+    return host === undefined || host.state === 'dark' ? null : host.transport
   }
 
   carry(from: MemberId, to: MemberId, deliver: () => void): void {
@@ -304,23 +318,22 @@ export class SimulatedNetwork implements Lanes {
   // --------------------------------------------------------------------------------------------------------------- lanes
 
   #lane(from: MemberId, to: MemberId): Lane {
-    const key = `${from}>${to}`
-    let lane = this.#lanes.get(key)
+    let lanes = this.#lanes.get(from)
+    if (lanes === undefined) this.#lanes.set(from, (lanes = new Map()))
+    let lane = lanes.get(to)
     if (lane === undefined) {
       lane = {
+        to,
         parcels: [],
-        random: this.#random.fork(key),
+        random: this.#random.fork(`${from}>${to}`),
         conditions: this.#link,
         cutSinceMs: null,
         cancel: null,
       }
-      this.#lanes.set(key, lane)
-      this.#receivers.set(lane, to)
+      lanes.set(to, lane)
     }
     return lane
   }
-
-  readonly #receivers = new Map<Lane, MemberId>()
 
   #schedule(lane: Lane): void {
     lane.cancel?.()
@@ -335,8 +348,7 @@ export class SimulatedNetwork implements Lanes {
 
   /** Delivers the first parcel, if it may arrive now. One at a time: a delivery may cut the lane. */
   #arrive(lane: Lane): void {
-    const receiver = this.#receivers.get(lane)
-    const state = receiver === undefined ? undefined : this.#hosts.get(receiver)?.state
+    const state = this.#hosts.get(lane.to)?.state
     if (lane.cutSinceMs !== null || state === 'frozen') return
     const parcel = lane.parcels.shift()
     // A newcomer has no host here and is always reached.

@@ -15,6 +15,7 @@ export class Referee {
   readonly #say: (line: string) => void
   readonly #checks = new Map<string, number>()
   readonly #violations = new Set<string>()
+  readonly #byHook = new Map<Hook, readonly Checker[]>()
   scene: Scene | null = null
 
   constructor(checkers: readonly Checker[], say: (line: string) => void) {
@@ -37,7 +38,7 @@ export class Referee {
   ask<H extends Hook>(hook: H, ask: (check: NonNullable<Checker[H]>, scene: Scene) => Wrongs): void {
     const { scene } = this
     if (scene === null) return
-    for (const checker of this.#checkers) {
+    for (const checker of this.#checkersWith(hook)) {
       const check = checker[hook]
       if (check === undefined) continue
       this.#count(checker.invariant)
@@ -65,6 +66,15 @@ export class Referee {
     if (this.#violations.has(violation) || this.#violations.size >= VIOLATIONS_MAX) return
     this.#violations.add(violation)
     this.#say(`VIOLATION ${violation}`)
+  }
+
+  /** Messages are many, and one checker listens to them. */
+  #checkersWith(hook: Hook): readonly Checker[] {
+    const known = this.#byHook.get(hook)
+    if (known !== undefined) return known
+    const having = this.#checkers.filter((checker) => checker[hook] !== undefined)
+    this.#byHook.set(hook, having)
+    return having
   }
 
   #count(invariant: string): void {

@@ -44,8 +44,8 @@ export class Neighbourhood {
   #view: View | null = null
   #addresses: ReadonlyMap<MemberId, readonly string[]> = new Map()
   #statuses: ReadonlyMap<MemberId, MemberStatus> = new Map()
-  #states = ''
-  #neighbours = ''
+  #judged: Membership = { members: [], brakedUntilMs: null }
+  #neighbours: readonly MemberId[] = []
   #cancelTick: (() => void) | null = null
   #tickAtMs = Number.POSITIVE_INFINITY
   #stopped = false
@@ -153,10 +153,7 @@ export class Neighbourhood {
   #tick(): void {
     const { transport, detector, dialler, clock, coreWaitMs } = this.#options
     for (const effect of detector.tick(clock.now(), coreWaitMs())) this.#perform(effect)
-    const { members, brakedUntilMs } = this.membership()
-    const states = `${brakedUntilMs !== null}|${members.map(({ id, state }) => `${id}:${state}`).join('|')}`
-    const changed = states !== this.#states
-    this.#states = states
+    const changed = this.#statesChanged(this.membership())
     this.#target(changed)
     for (const effect of dialler.tick(clock.now())) {
       if (effect.kind === 'disconnect') transport.disconnect(effect.member)
@@ -164,6 +161,19 @@ export class Neighbourhood {
     }
     this.#schedule()
     if (changed) this.#options.changed()
+  }
+
+  /** Whether anybody's state, or the brake, is another than at the last tick. */
+  #statesChanged(membership: Membership): boolean {
+    const { members, brakedUntilMs } = membership
+    const before = this.#judged
+    this.#judged = membership
+    return (
+      (before.brakedUntilMs !== null) !== (brakedUntilMs !== null) ||
+      (before.members !== members &&
+        (before.members.length !== members.length ||
+          before.members.some(({ id, state }, at) => id !== members[at]?.id || state !== members[at]?.state)))
+    )
   }
 
   #perform(effect: DetectorEffect): void {
@@ -213,9 +223,8 @@ export class Neighbourhood {
       )
     }
     const neighbours = detector.neighbours()
-    const key = neighbours.join()
-    if (key === this.#neighbours) return
-    this.#neighbours = key
+    if (neighbours === this.#neighbours) return
+    this.#neighbours = neighbours
     dialler.setNeighbours(neighbours, nowMs)
   }
 

@@ -241,6 +241,11 @@ export class Replication {
     this.#sync.disconnected(member)
   }
 
+  /** When `tick` has something to do; monotonic milliseconds. */
+  get nextTickMs(): number {
+    return this.#sync.nextTickMs(this.#options.clock.now())
+  }
+
   tick(): void {
     this.#perform(this.#sync.tick(this.#options.clock.now(), this.#syncState()))
   }

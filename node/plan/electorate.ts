@@ -53,7 +53,7 @@ export class Electorate {
   readonly members: readonly RosterMember[]
   /** Slots of all replicated services together: what the load bound shares out. */
   readonly slotsTotal: number
-  readonly bounds: Float64Array
+  #bounds: Float64Array | null = null
   /** Members whose standing depends on the service or the slot: cordoned or dead. */
   readonly #special: readonly number[]
   readonly #pools = new Map<string, Pool>()
@@ -70,7 +70,12 @@ export class Electorate {
         total + (service.stopped || service.mode === 'global' ? 0 : Math.max(service.replicas, 0)),
       0,
     )
-    this.bounds = this.#boundsOf()
+  }
+
+  /** By member, how many slots of all services it may hold at most. */
+  get bounds(): Float64Array {
+    this.#bounds ??= this.#boundsOf()
+    return this.#bounds
   }
 
   /** The same fleet with everybody there: every member open that has said its facts. Null when that is so already. */

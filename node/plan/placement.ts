@@ -4,9 +4,11 @@
 
 import { unreachable } from '../../lib/assert.ts'
 import type { MemberId, SlotId } from '../../lib/ids.ts'
+import { canonicalJson } from '../../lib/order.ts'
+import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Election } from './election.ts'
 import { Electorate } from './electorate.ts'
-import { absenceOf } from './eligibility.ts'
+import { absenceOf, asIfThere, type RosterMember } from './eligibility.ts'
 import { hindranceOf } from './hindrance.ts'
 import { electAll } from './homes.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
@@ -16,7 +18,45 @@ import type { Outcome, Race } from './race.ts'
 /** What one election leaves for the next. Belongs to one caller; never shared between clusters. */
 export class PlacementMemo {
   readonly preferences = new Preferences()
+  #latest: Placed | null = null
+
+  /**
+   * The last answer, where it was about the same services and members and every member that has said its facts may hold its
+   * slots: then neither time nor what anybody holds enters. Most passes are about instances, and all of those find it.
+   */
+  recall({ input, members }: Electorate): ReadonlyMap<SlotId, SlotPlacement> | null {
+    const latest = this.#latest
+    if (latest === null || latest.services !== input.view.services) return null
+    return latest.members.length === members.length &&
+      members.every((member, at) => placesAlike(member, latest.members[at]))
+      ? latest.placements
+      : null
+  }
+
+  keep({ input, members }: Electorate, placements: ReadonlyMap<SlotId, SlotPlacement>): void {
+    const plain = members.every((member) => asIfThere(member) === member)
+    this.#latest = plain ? { services: input.view.services, members, placements } : null
+  }
 }
+
+interface Placed {
+  readonly services: readonly ServiceView[]
+  readonly members: readonly RosterMember[]
+  readonly placements: ReadonlyMap<SlotId, SlotPlacement>
+}
+
+const placesAlike = (now: RosterMember, before: RosterMember | undefined): boolean =>
+  before !== undefined &&
+  asIfThere(now) === now &&
+  now.id === before.id &&
+  now.name === before.name &&
+  now.known === before.known &&
+  now.outReason === before.outReason &&
+  now.cpusMilli === before.cpusMilli &&
+  now.memoryBytes === before.memoryBytes &&
+  (now.labels === before.labels || canonicalJson(now.labels) === canonicalJson(before.labels)) &&
+  (now.confinement === before.confinement ||
+    canonicalJson(now.confinement) === canonicalJson(before.confinement))
 
 /** Every wanted slot with its member, in canonical order. */
 export const place = (
@@ -24,6 +64,8 @@ export const place = (
   memo: PlacementMemo = new PlacementMemo(),
 ): ReadonlyMap<SlotId, SlotPlacement> => {
   const electorate = new Electorate(input)
+  const recalled = memo.recall(electorate)
+  if (recalled !== null) return recalled
   const placements = new Map<SlotId, SlotPlacement>()
   // One reason per service and kind of outcome: thousands of slots share a few sentences.
   const reasons = new Map<string, string>()
@@ -46,6 +88,7 @@ export const place = (
       })
     },
   })
+  memo.keep(electorate, placements)
   return placements
 }
 
