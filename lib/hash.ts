@@ -1,15 +1,14 @@
 // Hashes: SHA-256 for identity, and a 32-bit mix for rendezvous ranking. Both are pure functions of their bytes, which
 // is why `node:crypto` is allowed in this file and in signature.ts although the rest of lib imports nothing.
 
-import { createHash } from 'node:crypto'
+import { hash as digestOf } from 'node:crypto'
 
 /** SHA-256 as 64 lower-case hex characters. Strings are hashed as UTF-8. */
-export const sha256Hex = (data: string | Uint8Array): string =>
-  createHash('sha256').update(data).digest('hex')
+export const sha256Hex = (data: string | Uint8Array): string => digestOf('sha256', data, 'hex')
 
 /** SHA-256 as 32 bytes. */
 export const sha256 = (data: string | Uint8Array): Uint8Array =>
-  new Uint8Array(createHash('sha256').update(data).digest())
+  new Uint8Array(digestOf('sha256', data, 'buffer'))
 
 /**
  * A 32-bit hash of a string: FNV-1a over UTF-16 code units, then murmur3's finalizer, since FNV alone leaves the high
