@@ -50,7 +50,10 @@ export class FailureDetector {
   /** Over all members, however lost: a member that another one believes lost still sends that one its beats. */
   #fullRings: Rings = ringsOf([])
   /** Whom the two are drawn over, sorted. */
-  #onRings: { readonly present: readonly MemberId[]; readonly all: readonly MemberId[] } = { present: [], all: [] }
+  #onRings: { readonly present: readonly MemberId[]; readonly all: readonly MemberId[] } = {
+    present: [],
+    all: [],
+  }
   #observers: ReadonlySet<MemberId> = new Set()
   #neighbours: readonly MemberId[] = []
   #nextBeatMs = Number.NEGATIVE_INFINITY

@@ -44,6 +44,7 @@ export class AgentHandle implements AgentPort {
   events: AgentPort['events'] = () => this.current.events()
   note: AgentPort['note'] = (event) => this.current.note(event)
   counters: AgentPort['counters'] = () => this.current.counters()
+  journal: AgentPort['journal'] = () => this.current.journal()
   lastExchangeMs: AgentPort['lastExchangeMs'] = () => this.current.lastExchangeMs()
   ask: AgentPort['ask'] = (...question) => this.current.ask(...question)
 

@@ -19,6 +19,8 @@ import type { Transport, TransportEvents } from '../net/transport.ts'
 import { Counters } from './agent/counters.ts'
 import { EventRing, eventsBetween } from './agent/event-ring.ts'
 import { Introduction } from './agent/introduction.ts'
+import { Journal } from './agent/journal.ts'
+import { journalLines } from './agent/journal-text.ts'
 import { Invitations } from './agent/invitations.ts'
 import { Neighbourhood, type KnownPeer } from './agent/neighbourhood.ts'
 import { PassLoop } from './agent/pass-loop.ts'
@@ -27,7 +29,7 @@ import { Replication } from './agent/replication.ts'
 import { Reporter } from './agent/reporter.ts'
 import { checkPlan } from './plan/check-plan.ts'
 import { makePlan } from './plan/make-plan.ts'
-import { PlacementMemo } from './plan/placement.ts'
+import { PLACEMENT_VERSION, PlacementMemo } from './plan/placement.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
 import type {
   AgentCounters,
@@ -92,6 +94,7 @@ export class Agent implements AgentPort {
   readonly #reporter: Reporter
   readonly #introduction: Introduction
   readonly #memo = new PlacementMemo()
+  readonly #journal = new Journal()
   #plan: Plan | null = null
   #before: AgentSnapshot | null = null
   #caughtUp: (() => void)[] | null = []
@@ -281,6 +284,13 @@ export class Agent implements AgentPort {
     return { ...this.#counters.read(), syncRounds: rounds, syncDiffering: differing }
   }
 
+  journal(): readonly string[] {
+    const { clock, signer, facts } = this.#options
+    const { version } = facts
+    const head = { version, placementVersion: PLACEMENT_VERSION, self: signer.member, at: clock.wall() }
+    return journalLines(head, this.#journal.entries())
+  }
+
   lastExchangeMs(): number | null {
     return this.#replication.lastExchangeMs
   }
@@ -334,10 +344,7 @@ export class Agent implements AgentPort {
     const { clock } = this.#options
     if (this.#isStopped) return
     const nowMs = clock.now()
-    const atMs = Math.min(
-      Math.max(this.#replication.nextTickMs, nowMs + TICK_MIN_MS),
-      nowMs + TICK_MAX_MS,
-    )
+    const atMs = Math.min(Math.max(this.#replication.nextTickMs, nowMs + TICK_MIN_MS), nowMs + TICK_MAX_MS)
     if (this.#cancelTick !== null && this.#tickAtMs <= atMs) return
     this.#cancelTick?.()
     this.#tickAtMs = atMs
@@ -362,6 +369,7 @@ export class Agent implements AgentPort {
       unreadySinceMs: this.#plan?.unreadySinceMs ?? new Map(),
     }
     const plan = makePlan(input, this.#memo)
+    this.#journal.note({ input, plan, wall: clock.wall() })
     const violations = checkPlan(input, plan)
     if (violations.length > 0) {
       // A plan that breaks an invariant is a bug; not acting on it is the only safe answer, and it must be loud.

@@ -288,6 +288,8 @@ export interface AgentPort {
   events(): readonly PeerEvent[]
   onEvent(listener: (event: PeerEvent) => void): () => void
   counters(): AgentCounters
+  /** The last passes, what went into them and what they decided, as lines that `npm run sim -- --journal` plays again. */
+  journal(): readonly string[]
   /** When anti-entropy last compared notes with another member, monotonic; null: not since the start. */
   lastExchangeMs(): number | null
   /** Writes down what happened, for people; the sequence number, the time and the peer's name are added. */

@@ -7,7 +7,7 @@ import type { Fault } from './faults/fault.ts'
 import type { Part } from './schedule.ts'
 
 export const USAGE =
-  'usage: npm run sim -- [SEED] [--peers N] [--minutes M] [--faults KIND,…] [--steps ID,…] [--first N] [--until SECONDS] [--mutant NAME] [--trace]'
+  'usage: npm run sim -- [SEED] [--peers N] [--minutes M] [--faults KIND,…] [--steps ID,…] [--first N] [--until SECONDS] [--mutant NAME] [--trace]\n       npm run sim -- --journal FILE'
 
 /** Enough for majorities and minorities of two. */
 export const PEERS = 5
@@ -24,6 +24,8 @@ export interface SimulationOptions {
   /** Null: sound code. */
   readonly mutant: string | null
   readonly trace: boolean
+  /** A peer's journal to play again in place of a seed; null: none. */
+  readonly journal: string | null
 }
 
 /** @param entropy for a seed where none is given. @throws UsageError */
@@ -47,6 +49,7 @@ export const parseArguments = (args: readonly string[], entropy: Uint8Array): Si
     },
     mutant: values.mutant ?? null,
     trace: values.trace,
+    journal: values.journal ?? null,
   }
 }
 
@@ -63,6 +66,7 @@ const parse = (args: readonly string[]) => {
         first: { type: 'string' },
         until: { type: 'string' },
         mutant: { type: 'string' },
+        journal: { type: 'string' },
         trace: { type: 'boolean', default: false },
       },
     })
@@ -83,7 +87,7 @@ const faultsOf = (list: string | undefined): readonly Fault[] => {
 }
 
 /** The command that plays the same run again. */
-export const replayOf = (options: Omit<SimulationOptions, 'trace'>): string => {
+export const replayOf = (options: Omit<SimulationOptions, 'trace' | 'journal'>): string => {
   const { seed, peers, minutes, faults, part, mutant } = options
   return [
     `npm run sim -- ${seed} --peers ${peers} --minutes ${minutes}`,

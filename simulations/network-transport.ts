@@ -29,6 +29,8 @@ export interface Lanes {
   altered(from: MemberId, to: MemberId, bytes: Uint8Array): Uint8Array
   /** A message reaches a running peer. */
   delivered(from: MemberId, to: MemberId): void
+  /** The same, of every message, repeated gossip included, with its length. */
+  carried(from: MemberId, to: MemberId, bytes: number): void
   /** A peer passes on what another one published. */
   forwarded(by: MemberId, bytes: Uint8Array): void
   /** A member's transport stopped by itself. */
@@ -165,6 +167,7 @@ export class SimulatedTransport implements Transport {
     this.#carry(to, wire, (other) => {
       this.#undelivered.set(key, Math.max(0, (this.#undelivered.get(key) ?? 0) - bytes.length))
       this.#network.delivered(this.self, to)
+      this.#network.carried(this.self, to, sent.length)
       other.#events?.message(this.self, channel, sent)
     })
     return true
@@ -325,7 +328,9 @@ export class SimulatedTransport implements Transport {
 
   async #hear(from: MemberId, bytes: Uint8Array): Promise<void> {
     const events = this.#events
-    if (events === null || !this.#isNew(bytes)) return
+    if (events === null) return
+    this.#network.carried(from, this.self, bytes.length)
+    if (!this.#isNew(bytes)) return
     this.#network.delivered(from, this.self)
     const verdict = await events.gossip(from, bytes)
     if (verdict !== 'accept' || this.#events !== events) return

@@ -31,10 +31,14 @@ export interface NetworkOptions {
   readonly random: Random
   /** @default 1 to 5 ms, nothing lost */
   readonly link?: Partial<LinkConditions>
+  /** What is special about one direction, asked once when it is first used. @default nothing */
+  readonly linkOf?: (from: MemberId, to: MemberId) => Partial<LinkConditions>
   /** How long a cut link's connections survive before both ends lose them silently, as TCP does. @default 150000 */
   readonly connectionTimeoutMs?: number
   /** Hears of every channel message and every gossiped one that reaches a running peer: for checkers. */
   readonly delivered?: (from: MemberId, to: MemberId) => void
+  /** Hears of every message that reaches a running peer, repeated gossip included, with its length in bytes: for measurements. */
+  readonly carried?: (from: MemberId, to: MemberId, bytes: number) => void
   /** Hears of what a peer passes on that another published: for checkers. */
   readonly forwarded?: (by: MemberId, bytes: Uint8Array) => void
 }
@@ -100,12 +104,19 @@ export class SimulatedNetwork implements Lanes {
   transport(member: MemberId): Transport {
     const known = this.#hosts.get(member)
     assert(known?.transport === null || known === undefined, `${member} has a transport already`)
-    const at = this.#hosts.size + 1
-    const address = known?.address ?? `/ip4/10.0.${at >> 8}.${at & 0xff}/tcp/4100`
+    const address = known?.address ?? addressAt(this.#hosts.size + 1)
     const transport = new SimulatedTransport(this, member, address)
     this.#hosts.set(member, { address, state: 'on', transport })
     this.#byAddress.set(address, member)
     return transport
+  }
+
+  /** The address that a member will have, before anything of it runs. Until then its machine is dark. */
+  reserve(member: MemberId): string {
+    const address = this.#hosts.get(member)?.address ?? addressAt(this.#hosts.size + 1)
+    if (!this.#hosts.has(member)) this.#hosts.set(member, { address, state: 'dark', transport: null })
+    this.#byAddress.set(address, member)
+    return address
   }
 
   // ------------------------------------------------------------------------------------------------------------ faults
@@ -257,6 +268,10 @@ export class SimulatedNetwork implements Lanes {
     this.#options.delivered?.(from, to)
   }
 
+  carried(from: MemberId, to: MemberId, bytes: number): void {
+    this.#options.carried?.(from, to, bytes)
+  }
+
   forwarded(by: MemberId, bytes: Uint8Array): void {
     this.#options.forwarded?.(by, bytes)
   }
@@ -326,7 +341,7 @@ export class SimulatedNetwork implements Lanes {
         to,
         parcels: [],
         random: this.#random.fork(`${from}>${to}`),
-        conditions: this.#link,
+        conditions: { ...this.#link, ...this.#options.linkOf?.(from, to) },
         cutSinceMs: null,
         cancel: null,
       }
@@ -368,3 +383,5 @@ export class SimulatedNetwork implements Lanes {
     return host
   }
 }
+
+const addressAt = (number: number): string => `/ip4/10.0.${number >> 8}.${number & 0xff}/tcp/4100`

@@ -26,7 +26,7 @@ export const playOrShrink = async (
   return { failure, simulatedMs, cpuMs: (user + system) / 1000, performed, checks }
 }
 
-type Options = Omit<SimulationOptions, 'trace'>
+type Options = Omit<SimulationOptions, 'trace' | 'journal'>
 
 const playable = ({ seed, peers, minutes, faults, part }: Options) => ({ seed, peers, minutes, faults, part })
 

@@ -18,6 +18,8 @@ import { Simulator } from './simulator.ts'
 export interface WorldOptions {
   readonly seed: string
   readonly link?: NetworkOptions['link']
+  readonly linkOf?: NetworkOptions['linkOf']
+  readonly carried?: NetworkOptions['carried']
   readonly composition?: Composition
   readonly happenings?: Partial<Happenings>
   /** Receives every machine's log lines, with the simulated time and the machine's name. */
@@ -47,6 +49,8 @@ export class World {
       clock: this.simulator.clock(),
       random: this.random,
       ...(options.link === undefined ? {} : { link: options.link }),
+      ...(options.linkOf === undefined ? {} : { linkOf: options.linkOf }),
+      ...(options.carried === undefined ? {} : { carried: options.carried }),
     })
   }
 

@@ -56,11 +56,22 @@ export const addMachineCommands = (root: Command, frame: Frame): void => {
     .description('examine this machine and the cluster; exits with 1 when something is broken')
     .option('--data <dir>', 'the data directory of the peer, also where none runs')
     .option('--all', 'examine the machines of all members')
+    .option(
+      '--journal <file>',
+      'write what went into the last decisions of this peer to a file, for a bug report',
+    )
   frame.asks(doctor, 'tutti doctor --all')
-  frame.does<{ readonly data?: string; readonly all?: boolean }>(doctor, async (context, { data, all }) => {
-    const { doctor } = await import('../commands/doctor.ts')
-    return doctor(context, { data, all: all === true })
-  })
+  frame.does<{ readonly data?: string; readonly all?: boolean; readonly journal?: string }>(
+    doctor,
+    async (context, { data, all, journal }) => {
+      if (journal !== undefined) {
+        const { writeJournal } = await import('../commands/journal.ts')
+        return writeJournal(context, { data, file: journal })
+      }
+      const { doctor } = await import('../commands/doctor.ts')
+      return doctor(context, { data, all: all === true })
+    },
+  )
 
   const demo = root
     .command('demo')

@@ -1,4 +1,4 @@
-// The contract's part about examinations: `GET /v1/doctor`, and what members answer one another for it. Beside contract.ts,
+// The contract's part about examinations: `GET /v1/doctor`, `GET /v1/journal`, and what members answer one another for it. Beside contract.ts,
 // since only `tutti doctor` needs it. Shapes only.
 
 import { Type, type Static } from 'typebox'
@@ -100,3 +100,9 @@ export const DoctorReply = Type.Object({
   links: Type.Array(LinkReply),
 })
 export type DoctorReply = Static<typeof DoctorReply>
+
+export const JournalReply = Type.Object({
+  /** A head, then one line for each pass, oldest first; each is JSON. */
+  lines: Type.Array(Text),
+})
+export type JournalReply = Static<typeof JournalReply>

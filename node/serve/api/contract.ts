@@ -364,6 +364,8 @@ export const ROUTES = {
   join: '/v1/join',
   /** DoctorReply of contract-doctor.ts; `?all=true`. */
   doctor: '/v1/doctor',
+  /** JournalReply of contract-doctor.ts. */
+  journal: '/v1/journal',
   /** A WebSocket; ExecOpening, then exec-wire.ts. */
   exec: '/v1/exec',
 } as const

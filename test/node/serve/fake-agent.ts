@@ -230,6 +230,10 @@ export class FakeAgent implements AgentPort {
     }
   }
 
+  journal(): readonly string[] {
+    return []
+  }
+
   lastExchangeMs(): number | null {
     return this.exchangedMs
   }

@@ -1,9 +1,9 @@
-// The route of examinations. Slow for a read (seconds, since it tries every link), hence with a deadline of its own.
+// The routes of examinations. The first is slow for a read (seconds, since it tries every link), hence with a deadline of its own.
 
 import type { FastifyInstance } from 'fastify'
 import { TuttiError } from '../../../../lib/errors.ts'
 import { ROUTES } from '../contract.ts'
-import { DoctorQuery, DoctorReply } from '../contract-doctor.ts'
+import { DoctorQuery, DoctorReply, JournalReply } from '../contract-doctor.ts'
 import type { ApiContext } from '../context.ts'
 import { EXAMINE_MS, inTime } from '../deadline.ts'
 import { described } from '../described.ts'
@@ -26,5 +26,18 @@ export const doctorRoutes = (app: FastifyInstance, context: ApiContext): void =>
       if (doctor === null) throw new TuttiError('unsupported', 'this peer was built without an examiner')
       return inTime(doctor.reply(context.reading(), query.all === true), EXAMINE_MS)
     },
+  )
+  app.get(
+    ROUTES.journal,
+    {
+      schema: described({
+        summary: 'The last passes of this peer, to be played again',
+        description:
+          'What went into the last passes and what each decided: a thousand passes at most, from memory. Holds the environment of services.',
+        tag: 'reads',
+        reply: JournalReply,
+      }),
+    },
+    () => ({ lines: [...context.agent.journal()] }),
   )
 }
