@@ -92,15 +92,18 @@ export class Roster {
   }
 
   /** Members that have not left and whose alert on `id` is not void, sorted. */
-  accusersOf(id: MemberId): readonly RosterEntry[] {
+  accusersOf(id: MemberId, among: readonly RosterEntry[] = this.#accusing()): readonly RosterEntry[] {
     const incarnation = this.incarnationOf(id)
-    return this.entries().filter((other) => {
-      // Hardly anybody accuses anyone: this line keeps the judgement of two hundred members cheap.
-      if (other.id !== this.#self && (other.status?.alerts.size ?? 0) === 0) return false
+    return among.filter((other) => {
       if (other.id === id || hasLeft(other)) return false
       const alert = this.alertOf(other, id)
       return alert !== null && alert.incarnation >= incarnation
     })
+  }
+
+  /** Hardly anybody accuses anyone: looking for that once keeps the judgement of many members cheap. */
+  #accusing(): readonly RosterEntry[] {
+    return this.entries().filter(({ id, status }) => id === this.#self || (status?.alerts.size ?? 0) > 0)
   }
 
   /** When to judge again although nothing changed: a conviction is held until then. Null: none is. */
@@ -120,10 +123,11 @@ export class Roster {
     const population = new Set<MemberId>([this.#self])
     const accusers = new Map<MemberId, ReadonlySet<MemberId>>()
     const dead = new Set<MemberId>()
+    const accusing = this.#accusing()
     for (const entry of entries) {
       if (!hasLeft(entry)) population.add(entry.id)
       if (entry.state === 'dead') dead.add(entry.id)
-      const found = this.accusersOf(entry.id)
+      const found = this.accusersOf(entry.id, accusing)
       if (found.length > 0) accusers.set(entry.id, new Set(found.map((accuser) => accuser.id)))
     }
     const observersOf = (id: MemberId): readonly MemberId[] => {

@@ -77,6 +77,8 @@ export interface AgentOptions {
   readonly newActor: () => ActorId
   /** A fresh Ed25519 seed, for a ticket's secret. */
   readonly newSeed: () => Uint8Array
+  /** What the journal of the last passes may keep in memory, by its own estimate. @default 8 MiB */
+  readonly journalBytesMax?: number
   /** After each pass, with what it saw: links and other shells that follow the cluster. */
   readonly afterPass?: (snapshot: AgentSnapshot) => void
 }
@@ -94,7 +96,7 @@ export class Agent implements AgentPort {
   readonly #reporter: Reporter
   readonly #introduction: Introduction
   readonly #memo = new PlacementMemo()
-  readonly #journal = new Journal()
+  readonly #journal: Journal
   #plan: Plan | null = null
   #before: AgentSnapshot | null = null
   #caughtUp: (() => void)[] | null = []
@@ -109,6 +111,7 @@ export class Agent implements AgentPort {
   private constructor(options: AgentOptions, replication: Replication, counters: Counters) {
     const { clock, transport, random, signer, cluster, newSeed } = options
     this.#options = options
+    this.#journal = new Journal(options.journalBytesMax)
     this.#events = new EventRing({ wall: () => clock.wall(), peer: () => this.#name() })
     this.#passes = new PassLoop(clock, () => this.#pass())
     this.#replication = replication

@@ -27,6 +27,8 @@ export interface MachineOptions {
   readonly labels?: Readonly<Record<string, string>>
   readonly cpusMilli?: number
   readonly memoryBytes?: number
+  /** Of its peer's journal. @default the peer's own */
+  readonly journalBytesMax?: number
   readonly log?: Log
   /** Wrappers of the peer's ports. @default none */
   readonly composition?: Composition
@@ -109,6 +111,7 @@ export class Machine {
   /** Starts the peer, on whatever its disk holds. */
   async start(): Promise<void> {
     const { network, name, log, labels, cpusMilli, memoryBytes, composition, happenings } = this.#options
+    const { journalBytesMax } = this.#options
     const origin = this.#origin
     if (origin === null) throw new Error(`${name} belongs to no cluster`)
     this.#starts += 1
@@ -149,6 +152,7 @@ export class Machine {
       founding: origin.nonce === null ? null : { nonce: origin.nonce, name },
       newActor: composition?.newActor?.(newActor, this.signer.member) ?? newActor,
       newSeed: () => random.bytes(SEED_BYTES),
+      ...(journalBytesMax === undefined ? {} : { journalBytesMax }),
     })
     // It may have been killed while its disk was read.
     if (this.#clock !== clock) return

@@ -154,7 +154,8 @@ const recover = async (scene: Scene): Promise<number | null> => {
   return settledMs
 }
 
-const happeningsOf = (referee: Referee): Happenings => ({
+/** What happens on machines, told to the checkers. */
+export const happeningsOf = (referee: Referee): Happenings => ({
   spawned: (machine, record) => referee.ask('spawned', (check, scene) => check(scene, machine, record)),
   ending: (machine, record, how) =>
     referee.ask('ending', (check, scene) => check(scene, machine, record, how)),

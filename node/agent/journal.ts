@@ -35,6 +35,7 @@ export class Journal {
   readonly #bytesMax: number
   #bytes = 0
 
+  /** @param bytesMax what it may keep, by its estimate; one pass is always kept. */
   constructor(bytesMax: number = BYTES_MAX) {
     this.#bytesMax = bytesMax
   }
