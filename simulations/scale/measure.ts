@@ -137,7 +137,9 @@ const startCluster = async (
   seed: string,
   numbers: Map<string, number>,
 ): Promise<readonly Machine[]> => {
-  const machines = Array.from({ length: peers }, (_, at) => world.machine(`m${at}`, { journalBytesMax: JOURNAL_BYTES_MAX }))
+  const machines = Array.from({ length: peers }, (_, at) =>
+    world.machine(`m${at}`, { journalBytesMax: JOURNAL_BYTES_MAX }),
+  )
   const [first, ...rest] = machines
   if (first === undefined) throw new RangeError('a cluster has a machine')
   for (const [at, { signer }] of machines.entries()) numbers.set(signer.member, at)

@@ -1,0 +1,129 @@
+// `npm run sim:scale -- [PEERS…]`: measures clusters of growing size, each in a process of its own, prints the table, and
+// writes it and the plot into docs/ with `--write`. Stops before a size that this machine has no memory for, and says so.
+// Deals out sizes, prints and writes; scale/measure.ts measures.
+
+import { execFile } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { freemem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import type { Measured } from './scale/measure.ts'
+import { plotOf, type Panel } from './scale/plot.ts'
+
+const USAGE = 'usage: npm run sim:scale -- [PEERS…] [--write]'
+const SIZES = [10, 30, 100, 300, 1000]
+const DOCS = join(import.meta.dirname, '../docs')
+const BEGIN = '<!-- measured by npm run sim:scale -- --write -->'
+const END = '<!-- end -->'
+/** The document and its 2 N statuses, several times over while they arrive: V8's own limit is too low for that. */
+const HEAP_MIB = 14_000
+/** What a machine keeps for itself and others. */
+const MEMORY_SHARE = 0.8
+
+const run = promisify(execFile)
+
+const measureApart = async (peers: number): Promise<Measured> => {
+  const worker = join(import.meta.dirname, 'scale/worker.ts')
+  const { stdout } = await run(process.execPath, [`--max-old-space-size=${HEAP_MIB}`, worker, String(peers)])
+  return JSON.parse(stdout) as Measured
+}
+
+/** Every peer holds a status of every other: memory grows with the square, from what the last size took. */
+const memoryFor = (peers: number, last: Measured | undefined): number =>
+  last === undefined ? 0 : last.memoryBytes * (peers / last.peers) ** 2
+
+const COLUMNS: readonly (readonly [string, (measured: Measured) => string])[] = [
+  ['peers', ({ peers }) => String(peers)],
+  ['edit: half, all', ({ editHalfMs, editAllMs }) => `${editHalfMs}, ${editAllMs} ms`],
+  [
+    'death: half, all',
+    ({ deathHalfMs, deathAllMs }) =>
+      `${(deathHalfMs / 1000).toFixed(2)}, ${(deathAllMs / 1000).toFixed(2)} s`,
+  ],
+  [
+    'at rest, a peer and second',
+    ({ restMessages, restBytes }) => `${restMessages.toFixed(1)} messages, ${restBytes.toFixed(0)} B`,
+  ],
+  [
+    'one edit, a peer',
+    ({ editMessages, editBytes }) =>
+      `${editMessages.toFixed(0)} messages, ${(editBytes / 1000).toFixed(0)} kB`,
+  ],
+  ['memory of the simulation', ({ memoryBytes }) => `${(memoryBytes / 1e9).toFixed(1)} GB`],
+]
+
+const tableOf = (measured: readonly Measured[]): readonly string[] => [
+  `| ${COLUMNS.map(([title]) => title).join(' | ')} |`,
+  `|${COLUMNS.map(() => '---').join('|')}|`,
+  ...measured.map((one) => `| ${COLUMNS.map(([, text]) => text(one)).join(' | ')} |`),
+]
+
+const panelsOf = (measured: readonly Measured[]): readonly Panel[] => {
+  const line = (name: string, of: (one: Measured) => number) => ({
+    name,
+    points: measured.map((one) => [one.peers, of(one)] as const),
+  })
+  return [
+    {
+      title: 'An edit reaches',
+      unit: 'ms',
+      lines: [line('half', (one) => one.editHalfMs), line('all', (one) => one.editAllMs)],
+    },
+    {
+      title: 'A death is seen by',
+      unit: 's',
+      lines: [line('half', (one) => one.deathHalfMs / 1000), line('all', (one) => one.deathAllMs / 1000)],
+    },
+    {
+      title: 'At rest',
+      unit: 'per peer and second',
+      lines: [line('messages', (one) => one.restMessages), line('bytes', (one) => one.restBytes)],
+    },
+    { title: 'One edit', unit: 'kB per peer', lines: [line('kB', (one) => one.editBytes / 1000)] },
+  ]
+}
+
+const write = (table: readonly string[], measured: readonly Measured[]): void => {
+  const page = join(DOCS, 'SCALE.md')
+  const text = readFileSync(page, 'utf8')
+  const from = text.indexOf(BEGIN)
+  const to = text.indexOf(END)
+  if (from < 0 || to < from) throw new TypeError(`${page} has no place for the table`)
+  writeFileSync(page, `${text.slice(0, from)}${BEGIN}\n\n${table.join('\n')}\n\n${text.slice(to)}`)
+  writeFileSync(join(DOCS, 'scale.svg'), plotOf(panelsOf(measured)))
+}
+
+const main = async (): Promise<number> => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { write: { type: 'boolean', default: false } },
+  })
+  const sizes = positionals.length === 0 ? SIZES : positionals.map(Number)
+  if (sizes.some((size) => !Number.isInteger(size) || size < 2))
+    throw new TypeError('a cluster has two peers or more')
+  const measured: Measured[] = []
+  for (const peers of sizes) {
+    const needed = memoryFor(peers, measured.at(-1))
+    if (needed > freemem() * MEMORY_SHARE) {
+      process.stdout.write(
+        `${peers} peers would take ${(needed / 1e9).toFixed(0)} GB, and ${(freemem() / 1e9).toFixed(0)} GB are free: not run\n`,
+      )
+      break
+    }
+    const one = await measureApart(peers)
+    measured.push(one)
+    process.stdout.write(`${JSON.stringify(one)}\n`)
+  }
+  const table = tableOf(measured)
+  process.stdout.write(`\n${table.join('\n')}\n`)
+  if (values.write) write(table, measured)
+  return 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (thrown) {
+  if (!(thrown instanceof TypeError)) throw thrown
+  process.stderr.write(`${thrown.message}\n${USAGE}\n`)
+  process.exitCode = 2
+}
