@@ -17,7 +17,7 @@ import { Dialler } from '../net/dialler.ts'
 import { FailureDetector } from '../net/failure-detector.ts'
 import type { Transport, TransportEvents } from '../net/transport.ts'
 import { Counters } from './agent/counters.ts'
-import { EventRing, eventsBetween } from './agent/event-ring.ts'
+import { EventRing } from './agent/event-ring.ts'
 import { Introduction } from './agent/introduction.ts'
 import { Journal } from './agent/journal.ts'
 import { journalLines } from './agent/journal-text.ts'
@@ -27,9 +27,12 @@ import { PassLoop } from './agent/pass-loop.ts'
 import { Questions } from './agent/questions.ts'
 import { Replication } from './agent/replication.ts'
 import { Reporter } from './agent/reporter.ts'
+import { Wake } from './agent/wake.ts'
+import { Watchers } from './agent/watchers.ts'
 import { checkPlan } from './plan/check-plan.ts'
 import { makePlan } from './plan/make-plan.ts'
-import { PLACEMENT_VERSION, PlacementMemo } from './plan/placement.ts'
+import { PLACEMENT_VERSION } from './plan/placement-version.ts'
+import { PlacementMemo } from './plan/placement.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
 import type {
   AgentCounters,
@@ -49,8 +52,6 @@ const TICK_MAX_MS = 1500
  * document may be a month old and a deploy that everybody else has undone.
  */
 const CATCH_UP_MAX_MS = 3000
-/** Reports of others are shown to those who watch after this long: fifty pictures a second are more than anyone sees. */
-const REPORTS_TOLD_MS = 20
 
 export interface AgentOptions {
   readonly cluster: ClusterId
@@ -88,7 +89,8 @@ export class Agent implements AgentPort {
   readonly #counters: Counters
   readonly #events: EventRing
   readonly #questions: Questions
-  readonly #changeListeners = new Set<() => void>()
+  readonly #watchers: Watchers
+  readonly #wake: Wake
   readonly #passes: PassLoop
   readonly #replication: Replication
   readonly #neighbourhood: Neighbourhood
@@ -98,15 +100,9 @@ export class Agent implements AgentPort {
   readonly #memo = new PlacementMemo()
   readonly #journal: Journal
   #plan: Plan | null = null
-  #before: AgentSnapshot | null = null
   #caughtUp: (() => void)[] | null = []
   #startedMs = 0
   #storageTrouble: string | null = null
-  #cancelTick: (() => void) | null = null
-  #tickAtMs = Number.POSITIVE_INFINITY
-  #isStopped = false
-  #cancelNotify: (() => void) | null = null
-  #cancelTell: (() => void) | null = null
 
   private constructor(options: AgentOptions, replication: Replication, counters: Counters) {
     const { clock, transport, random, signer, cluster, newSeed } = options
@@ -139,6 +135,20 @@ export class Agent implements AgentPort {
       retractAlert: (member) => this.#replication.say(`alert/${member}`, null, true),
       refute: (above) => this.#replication.refute(above),
       changed: () => this.#changed(),
+    })
+    this.#wake = new Wake({
+      clock,
+      minMs: TICK_MIN_MS,
+      maxMs: TICK_MAX_MS,
+      dueMs: () => this.#replication.nextTickMs,
+      act: () => this.#tick(),
+    })
+    this.#watchers = new Watchers({
+      clock,
+      events: this.#events,
+      follow: () => this.#follow(),
+      snapshot: () => this.snapshot(),
+      afterwards: (snapshot) => options.afterPass?.(snapshot),
     })
     this.#questions = new Questions({
       transport,
@@ -197,7 +207,7 @@ export class Agent implements AgentPort {
     this.#introduction.begin(transport.addresses())
     this.#follow()
     if (this.#replication.view().members.length === 1) this.#inSync()
-    this.#tick()
+    this.#wake.arm()
     this.#passes.dirty()
   }
 
@@ -211,11 +221,9 @@ export class Agent implements AgentPort {
 
   /** Lets go: instances run on, the document stays on the disk. */
   async stop(): Promise<void> {
-    this.#isStopped = true
     this.#passes.stop()
-    this.#cancelTick?.()
-    this.#cancelNotify?.()
-    this.#cancelTell?.()
+    this.#wake.stop()
+    this.#watchers.stop()
     this.#neighbourhood.stop()
     await this.#options.hands.close()
     await this.#replication.stop()
@@ -266,8 +274,7 @@ export class Agent implements AgentPort {
   }
 
   onChange(listener: () => void): () => void {
-    this.#changeListeners.add(listener)
-    return () => this.#changeListeners.delete(listener)
+    return this.#watchers.add(listener)
   }
 
   events(): readonly PeerEvent[] {
@@ -315,7 +322,7 @@ export class Agent implements AgentPort {
       connected: (member) => {
         this.#neighbourhood.connected(member)
         this.#replication.connected(member)
-        this.#scheduleTick()
+        this.#wake.arm()
       },
       disconnected: (member, silent) => {
         this.#neighbourhood.disconnected(member, silent)
@@ -325,7 +332,7 @@ export class Agent implements AgentPort {
         if (channel === 'beat') this.#neighbourhood.beat(from, bytes)
         else {
           this.#replication.message(from, bytes)
-          this.#scheduleTick()
+          this.#wake.arm()
         }
       },
       gossip: (from, bytes) => this.#replication.gossip(from, bytes),
@@ -339,22 +346,6 @@ export class Agent implements AgentPort {
     this.#introduction.tick()
     if (this.#caughtUp !== null && this.#options.clock.now() - this.#startedMs > CATCH_UP_MAX_MS)
       this.#inSync()
-    this.#scheduleTick()
-  }
-
-  /** Arms the one timer for whatever is due next; what anti-entropy hears may bring that nearer. */
-  #scheduleTick(): void {
-    const { clock } = this.#options
-    if (this.#isStopped) return
-    const nowMs = clock.now()
-    const atMs = Math.min(Math.max(this.#replication.nextTickMs, nowMs + TICK_MIN_MS), nowMs + TICK_MAX_MS)
-    if (this.#cancelTick !== null && this.#tickAtMs <= atMs) return
-    this.#cancelTick?.()
-    this.#tickAtMs = atMs
-    this.#cancelTick = clock.after(atMs - nowMs, () => {
-      this.#cancelTick = null
-      this.#tick()
-    })
   }
 
   /** One turn of observe, view, plan, check, act, report. Returns when time alone makes the next one due. */
@@ -389,7 +380,7 @@ export class Agent implements AgentPort {
     this.#counters.pass(clock.now() - began, plan.actions.length)
     for (const action of plan.actions)
       log.log('debug', 'action', { action: action.kind, instance: action.instance, reason: action.reason })
-    this.#notify()
+    this.#watchers.changed()
     return plan.wakeAtMs
   }
 
@@ -397,7 +388,7 @@ export class Agent implements AgentPort {
   #changed(): void {
     this.#passes.dirty()
     // A pass ends with it; before the first one, this peer must follow who is a member all the same.
-    if (this.#caughtUp !== null) this.#notify()
+    if (this.#caughtUp !== null) this.#watchers.changed()
   }
 
   /**
@@ -405,31 +396,12 @@ export class Agent implements AgentPort {
    * and those who watch are told once for many.
    */
   #reported(): void {
-    if (this.#plan?.awaitsReports !== false) {
-      this.#changed()
-      return
-    }
-    this.#cancelTell ??= this.#options.clock.after(REPORTS_TOLD_MS, () => {
-      this.#cancelTell = null
-      for (const listener of this.#changeListeners) listener()
-    })
+    if (this.#plan?.awaitsReports === false) this.#watchers.reported()
+    else this.#changed()
   }
 
   #follow(): void {
     this.#neighbourhood.update(this.#replication.view(), this.#replication.statuses())
-  }
-
-  /** Tells listeners, once for all that happens in this breath, and writes down the events in between. */
-  #notify(): void {
-    this.#cancelNotify ??= this.#options.clock.after(1, () => {
-      this.#cancelNotify = null
-      this.#follow()
-      const snapshot = this.snapshot()
-      for (const event of eventsBetween(this.#before, snapshot)) this.#events.add(event)
-      this.#before = snapshot
-      this.#options.afterPass?.(snapshot)
-      for (const listener of this.#changeListeners) listener()
-    })
   }
 
   #applied(staged: readonly Staged[]): void {

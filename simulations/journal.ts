@@ -3,7 +3,8 @@
 // version than the one that decided.
 
 import { makePlan } from '../node/plan/make-plan.ts'
-import { PLACEMENT_VERSION, PlacementMemo } from '../node/plan/placement.ts'
+import { PLACEMENT_VERSION } from '../node/plan/placement-version.ts'
+import { PlacementMemo } from '../node/plan/placement.ts'
 import type { Plan } from '../node/plan/plan.ts'
 import { readJournal, toText, type JournalHead } from '../node/agent/journal-text.ts'
 import type { JournalEntry } from '../node/agent/journal.ts'

@@ -12,6 +12,7 @@ import type { Dialler } from '../../net/dialler.ts'
 import type { FailureDetector } from '../../net/failure-detector.ts'
 import type { Membership } from '../../net/membership.ts'
 import type { Transport } from '../../net/transport.ts'
+import { Wake } from './wake.ts'
 
 /** Bounds of the wait between two ticks: no busy loop when something is overdue, no day-dream when nothing is. */
 const TICK_MIN_MS = 5
@@ -41,17 +42,23 @@ export interface NeighbourhoodOptions {
 
 export class Neighbourhood {
   readonly #options: NeighbourhoodOptions
+  readonly #wake: Wake
   #view: View | null = null
   #addresses: ReadonlyMap<MemberId, readonly string[]> = new Map()
   #statuses: ReadonlyMap<MemberId, MemberStatus> = new Map()
   #judged: Membership = { members: [], brakedUntilMs: null }
   #neighbours: readonly MemberId[] = []
-  #cancelTick: (() => void) | null = null
-  #tickAtMs = Number.POSITIVE_INFINITY
-  #stopped = false
 
   constructor(options: NeighbourhoodOptions) {
     this.#options = options
+    const { clock, detector, dialler } = options
+    this.#wake = new Wake({
+      clock,
+      minMs: TICK_MIN_MS,
+      maxMs: TICK_MAX_MS,
+      dueMs: () => Math.min(detector.nextTickMs, dialler.nextTickMs),
+      act: () => this.#tick(),
+    })
   }
 
   /** The view or a status changed: who is a member, and where they are reached. Cuts whoever is one no longer. */
@@ -68,7 +75,7 @@ export class Neighbourhood {
       this.#locate(view, statuses)
       this.#target(true)
     }
-    this.#schedule()
+    this.#wake.arm()
   }
 
   #admit(view: View): void {
@@ -110,19 +117,19 @@ export class Neighbourhood {
     const nowMs = this.#options.clock.now()
     this.#options.detector.connected(member, nowMs)
     this.#options.dialler.connected(member, nowMs)
-    this.#schedule()
+    this.#wake.arm()
   }
 
   disconnected(member: MemberId, silent: boolean): void {
     const nowMs = this.#options.clock.now()
     this.#options.detector.disconnected(member, silent, nowMs)
     this.#options.dialler.disconnected(member, nowMs)
-    this.#schedule()
+    this.#wake.arm()
   }
 
   beat(from: MemberId, bytes: Uint8Array): void {
     this.#options.detector.beat(from, bytes, this.#options.clock.now())
-    this.#schedule()
+    this.#wake.arm()
   }
 
   membership(): Membership {
@@ -130,24 +137,7 @@ export class Neighbourhood {
   }
 
   stop(): void {
-    this.#stopped = true
-    this.#cancelTick?.()
-  }
-
-  /** Arms the one timer for whatever is due next. */
-  #schedule(): void {
-    const { detector, dialler, clock } = this.#options
-    if (this.#stopped) return
-    const nowMs = clock.now()
-    const dueMs = Math.min(detector.nextTickMs, dialler.nextTickMs, nowMs + TICK_MAX_MS)
-    const atMs = Math.max(dueMs, nowMs + TICK_MIN_MS)
-    if (this.#cancelTick !== null && this.#tickAtMs <= atMs) return
-    this.#cancelTick?.()
-    this.#tickAtMs = atMs
-    this.#cancelTick = clock.after(atMs - nowMs, () => {
-      this.#cancelTick = null
-      this.#tick()
-    })
+    this.#wake.stop()
   }
 
   #tick(): void {
@@ -159,7 +149,6 @@ export class Neighbourhood {
       if (effect.kind === 'disconnect') transport.disconnect(effect.member)
       else void this.#dial(effect.member, effect.addresses)
     }
-    this.#schedule()
     if (changed) this.#options.changed()
   }
 
@@ -231,6 +220,6 @@ export class Neighbourhood {
   async #dial(member: MemberId, addresses: readonly string[]): Promise<void> {
     const reached = await this.#options.transport.dial(member, addresses)
     this.#options.dialler.dialled(member, reached, this.#options.clock.now())
-    this.#schedule()
+    this.#wake.arm()
   }
 }
