@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../../../lib/time.ts'
 import type { InstanceRecord } from '../../../ports.ts'
+import { MARK } from '../../exec/marks.ts'
 import type { AliveWatch } from './alive.ts'
 import type { Census } from './census.ts'
 import type { Cgroups } from './cgroups/cgroups.ts'
@@ -14,7 +15,7 @@ import type { Confined } from './confinement.ts'
 import { RUN_FILES } from './launch.ts'
 import { textOf } from './run-folder.ts'
 import { findProcesses, send, signalGroup, sweep, vanished } from './group.ts'
-import { isAlive, namespacePidsOf, statOf, type ProcessIdentity } from './identity.ts'
+import { environmentOf, isAlive, namespacePidsOf, statOf, type ProcessIdentity } from './identity.ts'
 
 /** A run that is watched. */
 export interface Run {
@@ -31,13 +32,16 @@ export interface Run {
   killed: boolean
 }
 
-/** Processes of a run that a signal is for: all but the shim, and in a sandbox only those inside. */
+/** An operator's command that entered the run: it is not asked to stop, and is killed when the program has ended. */
+const hasEntered = (pid: number): boolean => environmentOf(pid)?.[MARK] !== undefined
+
+/** Processes of a run that a signal is for: all but the shim and who entered, and in a sandbox only those inside. */
 const addresseesOf = async ({ record, shim, confined }: Run): Promise<readonly number[]> => {
   const { tracking } = confined.groups
   const pids =
     tracking === null
       ? findProcesses({ nonce: record.nonce, shim, watched: true })
-      : await membersOf(tracking)
+      : (await membersOf(tracking)).filter((pid) => !hasEntered(pid))
   if (!confined.isSandboxed) return pids.filter((pid) => statOf(pid)?.group !== shim.pid)
   // The sandbox's own two processes (outside, and 1 inside) would end at the signal and take the program with them.
   return pids.filter((pid) => {
@@ -104,7 +108,10 @@ export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups, census: C
   if (tracking === null) {
     const traces = { nonce: record.nonce, shim, watched: true }
     if (!(await vanished(traces, census, clock, mayShutDown ? stopUntilMs : 0))) await sweep(traces, clock)
-  } else if (mayShutDown) await emptied(tracking, clock, stopUntilMs)
+  } else if (mayShutDown) {
+    for (const pid of await membersOf(tracking)) if (hasEntered(pid)) send(pid, 'SIGKILL')
+    await emptied(tracking, clock, stopUntilMs)
+  }
   const oomKills = memory === null ? 0 : await oomKillsOf(memory)
   await cgroups.remove(confined.groups)
   // The end of its FIFO is heard while the kernel still tidies up after it.
