@@ -31,7 +31,6 @@ import { Wake } from './agent/wake.ts'
 import { Watchers } from './agent/watchers.ts'
 import { checkPlan } from './plan/check-plan.ts'
 import { makePlan } from './plan/make-plan.ts'
-import { PLACEMENT_VERSION } from './plan/placement-version.ts'
 import { PlacementMemo } from './plan/placement.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
 import type {
@@ -161,7 +160,7 @@ export class Agent implements AgentPort {
       view: () => this.#replication.view(),
       edit: (edits, meta) => this.edit(edits, meta),
       addresses: () => transport.addresses(),
-      members: () => this.#knownPeers(),
+      members: () => this.#neighbourhood.known(),
       refresh: () => this.#follow(),
     })
   }
@@ -295,10 +294,8 @@ export class Agent implements AgentPort {
   }
 
   journal(): readonly string[] {
-    const { clock, signer, facts } = this.#options
-    const { version } = facts
-    const head = { version, placementVersion: PLACEMENT_VERSION, self: signer.member, at: clock.wall() }
-    return journalLines(head, this.#journal.entries())
+    const { signer, clock, facts } = this.#options
+    return journalLines({ ...facts, self: signer.member, at: clock.wall() }, this.#journal.entries())
   }
 
   lastExchangeMs(): number | null {
@@ -433,14 +430,6 @@ export class Agent implements AgentPort {
     this.#caughtUp = null
     for (const resolve of waiting) resolve()
     this.#passes.dirty()
-  }
-
-  #knownPeers(): readonly KnownPeer[] {
-    const { transport, signer } = this.#options
-    return this.#replication.view().members.map(({ id }) => ({
-      id,
-      addresses: id === signer.member ? transport.addresses() : this.#neighbourhood.addressesOf(id),
-    }))
   }
 
   #name(): string {

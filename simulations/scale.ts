@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
+import { messageOf } from '../lib/errors.ts'
 import type { Measured } from './scale/measure.ts'
 import { plotOf, type Panel } from './scale/plot.ts'
 
@@ -19,6 +20,9 @@ const END = '<!-- end -->'
 const HEAP_MIB = 14_000
 /** What a machine keeps for itself and others. */
 const MEMORY_SHARE = 0.8
+
+/** A process that dies for want of memory says it in its first lines. */
+const REASON_MAX = 500
 
 const run = promisify(execFile)
 
@@ -110,7 +114,14 @@ const main = async (): Promise<number> => {
       )
       break
     }
-    const one = await measureApart(peers)
+    let one: Measured
+    try {
+      one = await measureApart(peers)
+    } catch (thrown) {
+      // Mostly V8's limit of memory; the sizes before it are measured all the same.
+      process.stdout.write(`${peers} peers: not measured: ${messageOf(thrown).slice(0, REASON_MAX)}\n`)
+      break
+    }
     measured.push(one)
     process.stdout.write(`${JSON.stringify(one)}\n`)
   }

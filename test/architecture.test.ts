@@ -94,7 +94,7 @@ const rooms: readonly Room[] = [
     pure: false,
   },
   {
-    files: /^cli\/commands\/doctor\.ts$/,
+    files: /^cli\/commands\/(doctor|journal)\.ts$/,
     imports: [lib, contract, /^node\/serve\/api\/contract-doctor\.ts$/, doctor, /^node\/act\/examine\//],
     packages: [NODE],
     pure: false,
@@ -185,7 +185,7 @@ describe('architecture', () => {
 
   it('leaves no file that nothing imports', () => {
     const entries =
-      /^(cli\/main\.ts|node\/act\/exec\/terminal-host\.ts|simulations\/(main|swarm|swarm-worker)\.ts|bench\/)/
+      /^(cli\/main\.ts|node\/act\/exec\/terminal-host\.ts|simulations\/(main|swarm|swarm-worker|scale|scale\/worker|scenarios\/main)\.ts|bench\/)/
     const all = [...files, ...sources('test')]
     const imported = new Set(
       all.flatMap((file) =>

@@ -25,6 +25,11 @@ export interface JournalHead {
   readonly at: number
 }
 
+/** Who exports a journal, and when. */
+interface Recorder extends Pick<JournalHead, 'version' | 'self' | 'at'> {
+  readonly placementVersionMax: number
+}
+
 /** Changes of a map: a value that is new or another, null for one that is gone. */
 type Changes<V> = readonly (readonly [string, V | null])[]
 
@@ -44,10 +49,17 @@ interface PassLine {
 
 /** The lines of a journal. */
 export const journalLines = (
-  head: Omit<JournalHead, 'format'>,
+  { version, placementVersionMax, self, at }: Recorder,
   entries: readonly JournalEntry[],
 ): readonly string[] => {
-  const lines = [toText({ format: JOURNAL_FORMAT, ...head })]
+  const head: JournalHead = {
+    format: JOURNAL_FORMAT,
+    version,
+    placementVersion: placementVersionMax,
+    self,
+    at,
+  }
+  const lines = [toText(head)]
   let before: JournalEntry | null = null
   let planBefore = ''
   for (const entry of entries) {

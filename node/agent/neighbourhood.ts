@@ -113,6 +113,15 @@ export class Neighbourhood {
     return this.#addresses.get(member) ?? []
   }
 
+  /** Every member of the view, this peer included, and where each is reached. */
+  known(): readonly KnownPeer[] {
+    const { transport } = this.#options
+    return (this.#view?.members ?? []).map(({ id }) => ({
+      id,
+      addresses: id === transport.self ? transport.addresses() : this.addressesOf(id),
+    }))
+  }
+
   connected(member: MemberId): void {
     const nowMs = this.#options.clock.now()
     this.#options.detector.connected(member, nowMs)

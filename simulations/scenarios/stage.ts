@@ -113,10 +113,10 @@ export class Stage {
   /** An operator's edit at that machine, waited for. @throws StoryError when it is refused or changes nothing. */
   async edit(at: Machine, what: string, edits: (view: View) => readonly Edit[]): Promise<void> {
     this.say(`${at.name}: ${what}`)
-    let acknowledged: boolean | null = null
-    void this.scene.edit(at, what, edits).then((answer) => (acknowledged = answer))
-    while (acknowledged === null) await this.wait(LOOK_MS)
-    this.expect(`the edit '${what}' is acknowledged`, acknowledged)
+    const answers: boolean[] = []
+    void this.scene.edit(at, what, edits).then((answer) => answers.push(answer))
+    while (answers.length === 0) await this.wait(LOOK_MS)
+    this.expect(`the edit '${what}' is acknowledged`, answers[0] === true)
   }
 
   apply(at: Machine, ...services: readonly ServiceSpec[]): Promise<void> {

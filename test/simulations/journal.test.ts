@@ -62,7 +62,7 @@ const entry = (nowMs: number): JournalEntry => {
   return { input: what, plan: makePlan(what), wall: nowMs }
 }
 
-const HEAD = { version: 'test', placementVersion: 1, self: 'self' as PlanInput['self'], at: 0 }
+const HEAD = { version: 'test', placementVersionMax: 1, self: 'self' as PlanInput['self'], at: 0 }
 
 describe('a journal', () => {
   it('of a peer in trouble is decided again alike, byte by byte (S5)', async () => {
