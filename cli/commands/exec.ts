@@ -3,7 +3,7 @@
 
 import { constants } from 'node:os'
 import { TuttiError } from '../../lib/errors.ts'
-import type { ExecOpening } from '../../node/serve/api/contract.ts'
+import type { ExecOpening } from '../../node/serve/api/contract-exec.ts'
 import {
   DATA_BYTES_MAX,
   decodeHeard,

@@ -316,31 +316,6 @@ export type JoinRequest = Static<typeof JoinRequest>
 export const JoinReply = Type.Object({ cluster: Text, id: Text, name: Text, members: Count })
 export type JoinReply = Static<typeof JoinReply>
 
-/** The first message on `GET /v1/exec`; the rest is exec-wire.ts. */
-export const ExecOpening = Type.Object(
-  {
-    /** `CELL/SERVICE`, or one slot of it. */
-    of: Type.String({ maxLength: 200 }),
-    command: Type.Array(Text, { minItems: 1, maxItems: 1024 }),
-    /** In addition to the instance's own, and stronger. */
-    environment: Type.Optional(Type.Record(Type.String({ pattern: '^[^=]+$' }), Text)),
-    /** Relative to the instance's working directory. */
-    workingDir: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
-    /** Left out: no terminal. */
-    terminal: Type.Optional(
-      Type.Object(
-        {
-          columns: Type.Integer({ minimum: 1, maximum: 65_535 }),
-          rows: Type.Integer({ minimum: 1, maximum: 65_535 }),
-        },
-        strict,
-      ),
-    ),
-  },
-  strict,
-)
-export type ExecOpening = Static<typeof ExecOpening>
-
 // ------------------------------------------------------------------------------------------------------------- routes
 
 /** Where each is asked: method and path. Streams are NDJSON (`logs`, `events` with `follow`) or server-sent (`watch`). */
