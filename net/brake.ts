@@ -1,8 +1,9 @@
-// The brake (S16): a peer that sees more than half of the others vanish silently within moments is probably the one
-// that is cut off, so it takes nothing over until its view has been stable for the isolation hold. Losses with a close
-// do not count: a closed connection came from a machine in sight. It decides nothing about placement; it says until when.
+// The brake (S16): a peer that sees more than half of the others vanish within moments is probably the one that is cut
+// off, so it takes nothing over until its view has been stable for the isolation hold. A loss with a close counts like a
+// silent one: when nothing leaves a peer any more, the others give its connections up, and it hears just that
+// (docs/adr/0015-brake.md). Who left in order is no loss. It decides nothing about placement; it says until when.
 //
-//   free --[most others lost silently, together]--> braked until now + hold
+//   free --[most others lost, together]--> braked until now + hold
 //   braked --[anyone lost or found]--> braked until now + hold
 //   braked --[hold over]--> free
 //
@@ -15,8 +16,6 @@ import type { DetectorOptions } from './detector-options.ts'
 export interface BrakeSubject {
   readonly id: MemberId
   readonly dead: boolean
-  /** Lost without a close: dead, or suspect with a silent alert. */
-  readonly silent: boolean
   /** Since when it is dead or suspect; null: it is well. Monotonic milliseconds. */
   readonly lostSinceMs: number | null
   /** Who accuses it. */
@@ -45,9 +44,9 @@ export class Brake {
     const windowMs = Math.min(this.#options.brakeWindowMs, isolationHoldMs)
     const recent = (other: BrakeSubject): boolean =>
       other.lostSinceMs !== null && nowMs - other.lostSinceMs < windowMs
-    const vanished = others.filter((other) => other.silent && recent(other))
+    const vanished = others.filter(recent)
     const base = others.filter((other) => !other.dead || recent(other))
-    const lost = new Set(others.filter((other) => other.dead || other.silent).map((other) => other.id))
+    const lost = new Set(others.filter((other) => other.lostSinceMs !== null).map((other) => other.id))
     const before = this.#lost
     this.#lost = lost
     const braked = this.untilMs(nowMs) !== null

@@ -10,7 +10,7 @@ export interface MemberLiveness {
   readonly state: MemberState
   /** Monotonic milliseconds on this peer's clock since when it is in this state. */
   readonly sinceMs: number
-  /** It was lost without a close: power, cable, freeze. What the brake counts. */
+  /** It was lost without a close: power, cable, freeze. */
   readonly silent: boolean
 }
 

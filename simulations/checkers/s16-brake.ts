@@ -1,5 +1,5 @@
-// S16: a peer that has just seen more than half of the others vanish silently starts nothing that a vanished one held.
-// Judged by counting whom it lately saw alive, not from whether it says that it brakes. Whom a peer never saw alive in
+// S16: a peer that has just seen more than half of the others vanish starts nothing that a vanished one held.
+// Judged by counting whom it lately saw alive, not from whether it says that it brakes, nor from how it lost them. Whom a peer never saw alive in
 // this run of it, or has believed dead for long, cannot vanish before its eyes.
 
 import type { MemberId } from '../../lib/ids.ts'
@@ -30,7 +30,7 @@ export const brake = (): Checker => {
       if (agent === null || runs > 1) return []
       const { membership, statuses, self, nowMs, local } = agent.snapshot()
       const seen = sightings.get(agent)
-      // Everybody who was here when they began to vanish, also those whose loss came with a close: more than half of these.
+      // Everybody who was here when they began to vanish: more than half of these.
       const base = membership.members.filter(
         ({ id, state }) =>
           id !== self &&
@@ -38,8 +38,7 @@ export const brake = (): Checker => {
           (state !== 'dead' || nowMs - (seen?.get(id) ?? -Infinity) < 2 * WINDOW_MS),
       )
       const vanished = base.filter(
-        ({ id, state, silent }) =>
-          state === 'dead' && silent && nowMs - (seen?.get(id) ?? -Infinity) < WINDOW_MS,
+        ({ id, state }) => state === 'dead' && nowMs - (seen?.get(id) ?? -Infinity) < WINDOW_MS,
       )
       if (vanished.length < 2 || vanished.length * 2 <= base.length) return []
       const heldThere = vanished.some(({ id }) =>

@@ -196,19 +196,12 @@ describe('Brake (S16)', () => {
   const well = (id: string): BrakeSubject => ({
     id: id as MemberId,
     dead: false,
-    silent: false,
     lostSinceMs: null,
     accusers: new Set(),
   })
-  const gone = (
-    id: string,
-    lostSinceMs: number,
-    silent = true,
-    by: readonly string[] = ['me'],
-  ): BrakeSubject => ({
+  const gone = (id: string, lostSinceMs: number, by: readonly string[] = ['me']): BrakeSubject => ({
     id: id as MemberId,
     dead: true,
-    silent,
     lostSinceMs,
     accusers: new Set(by as readonly MemberId[]),
   })
@@ -218,10 +211,11 @@ describe('Brake (S16)', () => {
     return brake.untilMs(nowMs)
   }
 
-  it('takes more than half, lost silently and together', () => {
+  it('takes more than half, lost together, whether silently or with a close', () => {
     assert.equal(brakeOver([gone('a', 900), gone('b', 1000), well('c')], 1000), 11_000)
     assert.equal(brakeOver([gone('a', 900), gone('b', 1000), well('c'), well('d')], 1000), null)
-    assert.equal(brakeOver([gone('a', 900, false), gone('b', 1000, false), well('c')], 1000), null)
+    const suspect = { ...gone('b', 1000), dead: false }
+    assert.equal(brakeOver([gone('a', 900), suspect, well('c')], 1000), 11_000)
     assert.equal(brakeOver([gone('a', 0), gone('b', 50_000), well('c')], 50_000), null)
   })
 
@@ -235,11 +229,8 @@ describe('Brake (S16)', () => {
   })
 
   it('does not believe one single other accuser', () => {
-    assert.equal(brakeOver([gone('a', 900, true, ['o']), gone('b', 900, true, ['o']), well('o')], 1000), null)
-    assert.notEqual(
-      brakeOver([gone('a', 900, true, ['o']), gone('b', 900, true, ['p']), well('o')], 1000),
-      null,
-    )
+    assert.equal(brakeOver([gone('a', 900, ['o']), gone('b', 900, ['o']), well('o')], 1000), null)
+    assert.notEqual(brakeOver([gone('a', 900, ['o']), gone('b', 900, ['p']), well('o')], 1000), null)
   })
 
   it('holds until the view was stable for the hold, and then lets go for good', () => {

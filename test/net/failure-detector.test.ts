@@ -381,6 +381,17 @@ describe('failure detector', () => {
       }
     })
 
+    it('brakes a peer of which nothing is heard any more, and which is closed on by all others (S16)', () => {
+      for (const count of [3, 6]) {
+        const world = warmWorld(count, `mute ${count}`)
+        world.passes = (from) => from !== 'm000'
+        world.runUntil(() => world.state('m000', 'm001') === 'dead', 20_000)
+        // Sooner than anything is rescheduled.
+        world.run(4000)
+        assert.ok(world.braked('m000'), `${count} members`)
+      }
+    })
+
     it('releases the brake once the view has been stable for the hold', () => {
       const world = warmWorld(3, 'hold')
       partition(world, ['m000'])
@@ -403,7 +414,7 @@ describe('failure detector', () => {
       assert.ok(!world.braked('m000') && !world.braked('m001'))
     })
 
-    it('does not brake on crashes, however many', () => {
+    it('brakes on crashes of most, since from here they look like a cut, and on those of a few not (S16)', () => {
       const world = warmWorld(5, 'crashes')
       for (const id of names(5).slice(1)) world.kill(id)
       world.run(3000)
@@ -412,7 +423,11 @@ describe('failure detector', () => {
           .slice(1)
           .every((id) => world.state('m000', id) === 'dead'),
       )
-      assert.ok(!world.braked('m000'))
+      assert.ok(world.braked('m000'))
+      const other = warmWorld(5, 'two crashes')
+      for (const id of names(5).slice(3)) other.kill(id)
+      other.run(3000)
+      assert.ok(!other.braked('m000'))
     })
 
     it('finds everyone alive within two seconds of healing, whatever the partition', () => {
