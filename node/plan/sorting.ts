@@ -251,7 +251,8 @@ const sortMoved = (
       buckets.dropped.push({ instance, reason: `stop-first: it makes way for ${name}` })
     return
   }
-  const taken = state === 'starting' || state === 'failing' || state === 'crashed'
+  // Claims are between those that serve: whoever does not gives way to an owner that is ready, whatever it has claimed.
+  const taken = state === 'starting' || state === 'failing' || state === 'crashed' || state === 'ready'
   const serving: LocalInstance[] = []
   for (const instance of instances) {
     if (taken && healthOf(instance, input.nowMs).state !== 'ready')

@@ -119,6 +119,24 @@ const stories: Readonly<Record<string, readonly (readonly [string, FleetOptions]
       },
     ],
     [
+      'the other has it ready, and our run of it with a higher claim has crashed',
+      {
+        ...pair,
+        self: there,
+        local: [
+          instance(web, 0, {
+            phase: 'exited',
+            exit: { code: 1, signal: null, atMs: 99_900 },
+            failuresInARow: 3,
+          }),
+        ],
+        holds: {
+          [here]: holding(web, [0]),
+          [there]: holding(web, [0], { claim: 1, state: 'crashed' }),
+        },
+      },
+    ],
+    [
       'the slot is ours, and the other serves it with a higher claim',
       {
         ...pair,
