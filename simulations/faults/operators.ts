@@ -179,6 +179,9 @@ export const OPERATOR_ACTS: readonly Fault[] = ACTS.map((act) => ({
   gentle: act.kind !== 'remove' && act.kind !== 'join',
 }))
 
+/** How long a removed machine runs on where it does: longer than a redial and an exchange. */
+const LINGER_MS = 5000
+
 /** Machines that join beyond this make a run another size. */
 const JOINS_MAX = 3
 
@@ -211,10 +214,15 @@ const remove = (scene: Scene, step: Step): Begun => {
   void removal.then(async (acknowledged) => {
     if (!acknowledged || whom.retired) return
     await scene.referee.askLater('losing', (check, whole) => check(whole, whom))
-    if (whom.running) whom.powerOff()
     whom.retired = true
     scene.release(whom)
     scene.disturb()
+    // Some machines are taken away at once; others run on, and must find every door closed.
+    const takeAway = (): void => {
+      if (whom.running) whom.powerOff()
+    }
+    if (scene.random(step).below(2) === 0) takeAway()
+    else scene.world.simulator.after(LINGER_MS, takeAway)
   })
   return 'done'
 }
