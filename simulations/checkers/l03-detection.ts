@@ -1,22 +1,83 @@
-// L3: in a calm cluster a running member is alive for everybody, and one whose machine is dark is dead for everybody.
+// L3: a member is dead for a peer by the word of two observers at least, while a third member lives. In a calm cluster a
+// running member is alive for everybody; and where only machines are down and no link was ever in trouble lately, one that
+// is down is dead for everybody within the bound.
 
+import type { MemberId } from '../../lib/ids.ts'
+import type { Agent } from '../../node/agent.ts'
+import type { AgentSnapshot } from '../../node/ports.ts'
+import type { Machine } from '../machine.ts'
+import type { Scene } from '../scene.ts'
 import type { Checker } from './checker.ts'
 
 /** Detection takes seconds; what precedes it, a redial after a cut, a doubt and a refutation, may take half a minute. */
 const CALM_MS = 45_000
+/** Silence is found within four seconds, mass doubt and a strained observer included; a death among deaths takes its rings longer. */
+const DEAD_MS = 15_000
 
-export const detection = (): Checker => ({
-  invariant: 'L3',
-  look: (scene) => {
-    if (scene.calmMs < CALM_MS) return []
-    const running = scene.world.present().filter(({ agent }) => agent !== null)
-    const names = new Map<string, string>(running.map(({ signer, name }) => [signer.member, name]))
-    return running.flatMap(({ agent, name }) =>
-      (agent?.snapshot().membership.members ?? [])
-        .filter(({ id, state }) => names.has(id) && state !== 'alive')
-        .map(
-          ({ id, state }) => `${name} sees ${names.get(id)} ${state} after ${CALM_MS / 1000} calm seconds`,
-        ),
-    )
-  },
-})
+export const detection = (): Checker => {
+  const downSince = new Map<Machine, number>()
+  /** A restart between two looks is another run of the peer, which has nobody on its list of the living yet. */
+  const upSince = new Map<Machine, { readonly agent: Agent; readonly sinceMs: number }>()
+  let troubleMs = 0
+  return {
+    invariant: 'L3',
+    look: (scene) => {
+      const { nowMs } = scene.world.simulator
+      if (scene.links.active > 0) troubleMs = nowMs
+      for (const machine of scene.world.machines) {
+        const { agent } = machine
+        if (agent === null) upSince.delete(machine)
+        else if (upSince.get(machine)?.agent !== agent || scene.isBroken(machine))
+          upSince.set(machine, { agent, sinceMs: nowMs })
+        if (machine.running || machine.retired) downSince.delete(machine)
+        else if (!downSince.has(machine)) downSince.set(machine, nowMs)
+      }
+      const up = [...upSince].flatMap(([machine, { sinceMs }]) =>
+        nowMs - sinceMs >= CALM_MS ? [machine] : [],
+      )
+      const down = [...downSince].flatMap(([machine, sinceMs]) =>
+        nowMs - sinceMs >= DEAD_MS ? [machine] : [],
+      )
+      return [
+        ...scene.world.machines.flatMap(hasty),
+        ...(scene.calmMs < CALM_MS ? [] : lingering(scene)),
+        ...(nowMs - troubleMs < CALM_MS ? [] : up.flatMap((machine) => overlooked(machine, down))),
+      ]
+    },
+  }
+}
+
+/** Whom a peer holds for dead on the word of one. */
+const hasty = ({ agent, name }: Machine): readonly string[] => {
+  if (agent === null) return []
+  const snapshot = agent.snapshot()
+  const { members } = snapshot.membership
+  const living = members.filter(({ state }) => state === 'alive' || state === 'suspect').length
+  return members
+    .filter(({ id, state }) => state === 'dead' && living > 2 && accusersOf(snapshot, id) === 1)
+    .map(({ id }) => `${name} holds ${nameOf(snapshot, id)} for dead on the word of one observer`)
+}
+
+const accusersOf = ({ statuses, membership }: AgentSnapshot, accused: MemberId): number =>
+  membership.members.filter(({ id }) => id !== accused && statuses.get(id)?.alerts.has(accused) === true)
+    .length
+
+const lingering = ({ world }: Scene): readonly string[] => {
+  const running = world.present().filter(({ agent }) => agent !== null)
+  const names = new Map<string, string>(running.map(({ signer, name }) => [signer.member, name]))
+  return running.flatMap(({ agent, name }) =>
+    (agent?.snapshot().membership.members ?? [])
+      .filter(({ id, state }) => names.has(id) && state !== 'alive')
+      .map(({ id, state }) => `${name} sees ${names.get(id)} ${state} after ${CALM_MS / 1000} calm seconds`),
+  )
+}
+
+const overlooked = ({ agent, name }: Machine, down: readonly Machine[]): readonly string[] =>
+  down.flatMap((other) => {
+    const seen = agent?.snapshot().membership.members.find(({ id }) => id === other.signer.member)
+    if (seen === undefined || seen.state === 'dead' || seen.state === 'left') return []
+    return [`${name} sees ${other.name} ${seen.state}, which has been down for ${DEAD_MS / 1000} s`]
+  })
+
+const nameOf = ({ view }: AgentSnapshot, member: MemberId): string =>
+  view.members.find(({ id }) => id === member)?.name ?? member

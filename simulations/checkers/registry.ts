@@ -1,10 +1,14 @@
-// Every checker of a run, made anew. L2 and L5 are judged at the end, by verdict.ts; S9, S13, L7 and L8 join with the
+// Every checker of a run, made anew. What L2 says of rest is judged by verdict.ts; S9, S13, L7 and L8 join with the
 // features they are about.
 
 import type { Checker } from './checker.ts'
 import { agreement } from './l01-agreement.ts'
+import { fulfilment } from './l02-fulfilment.ts'
 import { detection } from './l03-detection.ts'
 import { flapping } from './l04-flapping.ts'
+import { moves } from './l04-moves.ts'
+import { takeOver } from './l04-take-over.ts'
+import { rollouts } from './l05-rollouts.ts'
 import { backoff } from './l06-backoff.ts'
 import { convergence } from './s01-convergence.ts'
 import { acknowledgedEdits } from './s02-acknowledged.ts'
@@ -14,6 +18,7 @@ import { placementIsPure } from './s05-placement.ts'
 import { ownHands } from './s06-own-hands.ts'
 import { capacity } from './s07-capacity.ts'
 import { availability } from './s08-availability.ts'
+import { surge } from './s08-surge.ts'
 import { orphans } from './s10-orphans.ts'
 import { deletion } from './s11-deletion.ts'
 import { membership } from './s12-membership.ts'
@@ -30,6 +35,7 @@ export const allCheckers = (): readonly Checker[] => [
   ownHands(),
   capacity(),
   availability(),
+  surge(),
   orphans(),
   deletion(),
   membership(),
@@ -37,7 +43,11 @@ export const allCheckers = (): readonly Checker[] => [
   isolation(),
   brake(),
   agreement(),
+  fulfilment(),
   detection(),
   flapping(),
+  moves(),
+  takeOver(),
+  rollouts(),
   backoff(),
 ]

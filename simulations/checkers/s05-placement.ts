@@ -1,5 +1,6 @@
-// S5: same inputs, same placement. A peer's placement is computed again from the same facts in another order: services,
-// members and statuses are handed over backwards, to a planner that remembers nothing.
+// S5: same inputs, same placement. A peer's placement is computed again from the same facts in another order, every list
+// and map of them handed over backwards, by a planner that remembers nothing; and, where no member keeps what it holds, also
+// as another member would compute it: who asks must not matter.
 
 import type { MemberId, SlotId } from '../../lib/ids.ts'
 import { place } from '../../node/plan/placement.ts'
@@ -8,7 +9,7 @@ import type { Machine } from '../machine.ts'
 import type { Checker } from './checker.ts'
 
 /** Placing costs a millisecond, so one look in so many asks one peer. */
-const EVERY_LOOKS = 20
+const EVERY_LOOKS = 5
 
 type Places = ReadonlyMap<SlotId, MemberId | null>
 
@@ -26,9 +27,17 @@ export const placementIsPure = (
       const input = machine === undefined ? null : inputOf(machine)
       if (machine === undefined || input === null) return []
       const once = placing(input)
-      const again = placing(reversed(input))
-      const differing = [...once].filter(([slot, member]) => again.get(slot) !== member)
-      return differing.map(([slot]) => `${machine.name} places ${slot} by the order of its facts`)
+      const differing = (again: Places): SlotId[] =>
+        [...once].flatMap(([slot, member]) => (again.get(slot) === member ? [] : [slot]))
+      const other = asAnother(input)
+      return [
+        ...differing(placing(reversed(input))).map(
+          (slot) => `${machine.name} places ${slot} by the order of its facts`,
+        ),
+        ...(other === null ? [] : differing(placing(other))).map(
+          (slot) => `${machine.name} places ${slot} where another member would not`,
+        ),
+      ]
     },
   }
 }
@@ -41,6 +50,30 @@ const inputOf = ({ agent }: Machine): PlanInput | null => {
 
 const reversed = (input: PlanInput): PlanInput => ({
   ...input,
-  statuses: new Map([...input.statuses].reverse()),
-  local: [...input.local].reverse(),
+  view: {
+    ...input.view,
+    services: input.view.services.toReversed(),
+    members: input.view.members.toReversed(),
+    removed: input.view.removed.toReversed(),
+  },
+  membership: { ...input.membership, members: input.membership.members.toReversed() },
+  statuses: new Map(
+    [...input.statuses]
+      .reverse()
+      .map(([member, status]) => [
+        member,
+        { ...status, instances: new Map([...status.instances].reverse()) },
+      ]),
+  ),
+  local: input.local.toReversed(),
 })
+
+/** The same facts as the next member has them; null where its own hands would know more than its status. */
+const asAnother = (input: PlanInput): PlanInput | null => {
+  const { members } = input.view
+  if (members.some(({ cordoned }) => cordoned)) return null
+  if (input.membership.members.some(({ state }) => state === 'dead')) return null
+  const at = members.findIndex(({ id }) => id === input.self)
+  const other = members[(at + 1) % members.length]
+  return other === undefined || at < 0 ? null : { ...input, self: other.id, local: [] }
+}

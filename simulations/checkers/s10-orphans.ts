@@ -1,13 +1,41 @@
-// S10: every living process of a machine is known to the machine's peer, once that runs, and nothing of a process group
-// outlives its leader there.
+// S10: every living process of a machine is known to the machine's peer, once that runs, nothing of a process group
+// outlives its leader there, and nothing is adopted that has ended.
 
+import type { Agent } from '../../node/agent.ts'
 import type { Machine } from '../machine.ts'
 import type { Checker } from './checker.ts'
 
-export const orphans = (): Checker => ({
-  invariant: 'S10',
-  look: ({ world }) => world.machines.flatMap(wrongs),
-})
+export const orphans = (): Checker => {
+  /** When each peer was first looked at, by its machine's clock. */
+  const firstMs = new WeakMap<Agent, number>()
+  return {
+    invariant: 'S10',
+    look: ({ world }) =>
+      world.machines.flatMap((machine) => [...wrongs(machine), ...strangers(machine, firstMs)]),
+  }
+}
+
+/** What a peer has adopted although it had ended before. */
+const strangers = (
+  { agent, processes, name }: Machine,
+  firstMs: WeakMap<Agent, number>,
+): readonly string[] => {
+  if (agent === null) return []
+  const sinceMs = firstMs.get(agent)
+  if (sinceMs === undefined) {
+    firstMs.set(agent, processes.clock.now())
+    return []
+  }
+  const running = new Set<string>(
+    agent.snapshot().local.flatMap(({ id, phase }) => (phase === 'running' ? [id] : [])),
+  )
+  return processes
+    .processes()
+    .filter(
+      ({ record, endedAtMs }) => endedAtMs !== null && endedAtMs < sinceMs && running.has(record.instance),
+    )
+    .map(({ record }) => `${name} has adopted ${record.instance}, which had ended`)
+}
 
 const wrongs = ({ agent, processes, name }: Machine): readonly string[] => {
   if (agent === null) return []

@@ -1,5 +1,5 @@
 // S15: supervision goes on whatever the disk, the network and other members do: a running peer knows within a moment that
-// one of its processes has ended.
+// one of its processes has ended, and its next plan, which follows at once, no longer takes it for ready.
 
 import type { Checker } from './checker.ts'
 
@@ -20,9 +20,14 @@ export const isolation = (): Checker => {
             .local.filter(({ phase }) => phase === 'running')
             .map(({ id }) => id),
         )
+        const ready = new Set<string>(
+          (agent.snapshot().plan?.reports ?? [])
+            .filter(({ state }) => state === 'ready')
+            .map(({ instance }) => instance),
+        )
         return processes.processes().flatMap(({ record, exit }) => {
           const key = `${name} ${record.nonce}`
-          if (exit === null || !running.has(record.instance)) {
+          if (exit === null || (!running.has(record.instance) && !ready.has(record.instance))) {
             unnoticed.delete(key)
             return []
           }

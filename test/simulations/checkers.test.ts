@@ -3,11 +3,15 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ChangeHash, InstanceId, ServiceId, SlotId } from '../../lib/ids.ts'
+import type { ChangeHash, InstanceId, MemberId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
 import { sha256Hex } from '../../lib/hash.ts'
 import { agreement } from '../../simulations/checkers/l01-agreement.ts'
 import { detection } from '../../simulations/checkers/l03-detection.ts'
+import { fulfilment } from '../../simulations/checkers/l02-fulfilment.ts'
 import { flapping } from '../../simulations/checkers/l04-flapping.ts'
+import { moves } from '../../simulations/checkers/l04-moves.ts'
+import { takeOver } from '../../simulations/checkers/l04-take-over.ts'
+import { rollouts } from '../../simulations/checkers/l05-rollouts.ts'
 import { backoff } from '../../simulations/checkers/l06-backoff.ts'
 import type { Checker } from '../../simulations/checkers/checker.ts'
 import { convergence } from '../../simulations/checkers/s01-convergence.ts'
@@ -18,6 +22,7 @@ import { placementIsPure } from '../../simulations/checkers/s05-placement.ts'
 import { ownHands } from '../../simulations/checkers/s06-own-hands.ts'
 import { capacity } from '../../simulations/checkers/s07-capacity.ts'
 import { availability } from '../../simulations/checkers/s08-availability.ts'
+import { surge } from '../../simulations/checkers/s08-surge.ts'
 import { orphans } from '../../simulations/checkers/s10-orphans.ts'
 import { deletion } from '../../simulations/checkers/s11-deletion.ts'
 import { membership } from '../../simulations/checkers/s12-membership.ts'
@@ -131,6 +136,8 @@ describe('safety checkers', () => {
     assert.deepEqual(many(placementIsPure()), [])
     const unsorted = placementIsPure(({ statuses }) => new Map([[slot, [...statuses.keys()][0] ?? null]]))
     assert.match(many(unsorted).join(), /by the order of its facts/)
+    const selfish = placementIsPure(({ self }) => new Map([[slot, self]]))
+    assert.match(many(selfish).join(), /where another member would not/)
   })
 
   it('S6: a start on a machine whose peer does not run', async () => {
@@ -168,6 +175,27 @@ describe('safety checkers', () => {
     assert.deepEqual(ending?.(at.scene, machine, process.record, 'drain'), [])
   })
 
+  it('S8: more slots that change at once than may', async () => {
+    const at = await stage()
+    const { scene, first, second } = at
+    await scene.world.run(30_000)
+    const { spawned } = surge()
+    const living = [first, second].flatMap((machine) =>
+      machine.processes.processes().map(({ record }) => ({ machine, record })),
+    )
+    const wrongs = living.map(({ machine, record }) => {
+      // The old one of its slot, behind everybody's back, and the wanted one as if it had just begun.
+      const old = { ...record, release: 'old' as ReleaseId, instance: `${record.slot}@old` as InstanceId }
+      machine.processes.spawn({ ...old, nonce: `old ${record.slot}` })
+      const definition = { ...record.definition, command: ['serve', 'ready=never'] }
+      machine.processes.kill(record.instance)
+      machine.processes.spawn({ ...record, definition, nonce: `new ${record.slot}` })
+      return spawned?.(scene, machine, record) ?? []
+    })
+    assert.deepEqual(wrongs[0], [], 'one at a time may')
+    assert.match(wrongs[1]?.join() ?? '', /2 slots of shop\/web change at once, and 1 may/)
+  })
+
   it('S10: a process that its peer does not know, and a child that outlives its leader', async () => {
     const at = await stage()
     const { machine, process } = holding(at)
@@ -180,6 +208,17 @@ describe('safety checkers', () => {
     machine.processes.listen(null)
     machine.processes.kill(instance)
     assert.match(looks(checker, at.scene).join(), /a child of shop\/web\/9@1 outlives it/)
+  })
+
+  it('S10: a process that had ended is adopted', async () => {
+    const at = await stage()
+    const { machine, process } = holding(at)
+    machine.processes.listen(null)
+    machine.processes.kill(process.record.instance)
+    await at.scene.world.run(10)
+    const checker = orphans()
+    assert.deepEqual(looks(checker, at.scene), [], 'the peers are seen for the first time')
+    assert.match(looks(checker, at.scene).join(), /has adopted shop\/web\/\d@\w+, which had ended/)
   })
 
   it('S11: what was deleted is there again', async () => {
@@ -214,6 +253,29 @@ describe('safety checkers', () => {
     assert.match(looks(checker, scene).join(), /m0 uses \d+ bytes/)
   })
 
+  it('S14: a status of nobody who is a member', async () => {
+    const { scene, first, second } = await stage()
+    const checker = bounded()
+    const snapshot = agentOf(first).snapshot()
+    const status = snapshot.statuses.get(second.signer.member)
+    assert.ok(status)
+    const statuses = new Map([...snapshot.statuses, ['stranger' as MemberId, status] as const])
+    agentOf(first).snapshot = () => ({ ...snapshot, statuses })
+    assert.deepEqual(looks(checker, scene), ['m0 keeps statuses of 1 strangers'])
+  })
+
+  it('S15: an end that no plan follows', async () => {
+    const at = await stage()
+    const { machine, process } = holding(at)
+    const checker = isolation()
+    const before = agentOf(machine).snapshot()
+    machine.processes.listen(null)
+    machine.processes.kill(process.record.instance)
+    agentOf(machine).snapshot = () => ({ ...before, local: [] })
+    const wrongs = [1, 2, 3, 4].map(() => looks(checker, at.scene).length)
+    assert.deepEqual(wrongs, [0, 0, 1, 1])
+  })
+
   it('S15: an end that nobody notices', async () => {
     const at = await stage()
     const { machine, process } = holding(at)
@@ -246,6 +308,104 @@ describe('liveness checkers', () => {
     scene.world.network.cut(first.signer.member, second.signer.member)
     await scene.world.run(10_000)
     assert.match(looks(checker, scene).join(), /m0 sees m1 dead/)
+  })
+
+  it('L3: a death on the word of one, and one that nobody sees', async () => {
+    const world = new World({ seed: 'detection' })
+    const [first, second, third] = await world.cluster(4)
+    assert.ok(first && second && third)
+    const scene = new Scene({
+      world,
+      referee: new Referee([], () => undefined),
+      faults: FAULTS,
+      say: () => undefined,
+    })
+    const checker = detection()
+    looks(checker, scene)
+    await world.run(60_000)
+    const before = agentOf(first).snapshot()
+    const lost = third.signer.member
+    const alerts = new Map([[lost, { incarnation: 1, silent: true }]])
+    const accuser = before.statuses.get(second.signer.member)
+    assert.ok(accuser)
+    const statuses = new Map([...before.statuses, [second.signer.member, { ...accuser, alerts }] as const])
+    const members = before.membership.members.map((one) =>
+      one.id === lost ? { ...one, state: 'dead' as const } : one,
+    )
+    agentOf(first).snapshot = () => ({ ...before, statuses, membership: { ...before.membership, members } })
+    assert.match(looks(checker, scene).join(), /m0 holds m2 for dead on the word of one observer/)
+    agentOf(first).snapshot = () => before
+    third.powerOff()
+    looks(checker, scene)
+    await world.run(16_000)
+    assert.match(looks(checker, scene).join(), /m0 sees m2 alive, which has been down for 15 s/)
+  })
+
+  it('L2: a slot that is not well, and nobody says so', async () => {
+    const at = await stage()
+    const { machine, process } = holding(at)
+    const checker = fulfilment()
+    await at.scene.world.run(70_000)
+    assert.deepEqual(looks(checker, at.scene), [])
+    machine.processes.listen(null)
+    machine.processes.kill(process.record.instance)
+    assert.match(looks(checker, at.scene).join(), /is not well anywhere after 60 calm seconds/)
+  })
+
+  it('L4: a slot taken over before its time', async () => {
+    const at = await stage()
+    const { machine, process } = holding(at)
+    const other = machine === at.first ? at.second : at.first
+    const checker = takeOver()
+    looks(checker, at.scene)
+    await at.scene.world.run(40_000)
+    const { spawned } = checker
+    assert.deepEqual(spawned?.(at.scene, other, process.record), [])
+    const snapshot = agentOf(other).snapshot()
+    const dead = (forMs: number) => ({
+      ...snapshot,
+      membership: {
+        ...snapshot.membership,
+        members: snapshot.membership.members.map((one) =>
+          one.id === machine.signer.member
+            ? { ...one, state: 'dead' as const, sinceMs: snapshot.nowMs - forMs }
+            : one,
+        ),
+      },
+    })
+    agentOf(other).snapshot = () => dead(5000)
+    assert.deepEqual(spawned?.(at.scene, other, process.record), [])
+    agentOf(other).snapshot = () => dead(4000)
+    assert.match(
+      spawned?.(at.scene, other, process.record).join() ?? '',
+      /over 4000 ms after the death of its holder/,
+    )
+  })
+
+  it('L4: a loss that would move more than what is lost', async () => {
+    const { scene, first, second } = await stage()
+    const slots = Array.from({ length: 4 }, (_, seat) => `shop/web/${seat}` as SlotId)
+    const many = (checker: Checker) => Array.from({ length: 40 }, () => looks(checker, scene)).flat()
+    assert.deepEqual(many(moves()), [])
+    // As long as all are there everything is on one; then it is on another.
+    const restless = moves(({ self, membership }) => {
+      const calm = membership.members.every(({ state }) => state === 'alive')
+      const other = self === first.signer.member ? second : first
+      return new Map(slots.map((slot) => [slot, calm ? self : other.signer.member]))
+    })
+    assert.match(many(restless).join(), /would move 4 slots that m\d does not hold/)
+  })
+
+  it('L5: a rollout that stands still', async () => {
+    const at = await stage()
+    const { machine, process } = holding(at)
+    const checker = rollouts()
+    await at.scene.world.run(100_000)
+    assert.deepEqual(looks(checker, at.scene), [])
+    const release = 'old' as ReleaseId
+    const instance = `${process.record.slot}@old` as InstanceId
+    machine.processes.spawn({ ...process.record, release, instance, nonce: 'old' })
+    assert.match(looks(checker, at.scene).join(), /the rollout of shop\/web stands still: shop\/web\/\d@old/)
   })
 
   it('L4: a move in a calm cluster', async () => {

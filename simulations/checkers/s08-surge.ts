@@ -1,0 +1,37 @@
+// S8: at most the surge allowed runs above the replicas. In a cluster without faults, a start-first service changes at most
+// `parallelism` slots at once: so many run a new release that was never ready yet beside an old one.
+
+import type { Checker } from './checker.ts'
+
+/** As s08-availability.ts: longer than any word of a peer is old. */
+const CALM_MS = 20_000
+
+export const surge = (): Checker => ({
+  invariant: 'S8',
+  spawned: (scene, machine, { slot, service, release }) => {
+    if (scene.faultlessMs < CALM_MS || machine.agent === null) return []
+    const wanted = machine.agent.snapshot().view.services.find(({ id }) => id === service)
+    if (wanted?.release !== release || wanted.mode === 'global' || wanted.update.parallelism === 0) return []
+    if (wanted.update.order !== 'start-first') return []
+    const living = scene.world.machines.flatMap(({ processes }) =>
+      processes
+        .processes()
+        .filter(({ record, exit }) => record.service === service && exit === null)
+        .map(({ record, startedAtMs, script }) => ({
+          record,
+          // Once it was ready, its turn was over, whatever came after it.
+          begins: script.readyAfterMs === null || processes.clock.now() - startedAtMs <= script.readyAfterMs,
+        })),
+    )
+    const old = new Set(
+      living.filter(({ record }) => record.release !== release).map(({ record }) => record.slot),
+    )
+    const changing = new Set(
+      living
+        .filter(({ record, begins }) => record.release === release && begins && old.has(record.slot))
+        .map(({ record }) => record.slot),
+    )
+    if (!changing.has(slot) || changing.size <= wanted.update.parallelism) return []
+    return [`${changing.size} slots of ${service} change at once, and ${wanted.update.parallelism} may`]
+  },
+})
