@@ -18,6 +18,7 @@ import { drawSchedule, partOf, WHOLE, type Part, type Step } from './schedule.ts
 import { CELL, SERVICES, specOf } from './services.ts'
 import { applyCell } from '../crdt/edits.ts'
 import { judge } from './verdict.ts'
+import { invariantOf } from './violation.ts'
 import { World } from './world.ts'
 
 export interface PlayOptions {
@@ -34,6 +35,8 @@ export interface PlayOptions {
   readonly checkers?: readonly Checker[]
   /** Ends the run at the first violation; the verdict at rest is left out then. @default false */
   readonly hasty?: boolean
+  /** Ends the run as soon as this invariant is broken, whatever else is. @default none */
+  readonly seeks?: string
   /** Receives the story's events. */
   readonly say?: (atMs: number, line: string) => void
   /** Receives every machine's log lines. */
@@ -102,7 +105,7 @@ export const play = async (options: PlayOptions): Promise<Played> => {
       Math.min(minutes * MINUTE_MS, part.untilMs ?? Infinity),
       options,
     )
-    if (options.hasty !== true || referee.violations.length === 0) settledMs = await recover(scene)
+    if (!isOver(referee, options)) settledMs = await recover(scene)
   } catch (thrown) {
     crashed(thrown)
   } finally {
@@ -126,7 +129,7 @@ const trouble = async (
   scene: Scene,
   steps: readonly Step[],
   durationMs: number,
-  { hasty = false }: PlayOptions,
+  options: PlayOptions,
 ): Promise<void> => {
   const { world, referee } = scene
   const [first] = world.machines
@@ -139,9 +142,14 @@ const trouble = async (
   while (world.simulator.nowMs < untilMs) {
     await world.run(Math.min(LOOK_MS, untilMs - world.simulator.nowMs))
     referee.ask('look', (check) => check(scene))
-    if (hasty && referee.violations.length > 0) return
+    if (isOver(referee, options)) return
   }
 }
+
+/** Whether nobody wants to know what follows. */
+const isOver = ({ violations }: Referee, { hasty = false, seeks }: PlayOptions): boolean =>
+  (hasty && violations.length > 0) ||
+  (seeks !== undefined && violations.some((one) => invariantOf(one) === seeks))
 
 /** The liveness phase. */
 const recover = async (scene: Scene): Promise<number | null> => {

@@ -4,8 +4,9 @@
 
 import type { Checker, Wrongs } from './checkers/checker.ts'
 import type { Scene } from './scene.ts'
+import { invariantOf } from './violation.ts'
 
-/** A run says no more than this many: the rest follows from them. */
+/** A run says no more than this many of one invariant: the rest follows from them. */
 const VIOLATIONS_MAX = 20
 
 type Hook = Exclude<keyof Checker, 'invariant'>
@@ -16,6 +17,8 @@ export class Referee {
   readonly #checks = new Map<string, number>()
   readonly #violations = new Set<string>()
   readonly #byHook = new Map<Hook, readonly Checker[]>()
+  /** How many of each invariant. */
+  readonly #known = new Map<string, number>()
   scene: Scene | null = null
 
   constructor(checkers: readonly Checker[], say: (line: string) => void) {
@@ -63,7 +66,10 @@ export class Referee {
 
   /** A violation found by other means: a crash, the verdict at rest. */
   note(violation: string): void {
-    if (this.#violations.has(violation) || this.#violations.size >= VIOLATIONS_MAX) return
+    const broken = invariantOf(violation)
+    const known = this.#known.get(broken) ?? 0
+    if (this.#violations.has(violation) || known >= VIOLATIONS_MAX) return
+    this.#known.set(broken, known + 1)
     this.#violations.add(violation)
     this.#say(`VIOLATION ${violation}`)
   }

@@ -7,9 +7,7 @@ import { play, type Played } from './play.ts'
 import type { Part } from './schedule.ts'
 import { shrink } from './shrink.ts'
 import type { SwarmReply } from './swarm-message.ts'
-
-/** What a violation breaks: its text up to the colon. */
-export const invariantOf = (violation: string): string => violation.slice(0, violation.indexOf(':'))
+import { invariantOf } from './violation.ts'
 
 /** Plays one run of the swarm; never rejects for what the code under test does. */
 export const playOrShrink = async (

@@ -1,5 +1,5 @@
 // A mutant: one planted bug, to prove that a checker would find it. It comes in through the composition of a simulated
-// peer where the bug is in what a port does, and through a patch of one source file, made while the simulator's own
+// peer where the bug is in what a port does, and through patches of source files, made while the simulator's own
 // process loads it, where the bug is inside. Production code holds no trace of either. Types only.
 
 import type { Composition } from '../composition.ts'
@@ -20,5 +20,5 @@ export interface Mutant {
   readonly breaks: string
   /** Made anew for each process. */
   readonly composition?: () => Composition
-  readonly patch?: Patch
+  readonly patches?: readonly Patch[]
 }

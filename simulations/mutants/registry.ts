@@ -1,49 +1,29 @@
-// Every planted bug, and how one is planted. A new one is one entry.
+// Every planted bug, and how one is planted. A new one is one entry in the file of its layer.
 
-import type { ActorId, MemberId } from '../../lib/ids.ts'
 import { TuttiError } from '../../lib/errors.ts'
 import type { Composition } from '../composition.ts'
+import { DISK_MUTANTS } from './disk.ts'
+import { DOCUMENT_MUTANTS } from './document.ts'
 import { plantPatch } from './loading.ts'
+import { MEMBERSHIP_MUTANTS } from './membership.ts'
 import type { Mutant } from './mutant.ts'
+import { PLAN_MUTANTS } from './plan.ts'
+import { SUPERVISION_MUTANTS } from './supervision.ts'
 
 export const MUTANTS: readonly Mutant[] = [
-  {
-    name: 'skip-fsync',
-    bug: 'the disk is never synced',
-    breaks: 'S2',
-    composition: () => ({
-      files: (files) => ({
-        ...files,
-        open: async (name, mode) => ({ ...(await files.open(name, mode)), sync: async () => undefined }),
-      }),
-    }),
-  },
-  {
-    name: 'reuse-actor',
-    bug: 'a peer writes under the actor of its first start again',
-    breaks: 'S3',
-    composition: () => {
-      const first = new Map<MemberId, ActorId>()
-      return {
-        newActor: (sound, member) => () => {
-          const actor = first.get(member) ?? sound()
-          first.set(member, actor)
-          return actor
-        },
-      }
-    },
-  },
-  {
-    name: 'no-brake',
-    bug: 'a peer that sees most others vanish takes their slots over at once',
-    breaks: 'S16',
-    patch: {
-      file: 'net/brake.ts',
-      find: 'if (braked ? changed : collapses) this.#untilMs = nowMs + isolationHoldMs',
-      replace: 'this.#untilMs = null; void [braked, changed, collapses, isolationHoldMs]',
-    },
-  },
+  ...DOCUMENT_MUTANTS,
+  ...DISK_MUTANTS,
+  ...MEMBERSHIP_MUTANTS,
+  ...PLAN_MUTANTS,
+  ...SUPERVISION_MUTANTS,
 ]
+
+/** @throws TuttiError `unknown`. */
+export const mutantOf = (name: string): Mutant => {
+  const mutant = MUTANTS.find((candidate) => candidate.name === name)
+  if (mutant === undefined) throw new TuttiError('unknown', mutantFault(name) ?? name)
+  return mutant
+}
 
 /** Why there is no such mutant; null: there is, or none was asked for. */
 export const mutantFault = (name: string | null): string | null =>
@@ -57,8 +37,7 @@ export const mutantFault = (name: string | null): string | null =>
  */
 export const plant = (name: string | null): Composition | null => {
   if (name === null) return null
-  const mutant = MUTANTS.find((candidate) => candidate.name === name)
-  if (mutant === undefined) throw new TuttiError('unknown', mutantFault(name) ?? name)
-  if (mutant.patch !== undefined) plantPatch(mutant.patch)
+  const mutant = mutantOf(name)
+  for (const patch of mutant.patches ?? []) plantPatch(patch)
   return mutant.composition?.() ?? null
 }

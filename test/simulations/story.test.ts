@@ -62,8 +62,7 @@ describe('mutants', () => {
   })
 
   it('names one place that is there, in each patch', () => {
-    for (const { patch } of MUTANTS) {
-      if (patch === undefined) continue
+    for (const patch of MUTANTS.flatMap(({ patches = [] }) => patches)) {
       const source = readFileSync(new URL(`../../${patch.file}`, import.meta.url), 'utf8')
       assert.notEqual(patched(source, patch), source)
     }

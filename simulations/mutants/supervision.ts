@@ -1,0 +1,92 @@
+// Planted bugs of supervision: what becomes of processes, and what a peer says of them. Where the bug would be in the
+// executor, whose place scripted hands take in simulations, it is planted in these.
+
+import type { Mutant } from './mutant.ts'
+
+export const SUPERVISION_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'start-before-record',
+    bug: 'a process starts before its record is written: a crash in between makes a stranger of it',
+    breaks: 'S10',
+    patches: [
+      {
+        file: 'simulations/hands.ts',
+        find: 'for (const process of this.#machine.processes()) this.#adopt(process)',
+        replace:
+          'for (const process of this.#machine.processes())\n      if (process.record.runs > 1 || this.#machine.clock.now() - process.startedAtMs > 5000) this.#adopt(process)',
+      },
+    ],
+  },
+  {
+    name: 'keep-orphans',
+    bug: 'what is left of a process group outlives its leader',
+    breaks: 'S10',
+    patches: [
+      {
+        file: 'simulations/hands.ts',
+        find: '#ended({ record, exit }: ScriptedProcess): void {\n    this.#machine.endGroup(record.nonce)',
+        replace: '#ended({ record, exit }: ScriptedProcess): void {',
+      },
+    ],
+  },
+  {
+    name: 'adopt-by-pid',
+    bug: 'after a reboot whatever has the pid of an instance is taken for it',
+    breaks: 'S10',
+    patches: [
+      {
+        file: 'simulations/hands.ts',
+        find: "phase: exit === null ? 'running' : 'exited',",
+        replace: "phase: exit === null || exit.code === null ? 'running' : 'exited',",
+      },
+    ],
+  },
+  {
+    name: 'never-forget',
+    bug: 'an instance that has ended and is not wanted stays on record',
+    breaks: 'S10',
+    patches: [
+      {
+        file: 'node/plan/reconcile.ts',
+        find: "turn.actions.push({ kind: 'forget', instance: id, reason })\n    return true",
+        replace: 'return false',
+      },
+    ],
+  },
+  {
+    name: 'blind-to-exits',
+    bug: 'what happens to a process is looked at only when something else happens',
+    breaks: 'S15',
+    patches: [
+      {
+        file: 'node/agent.ts',
+        find: 'hands.start({ changed: () => this.#passes.dirty() })',
+        replace: 'hands.start({ changed: () => undefined })',
+      },
+    ],
+  },
+  {
+    name: 'no-backoff',
+    bug: 'what ends is started again at once',
+    breaks: 'L6',
+    patches: [
+      {
+        file: 'node/plan/restart.ts',
+        find: 'return delayMs - Math.floor((delayMs * off) / JITTER_SCALE)',
+        replace: 'return 0 * (delayMs - Math.floor((delayMs * off) / JITTER_SCALE))',
+      },
+    ],
+  },
+  {
+    name: 'restate-every-pass',
+    bug: 'every pass makes a new status, although nothing has changed',
+    breaks: 'L2',
+    patches: [
+      {
+        file: 'node/agent/reporter.ts',
+        find: 'const since = before?.state === report.state ? before.since : Math.floor(this.#options.wall())',
+        replace: 'const since = Math.floor(this.#options.wall())',
+      },
+    ],
+  },
+]
