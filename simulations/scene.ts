@@ -47,6 +47,8 @@ export class Scene {
   readonly #ends = new Map<number, () => void>()
   /** Who took a machine down or froze it; only that step's end brings it back. */
   readonly #broken = new Map<Machine, number>()
+  /** Ids of faults that are no steps, from -1 downwards. */
+  #told = 0
   #disturbedMs = 0
   #faultMs = 0
   #healed = false
@@ -98,6 +100,19 @@ export class Scene {
   disturb(): void {
     this.#faultMs = this.world.simulator.nowMs
     this.#disturbedMs = this.#faultMs
+  }
+
+  /** A fault that nobody scheduled: it lasts until the returned function is called, and nobody expects calm meanwhile. */
+  lasting(end: () => void): () => void {
+    this.#told -= 1
+    const id = this.#told
+    this.#ends.set(id, end)
+    this.disturb()
+    return () => {
+      if (!this.#ends.delete(id)) return
+      this.disturb()
+      end()
+    }
   }
 
   /** Claims a machine for a step that takes it down or freezes it; false when another one has it. */

@@ -117,8 +117,8 @@ export const DOCUMENT_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'node/agent.ts',
-        find: '() => this.#tick())\n    this.#replication.tick()',
-        replace: '() => this.#tick())',
+        find: '  #tick(): void {\n    this.#replication.tick()\n',
+        replace: '  #tick(): void {\n',
       },
     ],
   },

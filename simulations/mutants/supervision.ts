@@ -35,9 +35,9 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     breaks: 'S10',
     patches: [
       {
-        file: 'simulations/hands.ts',
-        find: "phase: exit === null ? 'running' : 'exited',",
-        replace: "phase: exit === null || exit.code === null ? 'running' : 'exited',",
+        file: 'simulations/hands-facts.ts',
+        find: "phase: end === null ? 'running' : 'exited',",
+        replace: "phase: end === null || end.code === null ? 'running' : 'exited',",
       },
     ],
   },
@@ -60,7 +60,7 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'node/agent.ts',
-        find: 'hands.start({ changed: () => this.#passes.dirty() })',
+        find: 'hands.start({ changed: (urgent) => this.#passes.dirty(urgent) })',
         replace: 'hands.start({ changed: () => undefined })',
       },
     ],

@@ -19,11 +19,12 @@ export const rivalOperators: Scenario = {
     stage.say('the network splits: m0 to m2, m3 to m5')
     const side = (number: number): 'left' | 'right' => (number < 3 ? 'left' : 'right')
     const members = stage.machines.map(({ signer }) => signer.member)
-    const heal = stage.scene.links.add({
-      concerns: (from, to) => side(members.indexOf(from)) !== side(members.indexOf(to)),
-      cut: true,
-    })
-    stage.scene.disturb()
+    const heal = stage.scene.lasting(
+      stage.scene.links.add({
+        concerns: (from, to) => side(members.indexOf(from)) !== side(members.indexOf(to)),
+        cut: true,
+      }),
+    )
     await stage.wait(20_000)
     const scaled = (replicas: number) => (view: ReturnType<typeof stage.view>) =>
       scale(view, serviceIdOf(CELL, 'web'), replicas)
@@ -35,7 +36,6 @@ export const rivalOperators: Scenario = {
     await stage.wait(30_000)
     stage.say('the network is whole again')
     heal()
-    stage.scene.disturb()
     await stage.until('everybody agrees', () => stage.agree())
     const service = stage.view(left).services.find(({ name }) => name === 'web')
     stage.expect(
