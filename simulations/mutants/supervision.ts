@@ -84,7 +84,7 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'node/agent/reporter.ts',
-        find: 'const since = before?.state === report.state ? before.since : Math.floor(this.#options.wall())',
+        find: 'const since = before?.state === report.state ? before.since : this.#since(input, here)',
         replace: 'const since = Math.floor(this.#options.wall())',
       },
     ],
