@@ -89,6 +89,7 @@ const takesAwayReadiness = (
   if (input.view.removed.includes(input.self)) return false
   if (service.mode === 'global') {
     // A global slot whose member is not eligible any more is not wanted; while it is, only its own release replaces it.
+    if (input.view.members.some(({ id, draining }) => id === input.self && draining)) return false
     if (!input.local.some((other) => other.slot === instance.slot && other.id !== instance.id)) return false
   } else if (Number(instance.slot.slice(service.id.length + 1)) >= service.replicas) return false
   if (healthOf(instance, input.nowMs).state !== 'ready') return false

@@ -71,6 +71,17 @@ describe('check of a plan', () => {
     assert.deepEqual(checkPlan(fleet({ ...base, services: [scaled], local }), drain), [])
   })
 
+  it('lets a draining member end a global slot in the middle of a rollout, which nobody wants there any more', () => {
+    const each = service('shop/each', { mode: 'global', ports: { http: 0 } })
+    const old = instance(service('shop/each', { mode: 'global', restartToken: 'old' }), 'm0')
+    const local = [old, instance(each, 'm0', { phase: 'preparing' })]
+    const drain = planOf({ kind: 'drain', instance: old.id, slot: old.slot, reason: 'is drained' } as Action)
+    const checked = (draining: boolean) =>
+      checkPlan(fleet({ members: { m0: { draining }, m1: {} }, services: [each], local }), drain)
+    assert.match(checked(false)[0] ?? '', /\(S8\)/)
+    assert.deepEqual(checked(true), [])
+  })
+
   it('takes the start of what drains for its return, which needs no room (S6, S7)', () => {
     const local = [instance(web, 0, { draining: true })]
     assert.deepEqual(checkPlan(fleet({ ...base, local }), planOf(start(web))), [])
