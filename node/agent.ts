@@ -384,8 +384,9 @@ export class Agent implements AgentPort {
   /** The document or the membership changed. */
   #changed(): void {
     this.#passes.dirty()
-    // A pass ends with it; before the first one, this peer must follow who is a member all the same.
-    if (this.#caughtUp !== null) this.#watchers.changed()
+    // A pass ends with telling everyone, and it may rest before it begins; who accuses whom cannot wait for that.
+    if (this.#caughtUp === null) this.#watchers.follow()
+    else this.#watchers.changed()
   }
 
   /**

@@ -26,6 +26,7 @@ export class Watchers {
   #before: AgentSnapshot | null = null
   #cancelBreath: (() => void) | null = null
   #cancelReports: (() => void) | null = null
+  #cancelFollow: (() => void) | null = null
 
   constructor(options: WatchersOptions) {
     this.#options = options
@@ -42,6 +43,14 @@ export class Watchers {
     this.#cancelBreath ??= this.#options.clock.after(BREATH_MS, () => this.#tellAll())
   }
 
+  /** What others said is followed within a breath; nobody is told yet. */
+  follow(): void {
+    this.#cancelFollow ??= this.#options.clock.after(BREATH_MS, () => {
+      this.#cancelFollow = null
+      this.#options.follow()
+    })
+  }
+
   /** Others said how far they are, and nothing else: listeners are told, once for many. */
   reported(): void {
     this.#cancelReports ??= this.#options.clock.after(REPORTS_TOLD_MS, () => {
@@ -53,6 +62,7 @@ export class Watchers {
   stop(): void {
     this.#cancelBreath?.()
     this.#cancelReports?.()
+    this.#cancelFollow?.()
   }
 
   #tellAll(): void {

@@ -19,6 +19,8 @@ export const detection = (): Checker => {
   /** A restart between two looks is another run of the peer, which has nobody on its list of the living yet. */
   const upSince = new Map<Machine, { readonly agent: Agent; readonly sinceMs: number }>()
   let troubleMs = 0
+  /** Found at the last look: a retraction that has just arrived is in the statuses a moment before the detector hears of it. */
+  let hastyBefore: ReadonlySet<string> = new Set()
   return {
     invariant: 'L3',
     look: (scene) => {
@@ -38,8 +40,11 @@ export const detection = (): Checker => {
       const down = [...downSince].flatMap(([machine, sinceMs]) =>
         nowMs - sinceMs >= DEAD_MS ? [machine] : [],
       )
+      const hastyNow = new Set(scene.world.machines.flatMap(hasty))
+      const stillHasty = [...hastyNow].filter((one) => hastyBefore.has(one))
+      hastyBefore = hastyNow
       return [
-        ...scene.world.machines.flatMap(hasty),
+        ...stillHasty,
         ...(scene.calmMs < CALM_MS ? [] : lingering(scene)),
         ...(nowMs - troubleMs < CALM_MS ? [] : up.flatMap((machine) => overlooked(machine, down))),
       ]
@@ -52,7 +57,8 @@ const hasty = ({ agent, name }: Machine): readonly string[] => {
   if (agent === null) return []
   const snapshot = agent.snapshot()
   const { members } = snapshot.membership
-  const living = members.filter(({ state }) => state === 'alive' || state === 'suspect').length
+  // A suspect may be convicted already, and held back by a peer that is slow itself.
+  const living = members.filter(({ state }) => state === 'alive').length
   return members
     .filter(({ id, state }) => state === 'dead' && living > 2 && accusersOf(snapshot, id) === 1)
     .map(({ id }) => `${name} holds ${nameOf(snapshot, id)} for dead on the word of one observer`)
