@@ -15,7 +15,7 @@ export interface DetectorOptions {
   readonly lateMs: number
   /**
    * The most patience beyond the silence window that a slow member may ask of its observers, and that a slow observer has
-   * (slowness.ts). Starved peers on an overloaded machine were seen to stand still for 3 s (docs/adr/0010). @default 4800
+   * (slowness.ts). Starved peers on an overloaded machine were seen to stand still for 3 s (docs/adr/0011). @default 4800
    */
   readonly slownessMaxMs: number
   /** Extra wait when most of the members we observe go silent together: probably it is us. @default 1000 */

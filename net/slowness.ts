@@ -12,7 +12,7 @@ import type { DetectorOptions } from './detector-options.ts'
 const SAMPLE_MS = 750
 /**
  * Up to half speed the usual window is enough: a peer that has little to do is let in soon, and beats of peers that waited
- * 40 % of their time came 850 to 1050 ms apart (docs/adr/0010). Beyond, work piles up and beats stand behind it.
+ * 40 % of their time came 850 to 1050 ms apart (docs/adr/0011). Beyond, work piles up and beats stand behind it.
  */
 const SHARE_MIN = 0.5
 /** A long pass, a collection of garbage or a burst of questions takes this long and is no slowness. */

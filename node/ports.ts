@@ -1,43 +1,18 @@
 // Ports of a peer: what agent.ts, the face and the hands know of each other. Interfaces only.
 
-import type { ChangeHash, Digest, InstanceId, MemberId, ReleaseId, ServiceId, SlotId } from '../lib/ids.ts'
+import type { ChangeHash, Digest, InstanceId, MemberId, SlotId } from '../lib/ids.ts'
 import type { Edit, EditMeta } from '../crdt/edit.ts'
 import type { MemberStatus } from '../crdt/schema/status.ts'
-import type { ReleaseDefinition, Role, View } from '../crdt/schema/view.ts'
+import type { Role, View } from '../crdt/schema/view.ts'
 import type { Membership } from '../net/membership.ts'
 import type { Action } from './plan/action.ts'
+import type { Adopted, Exit, InstanceRecord } from './plan/facts.ts'
 import type { LocalInstance } from './plan/local.ts'
 import type { Plan } from './plan/plan.ts'
 
+export type { Adopted, Exit, InstanceRecord } from './plan/facts.ts'
+
 // ---------------------------------------------------------------------------------------------- driver: one process
-
-/** How a process ended. */
-export interface Exit {
-  /** Null: a signal ended it, or the status is unknown (it ended while nobody watched). */
-  readonly code: number | null
-  readonly signal: string | null
-  /** The kernel ended it, or a process of it, for going over its limit of memory. @default false */
-  readonly oomKilled?: boolean | undefined
-}
-
-/** Written durably before the spawn, found again after any crash (S10). */
-export interface InstanceRecord {
-  readonly instance: InstanceId
-  readonly slot: SlotId
-  readonly service: ServiceId
-  readonly release: ReleaseId
-  readonly definition: ReleaseDefinition
-  readonly cpusMilli: number
-  readonly memoryBytes: number
-  readonly ports: Readonly<Record<string, number>>
-  /** Fresh for each spawn, in the process's environment as TUTTI_NONCE: with pid and start time it proves identity. */
-  readonly nonce: string
-  readonly runs: number
-  readonly failuresInARow: number
-  /** A run this long is stable. Left out by an earlier version: as the plan says. */
-  readonly stableRunMs?: number
-  readonly draining: boolean
-}
 
 export interface SpawnRequest {
   readonly record: InstanceRecord
@@ -49,20 +24,6 @@ export interface Spawned {
   /** The process group's leader. */
   readonly pid: number
   /** What of its limits it runs without, in one sentence that follows its name; empty: nothing. @default '' */
-  readonly shortfall?: string | undefined
-}
-
-/** A process found again after this peer's own crash or restart. */
-export interface Adopted {
-  readonly record: InstanceRecord
-  /** Null: it ended while nobody watched; `exit` tells what is known. */
-  readonly pid: number | null
-  readonly exit: Exit | null
-  /** How long ago the living process started, milliseconds. */
-  readonly ageMs?: number | undefined
-  /** How long ago the ended one ended, milliseconds; left out: not known. */
-  readonly endedAgoMs?: number | undefined
-  /** As `Spawned` has it. */
   readonly shortfall?: string | undefined
 }
 

@@ -10,7 +10,7 @@ import type { Action, RestartAction, StartAction, StopAction } from '../node/pla
 import { livenessOf, probeOf } from '../node/plan/health.ts'
 import type { LocalInstance } from '../node/plan/local.ts'
 import { failuresAfter, STABLE_RUN_MS } from '../node/plan/restart.ts'
-import { factsOfAdopted, factsOfStart, recordOf, TALLY_EMPTY } from './hands-facts.ts'
+import { factsOfAdopted, factsOfStart, recordOf, TALLY_EMPTY } from '../node/plan/facts.ts'
 import type { ScriptedMachine, ScriptedProcess } from './processes.ts'
 
 // As in node/act/ports.ts: below the ephemeral range. Every simulated machine has all of them.
@@ -190,9 +190,17 @@ export class ScriptedHands implements Hands {
   }
 
   #adopt(process: ScriptedProcess): void {
-    const { record, exit } = process
+    const { record, exit, startedAtMs, endedAtMs } = process
+    const nowMs = this.#machine.clock.now()
     if (exit !== null) this.#machine.endGroup(record.nonce)
-    const held = this.#hold(record.nonce, factsOfAdopted(process, this.#machine.clock.now()))
+    const found = {
+      record,
+      pid: exit === null ? process.pid : null,
+      exit,
+      ageMs: nowMs - startedAtMs,
+      endedAgoMs: nowMs - (endedAtMs ?? nowMs),
+    }
+    const held = this.#hold(record.nonce, factsOfAdopted(found, nowMs))
     if (exit === null) this.#watch(held)
   }
 

@@ -4,6 +4,7 @@
 
 import type { Random } from '../../lib/random.ts'
 import type { Clock } from '../../lib/time.ts'
+import { TALLY_EMPTY } from '../plan/facts.ts'
 import type { ProbeTally } from '../plan/local.ts'
 import { Cut } from './cut.ts'
 import type { Probe, ProbePlace } from './probes.ts'
@@ -29,9 +30,6 @@ export interface Prober {
   /** `report` gets the new tally after each probe, and whether anything about it matters to a reader. */
   watch(target: ProbeTarget, report: (tally: ProbeTally, changed: boolean) => void): Probing
 }
-
-/** Before the first probe. */
-export const TALLY_EMPTY: ProbeTally = { okInARow: 0, failedInARow: 0, everOk: false, lastFailure: '' }
 
 // Until the first success a probe follows the last one after a tenth of the time waited so far: readiness is seen at
 // most 10 % late, and a start of a minute costs some sixty probes.

@@ -35,9 +35,9 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     breaks: 'S10',
     patches: [
       {
-        file: 'simulations/hands-facts.ts',
-        find: "phase: end === null ? 'running' : 'exited',",
-        replace: "phase: end === null || end.code === null ? 'running' : 'exited',",
+        file: 'node/plan/facts.ts',
+        find: "phase: pid === null ? 'exited' : 'running',",
+        replace: "phase: pid === null && end?.code !== null ? 'exited' : 'running',",
       },
     ],
   },

@@ -15,6 +15,7 @@ import type { Log } from '../../../../lib/log.ts'
 import { compareStrings } from '../../../../lib/order.ts'
 import type { Clock } from '../../../../lib/time.ts'
 import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
+import { EXIT_UNKNOWN } from '../../../plan/facts.ts'
 import type {
   Adopted,
   Driver,
@@ -33,7 +34,7 @@ import type { CgroupLayout } from './cgroups/layout.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
 import { confine, confinedText, environmentIn, type Confined } from './confinement.ts'
 import { entranceOf } from './entrance.ts'
-import { EXIT_UNKNOWN, isSignal, shellSpeaks } from './exit.ts'
+import { isSignal, shellSpeaks } from './exit.ts'
 import { processesByNonce, sweep, type Traces } from './group.ts'
 import { ageMsOf, currentBoot, isAlive, nonceOf, parseIdentity, type ProcessIdentity } from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'

@@ -6,8 +6,6 @@ import { constants } from 'node:os'
 import { promisify } from 'node:util'
 import type { Exit } from '../../../ports.ts'
 
-export const EXIT_UNKNOWN: Exit = { code: null, signal: null }
-
 const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]))
 /** Shells keep quiet about these two, so a status is all there is. */
 const UNSPOKEN: readonly string[] = ['SIGINT', 'SIGPIPE']

@@ -1,0 +1,127 @@
+// An instance's facts as they begin (a start, an adoption) and as a record keeps them. Values in, values out, for the hands of
+// real machines and of simulated ones alike.
+
+import type { InstanceId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
+import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
+import type { StartAction } from './action.ts'
+import type { LocalInstance, ProbeTally } from './local.ts'
+
+/** How a process ended. */
+export interface Exit {
+  /** Null: a signal ended it, or the status is unknown (it ended while nobody watched). */
+  readonly code: number | null
+  readonly signal: string | null
+  /** The kernel ended it, or a process of it, for going over its limit of memory. @default false */
+  readonly oomKilled?: boolean | undefined
+}
+
+/** Written durably before the spawn, found again after any crash (S10). */
+export interface InstanceRecord {
+  readonly instance: InstanceId
+  readonly slot: SlotId
+  readonly service: ServiceId
+  readonly release: ReleaseId
+  readonly definition: ReleaseDefinition
+  readonly cpusMilli: number
+  readonly memoryBytes: number
+  readonly ports: Readonly<Record<string, number>>
+  /** Fresh for each spawn, in the process's environment as TUTTI_NONCE: with pid and start time it proves identity. */
+  readonly nonce: string
+  readonly runs: number
+  readonly failuresInARow: number
+  /** A run this long is stable. Left out by an earlier version: as the plan says. */
+  readonly stableRunMs?: number
+  readonly draining: boolean
+}
+
+/** A process found again after this peer's own crash or restart. */
+export interface Adopted {
+  readonly record: InstanceRecord
+  /** Null: it ended while nobody watched; `exit` tells what is known. */
+  readonly pid: number | null
+  readonly exit: Exit | null
+  /** How long ago the living process started, milliseconds. */
+  readonly ageMs?: number | undefined
+  /** How long ago the ended one ended, milliseconds; left out: not known. */
+  readonly endedAgoMs?: number | undefined
+  /** As the driver's `Spawned` has it. */
+  readonly shortfall?: string | undefined
+}
+
+/** Nobody saw how it ended. */
+export const EXIT_UNKNOWN: Exit = { code: null, signal: null }
+
+/** Before the first probe. */
+export const TALLY_EMPTY: ProbeTally = { okInARow: 0, failedInARow: 0, everOk: false, lastFailure: '' }
+
+/** Before anything else happened. */
+export const factsOfStart = (action: StartAction, nowMs: number): LocalInstance => ({
+  id: action.instance,
+  slot: action.slot,
+  service: action.service,
+  release: action.release,
+  definition: action.definition,
+  cpusMilli: action.cpusMilli,
+  memoryBytes: action.memoryBytes,
+  phase: 'preparing',
+  draining: false,
+  drainingSinceMs: null,
+  pid: null,
+  ports: {},
+  startedAtMs: nowMs,
+  runs: 0,
+  failuresInARow: 0,
+  ...(action.stableRunMs === undefined ? {} : { stableRunMs: action.stableRunMs }),
+  proofMs: action.proofMs,
+  exit: null,
+  error: null,
+  probe: TALLY_EMPTY,
+})
+
+/** As an earlier run of this peer left it. What ended meanwhile counts as one more failure: nobody asked for it. */
+export const factsOfAdopted = (
+  { record, pid, exit, ageMs = 0, endedAgoMs = 0, shortfall }: Adopted,
+  nowMs: number,
+): LocalInstance => {
+  const end = pid === null ? { ...(exit ?? EXIT_UNKNOWN), atMs: nowMs - endedAgoMs } : null
+  return {
+    id: record.instance,
+    slot: record.slot,
+    service: record.service,
+    release: record.release,
+    definition: record.definition,
+    cpusMilli: record.cpusMilli,
+    memoryBytes: record.memoryBytes,
+    phase: pid === null ? 'exited' : 'running',
+    draining: record.draining,
+    drainingSinceMs: record.draining ? nowMs : null,
+    pid,
+    ports: record.ports,
+    startedAtMs: nowMs - ageMs,
+    runs: record.runs,
+    failuresInARow: record.failuresInARow + (pid === null ? 1 : 0),
+    ...(record.stableRunMs === undefined ? {} : { stableRunMs: record.stableRunMs }),
+    exit: end,
+    ...(end === null ? {} : { lastExit: end }),
+    shortfall,
+    error: null,
+    probe: TALLY_EMPTY,
+  }
+}
+
+/** What of the facts outlives the peer. */
+export const recordOf = (facts: LocalInstance, nonce: string): InstanceRecord => ({
+  instance: facts.id,
+  slot: facts.slot,
+  service: facts.service,
+  release: facts.release,
+  definition: facts.definition,
+  cpusMilli: facts.cpusMilli,
+  memoryBytes: facts.memoryBytes,
+  ports: facts.ports,
+  nonce,
+  runs: facts.runs,
+  failuresInARow: facts.failuresInARow,
+  ...(facts.stableRunMs === undefined ? {} : { stableRunMs: facts.stableRunMs }),
+  draining: facts.draining,
+})
