@@ -196,6 +196,23 @@ describe('safety checkers', () => {
     assert.match(wrongs[1]?.join() ?? '', /2 slots of shop\/web change at once, and 1 may/)
   })
 
+  it('S8: a turn that begins at the very moment at which the one before is ready is in order (f1-375)', async () => {
+    const { scene, first, second } = await stage()
+    await scene.world.run(30_000)
+    const { spawned } = surge()
+    const living = [first, second].flatMap((machine) =>
+      machine.processes.processes().map(({ record }) => ({ machine, record })),
+    )
+    for (const { machine, record } of living) {
+      const old = { ...record, release: 'old' as ReleaseId, instance: `${record.slot}@old` as InstanceId }
+      machine.processes.spawn({ ...old, nonce: `old ${record.slot}` })
+      machine.processes.kill(record.instance)
+      machine.processes.spawn({ ...record, nonce: `new ${record.slot}` })
+      assert.deepEqual(spawned?.(scene, machine, record), [])
+      await scene.world.run(50)
+    }
+  })
+
   it('S10: a process that its peer does not know, and a child that outlives its leader', async () => {
     const at = await stage()
     const { machine, process } = holding(at)
@@ -336,6 +353,20 @@ describe('liveness checkers', () => {
     // At the first look a retraction may have arrived this moment.
     assert.doesNotMatch(looks(checker, scene).join(), /on the word of one/)
     assert.match(looks(checker, scene).join(), /m0 holds m2 for dead on the word of one observer/)
+    // Two said so before one of them began anew (f1-553).
+    const fourth = before.view.members.find(
+      ({ id }) => ![before.self, lost, second.signer.member].includes(id),
+    )
+    assert.ok(fourth)
+    const other = before.statuses.get(fourth.id)
+    assert.ok(other)
+    const both = new Map([...statuses, [fourth.id, { ...other, alerts }] as const])
+    const dead = { ...before, membership: { ...before.membership, members } }
+    agentOf(first).snapshot = () => ({ ...dead, statuses: both })
+    assert.doesNotMatch(looks(checker, scene).join(), /on the word of one/)
+    agentOf(first).snapshot = () => ({ ...dead, statuses })
+    looks(checker, scene)
+    assert.doesNotMatch(looks(checker, scene).join(), /on the word of one/)
     agentOf(first).snapshot = () => before
     third.powerOff()
     looks(checker, scene)
