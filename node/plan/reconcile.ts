@@ -33,6 +33,8 @@ export interface Unready {
   readonly reason: string
   /** It is past waiting for: a crash loop, or a failure that nobody will retry. */
   readonly hopeless: boolean
+  /** It waits for its turn in a rollout, and nobody serves it: wrong only where the rollout itself is held up. */
+  readonly queued?: boolean
 }
 
 export interface Reconciled {
@@ -218,6 +220,11 @@ const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
     turn.actions.push({ ...stopAction(instance, `restarts: ${lifeless}`), failure: lifeless })
 }
 
+/** Whether an instance of the slot is ready, here or elsewhere, whatever its release. */
+const isServed = ({ scene: { input, sightings }, nowMs }: Turn, slot: SlotId): boolean =>
+  input.local.some((instance) => instance.slot === slot && healthOf(instance, nowMs).state === 'ready') ||
+  sightings.servers(slot).length > 0
+
 const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<InstanceId>): void => {
   if (starts.length === 0) return
   const capacity = capacityOf(turn.scene.input)
@@ -229,7 +236,9 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
     const gate = start.gate ?? (revives === null ? roomGate(service, taken, capacity, replaces) : null)
     if (gate !== null) {
       wait(turn, slot, gate)
-      if (!start.queued) turn.unready.push({ slot, service, cause: 'blocked', reason: gate, hopeless: false })
+      const { queued } = start
+      if (!queued || !isServed(turn, slot))
+        turn.unready.push({ slot, service, cause: 'blocked', reason: gate, hopeless: false, queued })
       // An instance of that id that still ends here is reported by its own facts.
       if (!known.has(instance))
         turn.reports.push({ instance, slot, state: 'pending', restarts: 0, reason: gate })
