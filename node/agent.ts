@@ -25,6 +25,7 @@ import { Invitations } from './agent/invitations.ts'
 import { Neighbourhood, type KnownPeer } from './agent/neighbourhood.ts'
 import { PassLoop } from './agent/pass-loop.ts'
 import { Questions } from './agent/questions.ts'
+import { checkReaders } from './agent/readers.ts'
 import { Replication } from './agent/replication.ts'
 import { Reporter } from './agent/reporter.ts'
 import { Wake } from './agent/wake.ts'
@@ -265,10 +266,12 @@ export class Agent implements AgentPort {
   }
 
   async edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult> {
+    checkReaders(edits, this.#replication.view(), this.#replication.statuses())
     return await this.#replication.edit(edits, meta)
   }
 
   preview(edits: readonly Edit[]): View {
+    checkReaders(edits, this.#replication.view(), this.#replication.statuses())
     return this.#replication.preview(edits)
   }
 

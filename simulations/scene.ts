@@ -42,6 +42,8 @@ export class Scene {
   readonly forged = new Set<string>()
   /** How many steps of each kind took effect. */
   readonly performed = new Map<string, number>()
+  /** The document holds, or is about to hold, fields that an older version cannot read. */
+  laterFields = false
   readonly #faults: ReadonlyMap<string, Fault>
   readonly #say: (line: string) => void
   readonly #ends = new Map<number, () => void>()
@@ -169,7 +171,13 @@ export class Scene {
     this.disturb()
     // Some ends first look at a disk.
     await this.world.simulator.breathe()
+    // In half of the runs the fleet stays mixed.
+    const upgraded = this.world.random.fork('upgrade').below(2) === 0
     for (const machine of this.world.present()) {
+      if (upgraded && machine.version !== 'present') {
+        if (machine.running) machine.kill()
+        machine.version = 'present'
+      }
       machine.disk.heal()
       this.#broken.delete(machine)
       // A peer that could not start ended again: it is started like one that was killed.

@@ -19,6 +19,7 @@ import { acknowledgedEdits } from '../../simulations/checkers/s02-acknowledged.t
 import { actorReuse } from '../../simulations/checkers/s03-actors.ts'
 import { validity } from '../../simulations/checkers/s04-validity.ts'
 import { placementIsPure } from '../../simulations/checkers/s05-placement.ts'
+import { readable, versions } from '../../simulations/checkers/s05-versions.ts'
 import { ownHands } from '../../simulations/checkers/s06-own-hands.ts'
 import { capacity } from '../../simulations/checkers/s07-capacity.ts'
 import { availability } from '../../simulations/checkers/s08-availability.ts'
@@ -35,6 +36,7 @@ import { Scene } from '../../simulations/scene.ts'
 import { CELL, specOf } from '../../simulations/services.ts'
 import { applyCell, removeService } from '../../crdt/edits.ts'
 import { signRecord, encodeRecord } from '../../crdt/record.ts'
+import { Agent } from '../../node/agent.ts'
 import { agentOf, World } from '../../simulations/world.ts'
 
 interface Stage {
@@ -138,6 +140,37 @@ describe('safety checkers', () => {
     assert.match(many(unsorted).join(), /by the order of its facts/)
     const selfish = placementIsPure(({ self }) => new Map([[slot, self]]))
     assert.match(many(selfish).join(), /where another member would not/)
+  })
+
+  it('S4, S5: an older peer in a cluster that does not act as one', async () => {
+    const { scene, first, second } = await stage()
+    const many = (checker: Checker) => [
+      ...Array.from({ length: 20 }, () => looks(checker, scene)).flat(),
+      ...(checker.atRest?.(scene) ?? []),
+    ]
+    await scene.world.run(60_000)
+    assert.deepEqual(many(versions()), [])
+    assert.deepEqual(many(readable()), [])
+    // Behind everybody's back: nobody was told.
+    second.version = 'older'
+    assert.match(many(versions()).join(), /m0 acts on placement version 2, which not every peer speaks/)
+    second.version = 'present'
+    const agent = agentOf(second)
+    const sound = () => Agent.prototype.snapshot.call(agent)
+    const before = sound()
+    const services = before.view.services.map((service) => ({ ...service, constraints: ['node.name == m1'] }))
+    agent.snapshot = () => ({ ...before, view: { ...before.view, services } })
+    assert.match(many(versions()).join(), /m1 and m0 know the same, and place slots differently/)
+    agent.snapshot = sound
+    await scene.world.finish(
+      scene.edit(first, 'isolate', ({ services: list }) =>
+        list.flatMap(({ id }) => [{ container: 'services' as const, key: `${id}/1/pidsMax`, value: 100 }]),
+      ),
+    )
+    await scene.world.settle()
+    assert.deepEqual(many(readable()), [])
+    second.version = 'older'
+    assert.match(many(readable()).join(), /m1 runs an older version and was given pidsMax of shop\/web/)
   })
 
   it('S6: a start on a machine whose peer does not run', async () => {
