@@ -186,6 +186,18 @@ export const placeOf = (container: ContainerName, key: string): FieldPlace | nul
   }
 }
 
+/** The key of a field: what `placeOf` takes apart. */
+export const keyOf = (
+  entity: string,
+  field: string,
+): { readonly container: ContainerName; readonly key: string } => {
+  if (entity === 'cluster') return { container: 'cluster', key: field }
+  if (entity.startsWith('invites/')) return { container: 'invites', key: memberOfEntity(entity) }
+  if (entity.startsWith('members/'))
+    return { container: 'members', key: `${memberOfEntity(entity)}/${field}` }
+  return { container: 'services', key: `${serviceOfEntity(entity)}/${field}` }
+}
+
 /** The check of `@`, or of `<generation>/<field>`. */
 const serviceCheckOf = (field: string): Check | null => {
   if (field === LIFE) return life('deleted')

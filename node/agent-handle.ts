@@ -39,6 +39,10 @@ export class AgentHandle implements AgentPort {
     this.#switching = false
   }
 
+  get past(): AgentPort['past'] {
+    return this.current.past
+  }
+
   snapshot: AgentPort['snapshot'] = () => this.current.snapshot()
   preview: Agent['preview'] = (edits) => this.current.preview(edits)
   events: AgentPort['events'] = () => this.current.events()

@@ -250,6 +250,10 @@ export class Agent implements AgentPort {
     return this.#replication.view()
   }
 
+  get past(): AgentPort['past'] {
+    return this.#replication.past
+  }
+
   /** Whether that change is in the document here. */
   holds(change: ChangeHash): boolean {
     return this.#replication.holds(change)

@@ -2,6 +2,7 @@
 
 import type { ChangeHash, Digest, InstanceId, MemberId, SlotId } from '../lib/ids.ts'
 import type { Edit, EditMeta } from '../crdt/edit.ts'
+import type { Past } from '../crdt/past.ts'
 import type { MemberStatus } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import type { Membership } from '../net/membership.ts'
@@ -239,6 +240,8 @@ export interface AgentCounters {
 
 export interface AgentPort {
   snapshot(): AgentSnapshot
+  /** What was: the changes, and the intent at any moment. Worked out when asked, never in a pass. */
+  readonly past: Past
   /**
    * One atomic, durable, gossiped change. Resolves when it is on this peer's disk and in its view.
    * @throws TuttiError `invalid`, `refused`, `too-large` or `storage`; then nothing was changed.

@@ -3,6 +3,7 @@
 
 import { AntiEntropy } from '../../crdt/anti-entropy.ts'
 import type { Edit, EditMeta } from '../../crdt/edit.ts'
+import type { Past } from '../../crdt/past.ts'
 import { IntentReplica, type Staged } from '../../crdt/replica.ts'
 import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
@@ -162,6 +163,11 @@ export class Replication {
 
   view(): View {
     return this.#intent.view()
+  }
+
+  /** What the intent was, and who changed it. */
+  get past(): Past {
+    return this.#intent.past
   }
 
   statuses(): ReadonlyMap<MemberId, MemberStatus> {

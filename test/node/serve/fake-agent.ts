@@ -90,6 +90,10 @@ export class FakeAgent implements AgentPort {
     names.forEach((name, seat) => this.say(seat, name, {}))
   }
 
+  get past(): AgentPort['past'] {
+    return this.replica.past
+  }
+
   get view(): View {
     return this.replica.view()
   }
