@@ -9,7 +9,7 @@ import { containerPathOf } from './genesis.ts'
 import { describeChange, isUnder, type HistoryChange } from './history-changes.ts'
 import type { Entry, History } from './history.ts'
 import { pastReleases, type PastRelease } from './past-releases.ts'
-import { winnerOf, type EntityFields, type Register, type Registers, type Write } from './registers.ts'
+import { winnerOf, type EntityFields, type Register, type Registers } from './registers.ts'
 import type { View } from './schema/view.ts'
 import { changeNamed, headsNamed, momentOf, newestFirst, type Moment } from './timeline.ts'
 import type { CausalContext } from './validate.ts'
@@ -126,9 +126,8 @@ export class Past {
   }
 
   /** All writes that compete for a field now, the one that holds last; empty: nobody ever wrote it. */
-  writesOf(entity: string, field: string): readonly Write<Entry>[] {
-    return this.#options.registers.entity(entity)?.get(field) ?? []
-  }
+  readonly registerOf = (entity: string, field: string): Register<Entry> =>
+    this.#options.registers.entity(entity)?.get(field) ?? []
 
   #described(entry: Entry, editsMax: number, of?: string): HistoryChange {
     const nameOf = (member: MemberId): string => this.nameOf(member) ?? member

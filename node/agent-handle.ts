@@ -52,9 +52,9 @@ export class AgentHandle implements AgentPort {
   lastExchangeMs: AgentPort['lastExchangeMs'] = () => this.current.lastExchangeMs()
   ask: AgentPort['ask'] = (...question) => this.current.ask(...question)
 
-  edit: AgentPort['edit'] = async (edits, meta) => {
+  edit: AgentPort['edit'] = async (...edit) => {
     this.#checkSettledIn()
-    return await this.current.edit(edits, meta)
+    return await this.current.edit(...edit)
   }
 
   invite: AgentPort['invite'] = async (options) => {

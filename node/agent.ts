@@ -2,7 +2,7 @@
 // reports. Passes are coalesced, so a hundred events cost one, and a pass with nothing to do writes nothing. This very
 // file runs in the simulator. Deliberately absent: decisions (node/plan, crdt, net) and doing (the ports).
 
-import type { Edit, EditMeta } from '../crdt/edit.ts'
+import type { Edit } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
 import type { Staged } from '../crdt/replica.ts'
 import type { ConfinementFacts, PeerFacts } from '../crdt/schema/status.ts'
@@ -34,15 +34,7 @@ import { checkPlan } from './plan/check-plan.ts'
 import { makePlan } from './plan/make-plan.ts'
 import { PlacementMemo } from './plan/placement.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
-import type {
-  AgentCounters,
-  AgentPort,
-  AgentSnapshot,
-  EditResult,
-  Hands,
-  Invitation,
-  PeerEvent,
-} from './ports.ts'
+import type { AgentCounters, AgentPort, AgentSnapshot, Hands, Invitation, PeerEvent } from './ports.ts'
 
 /** Bounds of the wait for what is due next: no busy loop, and a look now and then. */
 const TICK_MIN_MS = 5
@@ -269,9 +261,9 @@ export class Agent implements AgentPort {
     return this.#options.transport.addresses()
   }
 
-  async edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult> {
+  readonly edit: AgentPort['edit'] = async (edits, ...rest) => {
     checkReaders(edits, this.#replication.view(), this.#replication.statuses())
-    return await this.#replication.edit(edits, meta)
+    return await this.#replication.edit(edits, ...rest)
   }
 
   preview(edits: readonly Edit[]): View {

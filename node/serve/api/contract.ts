@@ -91,9 +91,16 @@ export const ConflictReply = Type.Object({
   path: Text,
   value: Text,
   winner: Text,
+  /** Who wrote the value that lost, when, and in which change. */
   author: Text,
   change: Text,
   at: Count,
+  /** The same of what won: of the value, or of the removal of its service. Left out by an earlier version. */
+  winnerAuthor: Type.Optional(Text),
+  winnerChange: Type.Optional(Text),
+  winnerAt: Type.Optional(Count),
+  /** The command line that settles it for the value in force; empty: nothing is left to settle. */
+  settle: Type.Optional(Text),
 })
 export const ConflictsReply = Type.Object({ asOf: AsOf, conflicts: Type.Array(ConflictReply) })
 export type ConflictsReply = Static<typeof ConflictsReply>
@@ -252,6 +259,27 @@ export const Operation = Type.Union([
   Type.Object({ kind: Type.Literal('uncordon'), peer: Text }, strict),
   Type.Object({ kind: Type.Literal('drain'), peer: Text }, strict),
   Type.Object({ kind: Type.Literal('remove-peer'), peer: Text }, strict),
+  /**
+   * Back to what a service was at a moment (`now~3`, the start of a change's hash) in all but its replicas; left out: back to
+   * the release before the present one, and nothing else changes.
+   */
+  Type.Object(
+    {
+      kind: Type.Literal('rollback'),
+      service: ServiceRef,
+      to: Type.Optional(Type.String({ maxLength: 80 })),
+    },
+    strict,
+  ),
+  /** Settles a conflict: for the value in force, or for the one that a change wrote, named by the start of its hash. */
+  Type.Object(
+    {
+      kind: Type.Literal('resolve'),
+      path: Type.String({ maxLength: 400 }),
+      take: Type.Optional(Type.String({ pattern: '^[0-9a-f]{4,64}$' })),
+    },
+    strict,
+  ),
 ])
 export type Operation = Static<typeof Operation>
 
@@ -262,6 +290,8 @@ export const ChangeRequest = Type.Object(
     message: Type.Optional(Type.String({ maxLength: 500 })),
     /** Only say what it would do. @default false */
     dry: Type.Optional(Type.Boolean()),
+    /** Refuse (`conflict`) when the intent's digest does not begin so: somebody has changed something meanwhile. */
+    ifDigest: Type.Optional(Type.String({ pattern: '^[0-9a-f]{8,64}$' })),
   },
   strict,
 )
@@ -331,8 +361,12 @@ export const ROUTES = {
   events: '/v1/events',
   logs: '/v1/logs',
   watch: '/v1/watch',
-  /** POST, ChangeRequest. */
+  /** POST, ChangeRequest; GET, HistoryReply, and with a change behind it OneChangeReply, of contract-history.ts. */
   changes: '/v1/changes',
+  /** DiffReply of contract-history.ts; `?from=A&to=B`. */
+  diff: '/v1/diff',
+  /** IntentReply of contract-history.ts; `?at=A`. */
+  intent: '/v1/intent',
   /** POST, InviteRequest. */
   invites: '/v1/invites',
   /** POST, JoinRequest. */

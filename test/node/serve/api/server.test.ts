@@ -363,8 +363,10 @@ describe('OpenAPI document', () => {
     for (const path of Object.values(contract.ROUTES)) assert.ok(paths.includes(path), path)
     for (const path of ['/v1', '/v1/openapi.json', '/metrics', '/healthz', '/readyz'])
       assert.ok(paths.includes(path), path)
-    for (const { path } of described)
-      assert.ok(api.app.hasRoute({ url: path, method: path.match(/changes|invites|join/) ? 'POST' : 'GET' }))
+    for (const { path, method } of described) {
+      const url = path.replaceAll(/\{(\w+)\}/g, ':$1')
+      assert.ok(api.app.hasRoute({ url, method: method === 'post' ? 'POST' : 'GET' }), `${method} ${path}`)
+    }
     const logs = body.paths['/v1/logs'].get
     assert.deepEqual(
       logs.parameters.map(({ name, in: where }: { name: string; in: string }) => `${where} ${name}`),
