@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process'
 import { cpus } from 'node:os'
-import type { WatchReply } from '../node/serve/api/contract.ts'
+import type { WatchReply } from '../node/serve/api/contract-streams.ts'
 import { applyOf, Fleet, service, until, type Peer } from '../test/e2e/support/fleet.ts'
 import { pause, print, summarize, watchAll, type Row, type Watcher } from './support.ts'
 

@@ -8,6 +8,7 @@ import { AssertionError } from '../../../../lib/assert.ts'
 import { ERROR_CODES, TuttiError } from '../../../../lib/errors.ts'
 import type { LogLevel } from '../../../../lib/log.ts'
 import * as contract from '../../../../node/serve/api/contract.ts'
+import { EventsReply, LogReply } from '../../../../node/serve/api/contract-streams.ts'
 import { createApi, type Api } from '../../../../node/serve/api/server.ts'
 import { HTTP_STATUSES } from '../../../../node/serve/api/statuses.ts'
 import { FakeAgent, FakeExec, FakeOutput, logLine, service, WALL } from '../fake-agent.ts'
@@ -75,7 +76,7 @@ describe('reads', () => {
       ['/v1/placements?of=shop/web', contract.ExplainReply],
       ['/v1/placements?slot=shop/web/2', contract.ExplainReply],
       ['/v1/conflicts', contract.ConflictsReply],
-      ['/v1/events', contract.EventsReply],
+      ['/v1/events', EventsReply],
       ['/healthz', contract.HealthReply],
     ]
     for (const [url, schema] of routes) {
@@ -422,7 +423,7 @@ describe('GET /v1/logs, not followed', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line))
-    for (const line of lines) fits(contract.LogReply, line)
+    for (const line of lines) fits(LogReply, line)
     assert.deepEqual(
       lines.map(({ stream, peer, text }) => `${stream} ${peer} ${text}`),
       [
@@ -498,7 +499,7 @@ describe('GET /v1/events', () => {
       )
     }
     const { body } = await get('/v1/events')
-    fits(contract.EventsReply, body)
+    fits(EventsReply, body)
     assert.deepEqual(
       body.events.map(
         ({ at, peer, message }: { at: number; peer: string; message: string }) => `${at} ${peer} ${message}`,
