@@ -150,22 +150,27 @@ export class Reporter {
 const isSame = (one: unknown, other: unknown): boolean => {
   if (one === other) return true
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false
-  return areAlike(one, other, isSame)
-}
-
-/** The same members, and none of them made anew. */
-const isAlike = (one: InstanceReport | undefined, other: InstanceReport): boolean =>
-  one !== undefined && areAlike(one, other, Object.is)
-
-const areAlike = (
-  one: object,
-  other: object,
-  isEqual: (one: unknown, other: unknown) => boolean,
-): boolean => {
   const others = Object.entries(other)
   const entries = Object.entries(one)
   return (
     entries.length === others.length &&
-    entries.every(([name, value], at) => name === others[at]?.[0] && isEqual(value, others[at]?.[1]))
+    entries.every(([name, value], at) => name === others[at]?.[0] && isSame(value, others[at]?.[1]))
   )
 }
+
+/** All of a report; a field that is missing here does not compile. */
+const REPORT_FIELDS = Object.values({
+  instance: 'instance',
+  slot: 'slot',
+  state: 'state',
+  restarts: 'restarts',
+  reason: 'reason',
+  claim: 'claim',
+  unfulfilledSinceMs: 'unfulfilledSinceMs',
+  exit: 'exit',
+  output: 'output',
+} satisfies { readonly [F in keyof Required<InstanceReport>]: F })
+
+/** Nothing in it was made anew. */
+const isAlike = (one: InstanceReport | undefined, other: InstanceReport): boolean =>
+  one !== undefined && REPORT_FIELDS.every((field) => one[field] === other[field])

@@ -3,8 +3,8 @@
 // is no instant at which a crash of the peer leaves a process that the next peer cannot find. Decides nothing: when to
 // start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
-import { existsSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { existsSync, mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { assert } from '../../../../lib/assert.ts'
@@ -31,12 +31,12 @@ import { Census } from './census.ts'
 import { Cgroups, currentLayout, groupNameOf } from './cgroups/cgroups.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
-import { confine, confinedText, environmentIn } from './confinement.ts'
+import { confine, confinedText, environmentIn, type Confinement } from './confinement.ts'
 import { entranceOf } from './entrance.ts'
 import { isSignal, shellSpeaks } from './exit.ts'
 import { ageMsOf, currentBoot } from './identity.ts'
 import { launchScript } from './launch.ts'
-import { launchSafely, type LaunchingOptions } from './launching.ts'
+import { launchSafely, preparePlaces, type LaunchingOptions } from './launching.ts'
 import { fileNameOf } from './record-text.ts'
 import { Records } from './records.ts'
 import { exitIn } from './run-folder.ts'
@@ -46,8 +46,8 @@ import { SHELL, type Launcher } from './spawner.ts'
 
 /** Where output goes; output/output.ts is it. */
 export interface OutputSink {
-  /** Makes what the files need to be opened; before the first `begin` of a run. */
-  prepare(instance: InstanceId): Promise<void>
+  /** Where an instance's files are; it is to be there before the first `begin` of a run. Absolute. */
+  folderOf(instance: InstanceId): string
   /** The files that an instance's output is appended to. Called again, as running, once the launch has opened them. */
   begin(
     instance: InstanceId,
@@ -73,7 +73,7 @@ export interface ProcessDriverOptions {
 
 // Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
 // event loop comes between other things and not five hundred times in a row.
-const SPAWNS_MAX = 32
+const SPAWNS_MAX = 64
 
 /** Runs instances as processes. Contract: test/contracts/driver.ts. */
 export class ProcessDriver implements Driver, Enterable {
@@ -100,6 +100,8 @@ export class ProcessDriver implements Driver, Enterable {
     this.#census = new Census(options.clock)
     this.#records = new Records(join(options.folder, 'records'))
     const { cgroups = currentLayout(), clock, folder, launcher, log } = options
+    // Its parts are made with whatever mode the umask leaves; what is in them is the peer's own.
+    mkdirSync(join(folder, 'work'), { recursive: true, mode: 0o700 })
     this.#folders = new RunFolders(join(folder, 'runs'), log)
     this.#cgroups = Cgroups.open(cgroups, groupNameOf(folder), clock, log)
     this.#launching = { launcher, folders: this.#folders, cgroups: this.#cgroups, clock, log }
@@ -159,30 +161,16 @@ export class ProcessDriver implements Driver, Enterable {
     assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
     const { peer, output } = this.#options
     const workingDirectory = this.directoryOf(instance, definition)
-    // Off the event loop, as all that makes files here: the disk may be busy with a sync, and then each of them waits for it.
-    if (definition.workingDir === null && !existsSync(workingDirectory))
-      await mkdir(workingDirectory, { recursive: true, mode: 0o700 })
-    await output.prepare(instance)
-    checkDirectory(workingDirectory, peer)
+    const isOwnDirectory = definition.workingDir === null
+    if (!isOwnDirectory) checkDirectory(workingDirectory, peer)
     const [word = '', ...words] = definition.command
     const path = environment['PATH'] ?? ''
     const program = resolveCommand(word, { directory: workingDirectory, path, peer })
-
-    const confinement = await confine(
-      {
-        run: record.nonce,
-        peer,
-        definition,
-        workingDirectory,
-        isOwnDirectory: definition.workingDir === null,
-        command: [program, ...words],
-      },
-      this.#cgroups,
-    )
-    await this.#records.write({ boot: this.#boot, record })
+    const folder = this.#folders.pathOf(record.nonce)
+    await preparePlaces(folder, this.#directoriesFor(record, workingDirectory), this.#launching)
+    const confinement = await this.#recorded(record, workingDirectory, [program, ...words])
     const lastNonce = this.#last.get(instance)
     this.#last.set(instance, record.nonce)
-    const folder = this.#folders.pathOf(record.nonce)
     const { shortfall } = confinement
     if (shortfall !== '') this.#options.log.log('warn', `${instance} ${shortfall}`)
     const script = launchScript({
@@ -205,6 +193,39 @@ export class ProcessDriver implements Driver, Enterable {
       return { pid: run.shim.pid, shortfall }
     } catch (error) {
       output.end(instance)
+      throw error
+    }
+  }
+
+  /** What a run needs besides its own directory. */
+  #directoriesFor(
+    { instance, nonce, definition }: InstanceRecord,
+    workingDirectory: string,
+  ): readonly string[] {
+    const groups = this.#cgroups.foldersOf(nonce)
+    const folders = [this.#options.output.folderOf(instance)]
+    if (definition.workingDir === null) folders.push(workingDirectory)
+    // Of a first run there are none. Nor is it looked for them: that would wait for others that are being made beside them.
+    const isFirst = !this.#last.has(instance)
+    return [...groups, ...(isFirst ? folders : folders.filter((folder) => !existsSync(folder)))]
+  }
+
+  /** Makes what confines a run, and then its record durable; where either fails, nothing of the run is left. */
+  async #recorded(
+    record: InstanceRecord,
+    workingDirectory: string,
+    command: readonly string[],
+  ): Promise<Confinement> {
+    const { definition, nonce } = record
+    const isOwnDirectory = definition.workingDir === null
+    const { peer } = this.#options
+    try {
+      const plan = { run: nonce, peer, definition, workingDirectory, isOwnDirectory, command }
+      const confinement = await confine(plan, this.#cgroups)
+      await this.#records.write({ boot: this.#boot, record })
+      return confinement
+    } catch (error) {
+      await this.#folders.drop(nonce)
       throw error
     }
   }

@@ -96,8 +96,8 @@ describe('process driver › spawn', () => {
     const { driver, exits } = await started(bed.makeDriver(bed.launcher))
     const first = recordFor(lasting, { seat: 1 })
     const pid = await spawn(driver, first)
-    const spawner = bed.launcher.spawnerPid
-    assert.ok(spawner !== null)
+    const [spawner] = bed.launcher.spawnerPids
+    assert.ok(spawner !== undefined)
     process.kill(spawner, 'SIGKILL')
     const second = recordFor(['sh', '-c', 'exit 7'], { seat: 2 })
     await spawn(driver, second)
