@@ -49,6 +49,9 @@ export class Scene {
   readonly #broken = new Map<Machine, number>()
   /** Ids of faults that are no steps, from -1 downwards. */
   #told = 0
+  /** Clocks that are off by more than anything may rely on, now. */
+  #clocksWrong = 0
+  #clocksRightMs = -Infinity
   #disturbedMs = 0
   #faultMs = 0
   #healed = false
@@ -69,6 +72,20 @@ export class Scene {
   /** The same without faults alone: operators may have edited meanwhile. */
   get faultlessMs(): number {
     return this.#ends.size > 0 ? 0 : this.world.simulator.nowMs - this.#faultMs
+  }
+
+  /** When a clock was last off by more than anything may rely on; `-Infinity`: never. */
+  get clocksWrongMs(): number {
+    return this.#clocksWrong > 0 ? this.world.simulator.nowMs : this.#clocksRightMs
+  }
+
+  /** From now to the returned end some clock is that far off. */
+  distrustClocks(): () => void {
+    this.#clocksWrong += 1
+    return () => {
+      this.#clocksWrong -= 1
+      this.#clocksRightMs = this.world.simulator.nowMs
+    }
   }
 
   say(line: string): void {

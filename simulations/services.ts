@@ -35,8 +35,9 @@ export const drawCommand = (random: Random): string => {
 /** What a service is besides its command: depends on its name and the seed only. `random` is the world's. */
 export const specOf = (world: Random, name: string, command: string): ServiceSpec => {
   const random = world.fork(`service ${name}`)
+  const isQuorum = world.fork(`quorum ${name}`).below(3) === 0
   const check = { kind: 'tcp', intervalMs: 500, timeoutMs: 400, retries: 3, startPeriodMs: 1000 } as const
-  return {
+  const spec: ServiceSpec = {
     ...SERVICE_DEFAULTS,
     environment: {},
     ports: { http: 0 },
@@ -49,7 +50,7 @@ export const specOf = (world: Random, name: string, command: string): ServiceSpe
     mode: random.below(5) === 0 ? 'global' : 'replicated',
     replicas: null,
     stopGraceMs: 2000,
-    onPartition: random.below(5) === 0 ? 'stay' : 'run',
+    onPartition: partitionOf(random.below(5) === 0, isQuorum),
     reservedCpusMilli: 200 * random.below(6),
     reservedMemoryBytes: 0,
     update: {
@@ -57,7 +58,12 @@ export const specOf = (world: Random, name: string, command: string): ServiceSpe
       parallelism: 1 + random.below(2),
     },
   }
+  // As the cell file's reader has it.
+  return isQuorum ? { ...spec, update: { ...spec.update, order: 'stop-first' } } : spec
 }
+
+const partitionOf = (stays: boolean, isQuorum: boolean): ServiceSpec['onPartition'] =>
+  isQuorum ? 'quorum' : stays ? 'stay' : 'run'
 
 /** A cell that runs nothing: an edit that can be looked for later and concerns nobody else. */
 export const noteEdits = (view: View, name: string): readonly Edit[] => {

@@ -260,11 +260,8 @@ const readStopSignal = (reader: Reader, section: Section): (typeof SIGNALS)[numb
 
 const readOnPartition = (reader: Reader, section: Section): ServiceSpec['onPartition'] => {
   const path = section.pathOf('on_partition')
-  const value = reader.choice(section.get('on_partition'), path, ['run', 'stay', 'quorum'])
-  if (value !== 'quorum') return value ?? SERVICE_DEFAULTS.onPartition
-  reader.problems.unsupported(
-    section.placeOf('on_partition'),
-    `${path}: quorum is not offered yet, since its safety is not proven; use run or stay`,
+  return (
+    reader.choice(section.get('on_partition'), path, ['run', 'quorum', 'stay']) ??
+    SERVICE_DEFAULTS.onPartition
   )
-  return SERVICE_DEFAULTS.onPartition
 }

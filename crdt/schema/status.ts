@@ -89,6 +89,8 @@ export const InstanceStatus = Type.Object(
     memoryBytes: Count,
     /** Its member's claim to the slot, 0 where it is left out: of two that serve it, the higher goes on (S8). */
     claim: Type.Optional(Count),
+    /** The fencing token that its run was given; left out: it needs none. */
+    fence: Type.Optional(Count),
     /** Wall time since when its slot is not as desired, once that is beyond the deadline; left out before. */
     unfulfilledSince: Type.Optional(Count),
     /** How its last run ended that is over, and when (wall time; left out by an earlier version). */

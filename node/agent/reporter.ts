@@ -54,6 +54,7 @@ export class Reporter {
         reason: report.reason,
         cpusMilli: here?.cpusMilli ?? 0,
         memoryBytes: here?.memoryBytes ?? 0,
+        ...(here?.fence === undefined ? {} : { fence: here.fence }),
         ...(report.claim === undefined ? {} : { claim: report.claim }),
         ...this.#troubleOf(report, input.nowMs),
       }

@@ -6,6 +6,7 @@ import { instanceIdOf, type InstanceId, type MemberId, type ServiceId, type Slot
 import { formatDuration } from '../../lib/time.ts'
 import { Claims } from './claims.ts'
 import { nextStandingChangeMs } from './eligibility.ts'
+import { asPlanned, wishesOf } from './exclusive.ts'
 import { Waves } from './gates.ts'
 import { thresholdsOf } from './health.ts'
 import { place, type PlacementMemo } from './placement.ts'
@@ -26,7 +27,7 @@ export const makePlan = (input: PlanInput, memo?: PlacementMemo): Plan => planFo
 export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacement>): Plan => {
   if (!isSettledIn(input)) return idle('this peer does not know its own membership and capacity yet')
   const placements = isRemoved(input) ? NOWHERE : placed
-  const services = new Map(input.view.services.map((service) => [service.id, service]))
+  const services = new Map(input.view.services.map((service) => [service.id, asPlanned(service)]))
   const sightings = new Sightings(input)
   const waves = new Waves(input, placements, sightings)
   const claims = new Claims(input, sightings)
@@ -37,6 +38,8 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
   const wakes = [...result.wakes, ...overdue.wakes]
   const standing = nextStandingChangeMs(input)
   if (standing !== null) wakes.push(standing)
+  const starting = new Set(result.actions.flatMap((one) => (one.kind === 'start' ? [one.slot] : [])))
+  const leases = wishesOf(input, placements, services, starting)
   const due = wakes.filter((atMs) => atMs > input.nowMs)
   return {
     actions: result.actions,
@@ -45,6 +48,7 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
     witnessed: overdue.witnessed,
     waiting: [...result.waiting, ...overdue.waiting],
     awaitsReports: sightings.askedReports,
+    ...(leases.length === 0 ? {} : { leases }),
     wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
     unreadySinceMs: overdue.sinceMs,
   }

@@ -6,6 +6,7 @@ import { compareStrings } from '../../lib/order.ts'
 import type { InstanceId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Claims } from './claims.ts'
+import { beginGate, isExclusive, unleasedReason } from './exclusive.ts'
 import { brakeGate, dependencyGate, type Waves } from './gates.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
@@ -76,6 +77,7 @@ export const sortSlots = (scene: Scene): Buckets => {
     const service = services.get(placement.service)
     const instances = local.get(placement.slot) ?? []
     if (service === undefined || (placement.member !== input.self && instances.length === 0)) continue
+    if (isExclusive(service) && sortUnleased(scene, service, placement, instances, buckets)) continue
     if (placement.member === input.self) sortOwn(scene, service, placement, instances, buckets)
     else sortMoved(scene, service, placement, instances, buckets)
   }
@@ -100,6 +102,25 @@ const unwantedReason = (input: PlanInput, service: ServiceView | undefined): str
   return service.mode === 'global'
     ? 'this member is not eligible for its service'
     : `its service is scaled to ${service.replicas}`
+}
+
+/** A quorum slot of which something runs here without a lease, or which has none at all: everything goes. */
+const sortUnleased = (
+  { input }: Scene,
+  service: ServiceView,
+  placement: SlotPlacement,
+  instances: readonly LocalInstance[],
+  buckets: OpenBuckets,
+): boolean => {
+  const reasons = instances.flatMap((instance) => unleasedReason(input, service, instance) ?? [])
+  const isOwn = placement.member === input.self
+  const gate = reasons[0] ?? (isOwn ? beginGate(input, service, placement.slot) : null)
+  if (gate === null || (reasons.length === 0 && instances.length > 0)) return false
+  for (const instance of instances) buckets.dropped.push({ instance, reason: gate })
+  if (!isOwn) return true
+  const start = { slot: placement.slot, service, reason: placement.reason, gate }
+  buckets.starts.push({ ...start, queued: false, replaces: false, revives: null })
+  return true
 }
 
 const sortOwn = (
@@ -164,7 +185,8 @@ const startOf = (
     wave ??
     dependency ??
     brake ??
-    (revives === null ? overlapGate(scene, service, wanted, others, holders) : null)
+    (revives === null ? overlapGate(scene, service, wanted, others, holders) : null) ??
+    (revives === null ? beginGate(scene.input, service, slot) : null)
   const from = holders[0]
   const reason =
     revives !== null

@@ -110,6 +110,9 @@ const scripted = (change: Scripted = {}) => {
     update: async (record) => {
       await inner.update(record)
     },
+    extend: (...lease) => {
+      inner.extend(...lease)
+    },
     stop: async (...stop) => {
       await inner.stop(...stop)
     },

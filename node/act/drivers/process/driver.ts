@@ -11,11 +11,10 @@ import { assert, defined } from '../../../../lib/assert.ts'
 import { asTuttiError, messageOf, TuttiError } from '../../../../lib/errors.ts'
 import { Gate } from '../../../../lib/gate.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
-import type { Log } from '../../../../lib/log.ts'
 import { compareStrings } from '../../../../lib/order.ts'
-import type { Clock } from '../../../../lib/time.ts'
 import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
 import { EXIT_UNKNOWN } from '../../../plan/facts.ts'
+import type { HeldLease } from '../../../plan/lease/terms.ts'
 import type {
   Adopted,
   Driver,
@@ -30,45 +29,19 @@ import { watchAlive, type AliveWatch } from './alive.ts'
 import { Census } from './census.ts'
 import { Cgroups, currentLayout, groupNameOf, type RunGroups } from './cgroups/cgroups.ts'
 import { oomKillsOf } from './cgroups/group.ts'
-import type { CgroupLayout } from './cgroups/layout.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
 import { confine, confinedText, environmentIn, type Confined } from './confinement.ts'
+import type { ProcessDriverOptions } from './driver-options.ts'
 import { entranceOf } from './entrance.ts'
 import { isSignal, shellSpeaks } from './exit.ts'
 import { processesByNonce, sweep, type Traces } from './group.ts'
 import { ageMsOf, currentBoot, isAlive, nonceOf, parseIdentity, type ProcessIdentity } from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'
+import { RunLeases, unlessOver, watchdogLine } from './leases.ts'
 import { fileNameOf, Records, type StoredRecord } from './records.ts'
 import { confinedIn, endedAgoMsIn, exitIn, textOf } from './run-folder.ts'
 import { endRun, killRun, signalRun, type Run } from './run.ts'
 import { directLauncher, SHELL, type Launcher } from './spawner.ts'
-
-/** Where output goes; output/output.ts is it. */
-export interface OutputSink {
-  /** Makes what the files need to be opened; before the first `begin` of a run. */
-  prepare(instance: InstanceId): Promise<void>
-  /** The files that an instance's output is appended to. Called again, as running, once the launch has opened them. */
-  begin(
-    instance: InstanceId,
-    process: { readonly isRunning: boolean },
-  ): { readonly stdout: string; readonly stderr: string }
-  /** The instance's processes are gone: nothing more comes until it begins again. */
-  end(instance: InstanceId): void
-}
-
-/** What the driver is built from. */
-export interface ProcessDriverOptions {
-  /** Absolute; the driver's own. Records, run directories and working directories are in it. */
-  readonly folder: string
-  /** For messages. */
-  readonly peer: string
-  readonly clock: Clock
-  readonly log: Log
-  readonly output: OutputSink
-  readonly launcher: Launcher
-  /** Where control groups are. @default this machine's, as this process sees it */
-  readonly cgroups?: CgroupLayout | undefined
-}
 
 /** One launch: all but the launcher. */
 interface Launch {
@@ -96,6 +69,7 @@ export class ProcessDriver implements Driver, Enterable {
   /** Nonce of each instance's last run, whose directory is kept for its exit status. */
   readonly #last = new Map<InstanceId, string>()
   readonly #cgroups: Cgroups
+  readonly #leases: RunLeases
   #events: DriverEvents = { exited: () => undefined }
   /** Whether the shell says when a signal ended a program. */
   #speaks = false
@@ -108,6 +82,7 @@ export class ProcessDriver implements Driver, Enterable {
     this.#records = new Records(join(options.folder, 'records'))
     mkdirSync(join(options.folder, 'runs'), { recursive: true, mode: 0o700 })
     const { cgroups = currentLayout(), clock, folder, log } = options
+    this.#leases = new RunLeases(clock)
     this.#cgroups = Cgroups.open(cgroups, groupNameOf(folder), clock, log)
   }
 
@@ -135,6 +110,7 @@ export class ProcessDriver implements Driver, Enterable {
     await this.#endLeftovers(new Set(found.map((run) => run.record.nonce)))
     for (const run of found) {
       this.#options.output.begin(run.record.instance, { isRunning: true })
+      if (run.record.fence !== undefined) this.#leases.begin(run.record.instance, run.folder, null)
       this.#watch(run)
       adopted.push({
         record: run.record,
@@ -151,7 +127,7 @@ export class ProcessDriver implements Driver, Enterable {
     return await this.#gate.pass(async () => await this.#spawn(request))
   }
 
-  async #spawn({ record, environment }: SpawnRequest): Promise<Spawned> {
+  async #spawn({ record, environment, lease }: SpawnRequest): Promise<Spawned> {
     const { instance, definition } = record
     assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
     const { peer, output } = this.#options
@@ -182,6 +158,8 @@ export class ProcessDriver implements Driver, Enterable {
     const folder = this.#runFolder(record.nonce)
     const { shortfall } = confinement
     if (shortfall !== '') this.#options.log.log('warn', `${instance} ${shortfall}`)
+    if (lease !== undefined) this.#leases.begin(instance, folder, lease)
+    const { groups, isSandboxed } = confinement
     const script = launchScript({
       shell: SHELL,
       shim: this.#shim,
@@ -189,8 +167,15 @@ export class ProcessDriver implements Driver, Enterable {
       workingDirectory,
       ...output.begin(instance, { isRunning: false }),
       confined: confinedText(confinement),
-      environment: environmentIn(confinement, definition, environment),
-      prelude: confinement.prelude,
+      environment: {
+        ...environmentIn(confinement, definition, environment),
+        // Neither a sandbox nor another user sees the driver's own directories.
+        ...(lease === undefined || isSandboxed || definition.user !== null
+          ? {}
+          : { TUTTI_FENCE_FILE: join(folder, RUN_FILES.lease) }),
+      },
+      watchdog: lease === undefined ? '' : watchdogLine(SHELL, folder, record.nonce, groups.tracking),
+      prelude: lease === undefined ? confinement.prelude : unlessOver(confinement.prelude, folder),
       command: confinement.command,
     })
     try {
@@ -201,6 +186,7 @@ export class ProcessDriver implements Driver, Enterable {
       await this.#dropRun(lastNonce)
       return { pid: run.shim.pid, shortfall }
     } catch (error) {
+      this.#leases.end(instance)
       output.end(instance)
       throw error
     }
@@ -218,6 +204,17 @@ export class ProcessDriver implements Driver, Enterable {
     if (run === undefined) return
     assert(run.record.nonce === record.nonce, `an update of ${record.instance} is of its present run`)
     await this.#records.write({ boot: this.#boot, record })
+  }
+
+  extend(instance: InstanceId, lease: HeldLease): void {
+    try {
+      this.#leases.extend(instance, lease)
+    } catch (error) {
+      this.#options.log.log('error', 'a lease could not be written; its run will be ended', {
+        instance,
+        error,
+      })
+    }
   }
 
   async stop(instance: InstanceId, signal: string, graceMs: number): Promise<void> {
@@ -368,6 +365,7 @@ export class ProcessDriver implements Driver, Enterable {
   async #launch(launcher: Launcher, launch: Launch): Promise<Run> {
     const { record, folder, script } = launch
     await mkdir(folder, { mode: 0o700 })
+    this.#leases.write(record.instance)
     await launcher.prepare(folder)
     const alive = watchAlive(join(folder, RUN_FILES.alive))
     const late = Promise.withResolvers<never>()
@@ -421,6 +419,7 @@ export class ProcessDriver implements Driver, Enterable {
     if (this.#closed) return
     const told = exitIn(run.folder, this.#speaks, run.killed ? 0 : oomKills)
     this.#runs.delete(instance)
+    this.#leases.end(instance)
     output.end(instance)
     this.#events.exited(
       instance,
