@@ -215,6 +215,7 @@ export class Agent implements AgentPort {
       local: hands.observe(),
       leases: this.#leases.standings(),
       promises: this.#leases.promises(),
+      voters: this.#leases.voters,
       plan: this.#plan,
       nowMs: clock.now(),
       wall: clock.wall(),

@@ -2,6 +2,7 @@
 
 import type { ChangeHash, Digest, InstanceId, MemberId, SlotId } from '../lib/ids.ts'
 import type { Edit, EditMeta } from '../crdt/edit.ts'
+import type { VoterSet } from '../crdt/schema/lease.ts'
 import type { MemberStatus } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import type { Membership } from '../net/membership.ts'
@@ -222,6 +223,8 @@ export interface AgentSnapshot {
   readonly local: readonly LocalInstance[]
   /** Leases of quorum slots that this peer seeks or holds, by slot. @default none */
   readonly leases?: ReadonlyMap<string, LeaseStanding>
+  /** Who votes on leases, as this peer knows. @default nobody */
+  readonly voters?: VoterSet | null
   /** What this peer has promised as a voter, sorted by slot. @default nothing */
   readonly promises?: readonly LeasePromise[]
   /** The last pass's plan; null before the first. */

@@ -56,7 +56,8 @@ export const readService = (
   refusePackage(reader, section)
   const workingDir = readWorkingDir(reader, section)
   const liveness = readProbe(reader, section, 'liveness', ports)
-  const deploy = readDeploy(reader, section)
+  const onPartition = readOnPartition(reader, section)
+  const deploy = readDeploy(reader, section, onPartition)
   if (liveness !== null && deploy.restart.condition === 'none') {
     problems.invalid(
       section.placeOf('liveness'),
@@ -77,7 +78,7 @@ export const readService = (
     stopGraceMs:
       reader.duration(section.get('stop_grace_period'), section.pathOf('stop_grace_period')) ??
       SERVICE_DEFAULTS.stopGraceMs,
-    onPartition: readOnPartition(reader, section),
+    onPartition,
     openFilesMax: readOpenFiles(reader, section),
     user: readUser(reader, section),
     isolation: readIsolation(reader, section),

@@ -57,17 +57,20 @@ export const isEndangered = (input: PlanInput, instance: LocalInstance): boolean
   return lease === null || input.nowMs >= stopAheadAtMs(lease, instance)
 }
 
-/** Why a local instance of a quorum slot must go, whatever else is wanted; null: it need not. */
+/**
+ * Why a local instance of a quorum slot must go, whatever else is wanted; null: it need not. One that lives without a lease
+ * that this peer knows of was adopted a moment ago, and the lease may be had again in time; if not, its watchdog ends it.
+ */
 export const unleasedReason = (
   input: PlanInput,
   service: ServiceView,
   instance: LocalInstance,
 ): string | null => {
-  const gate = leaseGate(input, service, instance.slot)
-  if (gate !== null) return gate
-  if (!isLive(instance)) return null
+  if (!isLive(instance)) return leaseGate(input, service, instance.slot)
   if (instance.fence === undefined) return 'it runs without a lease, which its service now needs'
-  return isEndangered(input, instance) ? 'the lease of its slot could not be renewed' : null
+  return leaseOf(input, instance.slot) !== null && isEndangered(input, instance)
+    ? 'the lease of its slot could not be renewed'
+    : null
 }
 
 const isLive = ({ phase }: LocalInstance): boolean => phase !== 'exited' && phase !== 'broken'

@@ -77,9 +77,10 @@ export const sortSlots = (scene: Scene): Buckets => {
     const service = services.get(placement.service)
     const instances = local.get(placement.slot) ?? []
     if (service === undefined || (placement.member !== input.self && instances.length === 0)) continue
-    if (isExclusive(service) && sortUnleased(scene, service, placement, instances, buckets)) continue
-    if (placement.member === input.self) sortOwn(scene, service, placement, instances, buckets)
-    else sortMoved(scene, service, placement, instances, buckets)
+    const kept = isExclusive(service) ? leasedOf(scene, service, placement, instances, buckets) : instances
+    if (kept === null) continue
+    if (placement.member === input.self) sortOwn(scene, service, placement, kept, buckets)
+    else sortMoved(scene, service, placement, kept, buckets)
   }
   for (const [slot, instances] of local) {
     if (placements.has(slot)) continue
@@ -104,23 +105,37 @@ const unwantedReason = (input: PlanInput, service: ServiceView | undefined): str
     : `its service is scaled to ${service.replicas}`
 }
 
-/** A quorum slot of which something runs here without a lease, or which has none at all: everything goes. */
-const sortUnleased = (
+/** Of a quorum slot, what runs here without a lease goes. Null: the slot is dealt with; else what is left of it. */
+const leasedOf = (
   { input }: Scene,
   service: ServiceView,
   placement: SlotPlacement,
   instances: readonly LocalInstance[],
   buckets: OpenBuckets,
-): boolean => {
-  const reasons = instances.flatMap((instance) => unleasedReason(input, service, instance) ?? [])
-  const isOwn = placement.member === input.self
-  const gate = reasons[0] ?? (isOwn ? beginGate(input, service, placement.slot) : null)
-  if (gate === null || (reasons.length === 0 && instances.length > 0)) return false
-  for (const instance of instances) buckets.dropped.push({ instance, reason: gate })
-  if (!isOwn) return true
-  const start = { slot: placement.slot, service, reason: placement.reason, gate }
-  buckets.starts.push({ ...start, queued: false, replaces: false, revives: null })
-  return true
+): readonly LocalInstance[] | null => {
+  const { slot, member } = placement
+  const left: LocalInstance[] = []
+  let gate: string | null = null
+  for (const instance of instances) {
+    const reason = unleasedReason(input, service, instance)
+    if (reason === null) left.push(instance)
+    else buckets.dropped.push({ instance, reason })
+    gate ??= reason
+  }
+  if (left.length > 0) return left
+  gate ??= beginGate(input, service, slot)
+  if (gate === null) return left
+  const start = {
+    slot,
+    service,
+    reason: placement.reason,
+    gate,
+    queued: false,
+    replaces: false,
+    revives: null,
+  }
+  if (member === input.self) buckets.starts.push(start)
+  return null
 }
 
 const sortOwn = (

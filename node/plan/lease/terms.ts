@@ -1,5 +1,5 @@
 // The terms of a lease: how long it is, how much of it counts, and the arithmetic of voters. Every safety argument of
-// quorum slots (S9, docs/adr/0016-leases.md) rests on the numbers of this file and on nothing else about time.
+// quorum slots (S9, docs/adr/0018-leases.md) rests on the numbers of this file and on nothing else about time.
 
 import type { VoterSet } from '../../../crdt/schema/lease.ts'
 

@@ -5,6 +5,7 @@ import { formatDuration } from '../../../lib/time.ts'
 import type { InstanceStatus } from '../../../crdt/schema/status.ts'
 import type { SlotPlacement } from '../../plan/plan.ts'
 import type { InstancesReply } from '../api/contract.ts'
+import { leaseReply } from './leases.ts'
 import {
   asOf,
   compareSlots,
@@ -82,7 +83,19 @@ export const rowOf = (reading: Reading, { member, status }: Sighting, indexOf: I
     unfulfilledSince: member.present ? sinceOf(status) : null,
     exit: exitOf(status),
     output: status.output ?? [],
+    ...leasedRow(reading, member.view.name, status),
   }
+}
+
+/** Of an instance that runs under a lease: its token, and what is left of the lease where its peer holds it. */
+const leasedRow = (
+  reading: Reading,
+  peer: string,
+  { slot, fence }: InstanceStatus,
+): Pick<InstanceRow, 'fence' | 'lease'> => {
+  if (fence === undefined) return {}
+  const lease = leaseReply(reading, slot)
+  return lease?.holder === peer ? { fence, lease } : { fence }
 }
 
 const missingRow = (

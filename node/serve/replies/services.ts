@@ -8,6 +8,7 @@ import { isMerelyWanted } from '../../plan/eligibility.ts'
 import type { SlotPlacement } from '../../plan/plan.ts'
 import type { CellsReply, ConflictsReply, ServicesReply, StatusReply } from '../api/contract.ts'
 import { rowOf } from './instances.ts'
+import { votersReply } from './leases.ts'
 import { asOf, nameOf, overdueOf, slotsByService, unreadySinceOf, type Reading } from './reading.ts'
 import { waitingOf } from './settled.ts'
 
@@ -90,6 +91,7 @@ export const statusReply = (reading: Reading, selection: Selection = {}): Status
     digest: reading.snapshot.view.digest,
     settled: waiting.length === 0,
     waiting: [...waiting],
+    voters: votersReply(reading),
     cells: [...cells].map(([name, services]) => ({ name, services })),
   }
 }
