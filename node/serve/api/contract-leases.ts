@@ -8,6 +8,14 @@ const Count = Type.Integer({ minimum: 0 })
 export const LeaseReply = Type.Object({ holder: Type.String(), token: Count, leftMs: Count })
 export type LeaseReply = Static<typeof LeaseReply>
 
+/** Of an instance. */
+export const leasedFields = {
+  /** The fencing token that its run was given; left out: it runs without a lease. */
+  fence: Type.Optional(Count),
+  /** Left out: it needs none, or this peer knows of none. */
+  lease: Type.Optional(LeaseReply),
+}
+
 const Names = Type.Array(Type.String())
 
 /** Who votes on leases, by name; null: this peer has heard of none. `former`: while the voters change. */

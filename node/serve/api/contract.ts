@@ -6,7 +6,7 @@ import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
-import { LeaseReply, VotersReply } from './contract-leases.ts'
+import { leasedFields, LeaseReply, VotersReply } from './contract-leases.ts'
 
 const strict = { additionalProperties: false } as const
 const Text = Type.String()
@@ -84,10 +84,7 @@ export const InstanceReply = Type.Object({
   exit: Nullable(ExitReply),
   /** The last lines of that run, where they explain the state. */
   output: Type.Array(Text),
-  /** The fencing token that its run was given; left out: it runs without a lease. */
-  fence: Type.Optional(Count),
-  /** Left out: it needs none, or this peer knows of none. */
-  lease: Type.Optional(LeaseReply),
+  ...leasedFields,
 })
 export const InstancesReply = Type.Object({ asOf: AsOf, instances: Type.Array(InstanceReply) })
 export type InstancesReply = Static<typeof InstancesReply>
