@@ -47,7 +47,7 @@ export const VoterRecord = Type.Object(
     /** At least every token of a promise that was dropped from the list. */
     tokenFloor: Count,
     promises: Type.Array(
-      Type.Object({ slot: Slot, holder: Id, token: Count, epoch: Count, at: Count }, strict),
+      Type.Object({ slot: Slot, holder: Id, session: Count, token: Count, epoch: Count, at: Count }, strict),
     ),
     ballot: Nullable(Ballot),
     accepted: Nullable(Accepted),
@@ -68,6 +68,8 @@ export type ChangeQuestion = Static<typeof ChangeQuestion>
 export const LeaseQuestion = Type.Object(
   {
     voters: Nullable(VoterSet),
+    /** Of the asking holder, drawn at its start: what it gives back is what it was promised itself, and no later run. */
+    session: Count,
     asks: Type.Array(Ask, { maxItems: LEASE_SLOTS_MAX }),
     releases: Type.Array(Ask, { maxItems: LEASE_SLOTS_MAX }),
     change: Nullable(ChangeQuestion),

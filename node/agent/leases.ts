@@ -139,14 +139,12 @@ export class Leases {
     for (const { to, asks, releases } of this.#holder.tick(scene)) {
       for (let at = 0; at === 0 || at < Math.max(asks.length, releases.length); at += LEASE_SLOTS_MAX)
         this.#send(to, {
-          voters,
+          ...this.#words(),
           asks: asks.slice(at, at + LEASE_SLOTS_MAX),
           releases: releases.slice(at, at + LEASE_SLOTS_MAX),
-          change: null,
         })
     }
-    for (const { to, change } of this.#change.tick(scene))
-      this.#send(to, { voters, asks: [], releases: [], change })
+    for (const { to, change } of this.#change.tick(scene)) this.#send(to, { ...this.#words(), change })
     if (voters === null && !this.#holder.idle && nowMs >= this.#learnAtMs) this.#learn(inSight, nowMs)
     if (nowMs >= this.#pruneAtMs) this.#prune(nowMs)
   }
@@ -172,6 +170,12 @@ export class Leases {
       inSight: this.#inSight,
       nameOf: (member) => this.#names.get(member) ?? member,
     }
+  }
+
+  /** A question that asks nothing yet. */
+  #words(): LeaseQuestion {
+    const { session } = this.#holder
+    return { voters: this.#voter.voters, session, asks: [], releases: [], change: null }
   }
 
   #send(to: string, question: LeaseQuestion): void {
@@ -208,13 +212,12 @@ export class Leases {
     this.#options.due()
     if (answer.change === null) return
     const { effects, chosen } = this.#change.receive(from, answer.change, this.#scene())
-    const { voters } = this.#voter
-    for (const { to, change } of effects) this.#send(to, { voters, asks: [], releases: [], change })
+    for (const { to, change } of effects) this.#send(to, { ...this.#words(), change })
     if (chosen === null) return
     await this.#adopt(chosen)
     const hearers = new Set([...votersOf(chosen), ...this.#inSight])
     for (const to of [...hearers].filter((member) => this.#inSight.has(member)).sort())
-      if (to !== this.#options.self) this.#send(to, { voters: chosen, asks: [], releases: [], change: null })
+      if (to !== this.#options.self) this.#send(to, { ...this.#words(), voters: chosen })
   }
 
   #tell(renewed: readonly string[]): void {
@@ -260,7 +263,7 @@ export class Leases {
     this.#learnAtMs = nowMs + LEARN_MS
     const others = [...inSight].filter((member) => member !== this.#options.self).sort()
     const to = others[this.#random.below(Math.max(1, others.length))]
-    if (to !== undefined) this.#send(to, { voters: null, asks: [], releases: [], change: null })
+    if (to !== undefined) this.#send(to, { ...this.#words(), voters: null })
   }
 
   #prune(nowMs: number): void {

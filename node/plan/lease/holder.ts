@@ -65,16 +65,24 @@ interface Seat {
   reason: string
 }
 
+/** So many that two starts of one peer draw the same one as good as never. */
+const SESSIONS = 2 ** 32
+
 const WAITING = 'waits for the lease of its slot'
 
 export class Holder {
+  /** Of this start: promises to an earlier one are not this one's to give back. */
+  readonly session: number
   readonly #random: Random
   readonly #seats = new Map<string, Seat>()
+  /** At least every token of a slot that was given back: what comes after is not given back by an older word. */
+  #floor = 0
   /** To be told to all voters at the next tick. */
   #releases: Ask[] = []
 
   constructor(random: Random) {
     this.#random = random
+    this.session = random.fork('session').below(SESSIONS)
   }
 
   /** The slots that this peer is to hold from now on; what is not among them is given back. */
@@ -175,7 +183,7 @@ export class Holder {
     const seat: Seat = {
       above: 0,
       running: false,
-      seen: 0,
+      seen: this.#floor,
       lease: null,
       round: null,
       askAtMs: nowMs,
@@ -232,6 +240,7 @@ export class Holder {
 
   #giveBack(slot: string, seat: Seat): void {
     const token = Math.max(seat.lease?.token ?? 0, seat.round?.token ?? 0, seat.seen)
+    this.#floor = Math.max(this.#floor, token)
     if (token > 0) this.#releases.push({ slot, token })
   }
 

@@ -29,12 +29,18 @@ import { LEASE_MS, votersOf, type LeasePromise } from './terms.ts'
 
 interface Promised {
   readonly holder: string
+  readonly session: number
   readonly token: number
   readonly epoch: number
   /** Wall time, milliseconds: only ever used to refuse. */
   readonly at: number
   /** On this voter's clock; `-Infinity`: over, or made before this start. */
   readonly untilMs: number
+  /**
+   * Until when a promise of an older epoch runs that this one took the place of: its holder may have got no majority since,
+   * and then its lease still rests on that one.
+   */
+  readonly olderUntilMs: number
 }
 
 interface VoterState {
@@ -76,13 +82,16 @@ const BLANK: VoterState = {
 export const compareBallots = (a: Ballot, b: Ballot): number =>
   Math.sign(a.round - b.round) || compareStrings(a.by, b.by)
 
+const OVER = { untilMs: -Infinity, olderUntilMs: -Infinity }
+
 const recordOf = (state: VoterState): VoterRecord => ({
   voters: state.voters,
   forgetful: state.forgetful,
   tokenFloor: state.tokenFloor,
-  promises: sortedEntries(state.promises).map(([slot, { holder, token, epoch, at }]) => ({
+  promises: sortedEntries(state.promises).map(([slot, { holder, session, token, epoch, at }]) => ({
     slot,
     holder,
+    session,
     token,
     epoch,
     at,
@@ -105,9 +114,7 @@ export class Voter {
         ? BLANK
         : {
             ...record,
-            promises: new Map(
-              record.promises.map(({ slot, ...promise }) => [slot, { ...promise, untilMs: -Infinity }]),
-            ),
+            promises: new Map(record.promises.map(({ slot, ...promise }) => [slot, { ...promise, ...OVER }])),
           }
   }
 
@@ -139,13 +146,14 @@ export class Voter {
   /** What it says to a question. Nothing is promised until the record is on the disk and `install` was called. */
   judge(from: string, question: LeaseQuestion, time: VoterTime): Verdict {
     const before = this.#state
-    let state = this.#released(before, from, question.releases)
+    let state = this.#released(before, from, question)
     const released = state
     if (question.voters !== null) state = this.#adopted(state, question.voters)
     const grants: Grant[] = []
     for (const ask of question.asks) {
       const refusal = this.#refusalOf(state, from, ask, question, time)
-      if (refusal === null) state = this.#promised(state, from, ask, time)
+      if (refusal === null)
+        state = this.#promised(state, { ...ask, holder: from, session: question.session }, time)
       grants.push({
         slot: ask.slot,
         token: ask.token,
@@ -209,20 +217,36 @@ export class Voter {
     return token > this.#seen(state, slot) ? null : 'stale'
   }
 
-  #promised(state: VoterState, holder: string, { slot, token }: Ask, { nowMs, wall }: VoterTime): VoterState {
+  #promised(
+    state: VoterState,
+    { slot, ...to }: Ask & Pick<Promised, 'holder' | 'session'>,
+    { nowMs, wall }: VoterTime,
+  ): VoterState {
     const epoch = defined(state.voters, 'the voters').epoch
-    const promise = { holder, token, epoch, at: Math.max(0, Math.floor(wall)), untilMs: nowMs + LEASE_MS }
+    const before = state.promises.get(slot) ?? { epoch, ...OVER }
+    const promise: Promised = {
+      ...to,
+      epoch,
+      at: Math.max(0, Math.floor(wall)),
+      untilMs: nowMs + LEASE_MS,
+      olderUntilMs:
+        before.epoch === epoch ? before.olderUntilMs : Math.max(before.untilMs, before.olderUntilMs),
+    }
     return { ...state, promises: new Map([...state.promises, [slot, promise]]) }
   }
 
-  /** The holder has said that nothing runs under it any more. A later promise to the same holder is another one. */
-  #released(state: VoterState, from: string, releases: readonly Ask[]): VoterState {
+  /**
+   * The holder has said that nothing runs under it any more. A later promise to the same holder is another one: of a
+   * higher token, or of a later start, which counts its tokens anew while an older one's words are still under way.
+   */
+  #released(state: VoterState, from: string, { session, releases }: LeaseQuestion): VoterState {
     let promises: Map<string, Promised> | null = null
     for (const { slot, token } of releases) {
       const promise = state.promises.get(slot)
-      if (promise?.holder !== from || promise.token > token || promise.untilMs === -Infinity) continue
+      if (promise?.holder !== from || promise.session !== session) continue
+      if (promise.token > token || promise.untilMs === -Infinity) continue
       promises ??= new Map(state.promises)
-      promises.set(slot, { ...promise, untilMs: -Infinity })
+      promises.set(slot, { ...promise, ...OVER })
     }
     return promises === null ? state : { ...state, promises }
   }
@@ -262,7 +286,8 @@ export class Voter {
   #mayChange(state: VoterState, voters: VoterSet, nowMs: number): boolean {
     if (state.forgetful || this.#isFresh(nowMs) || !votersOf(voters).includes(this.#self)) return false
     return [...state.promises.values()].every(
-      ({ untilMs, epoch }) => untilMs <= nowMs || epoch === voters.epoch,
+      ({ untilMs, olderUntilMs, epoch }) =>
+        olderUntilMs <= nowMs && (untilMs <= nowMs || epoch === voters.epoch),
     )
   }
 }

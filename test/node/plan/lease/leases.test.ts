@@ -70,7 +70,8 @@ const perform = (parliament: Parliament, step: Act): void => {
 const story = fc.record({
   seed: fc.string({ maxLength: 8 }),
   loss: fc.constantFrom(0, 0.05, 0.3),
-  delayMs: fc.constantFrom(10, 300, 2500),
+  delayMs: fc.constantFrom(10, 300, 2500, 12_000),
+  diskMs: fc.constantFrom(0, 20, 4000),
   acts: fc.array(fc.record({ act, forMs: fc.constantFrom(200, 1500, 5000, 12_000) }), { maxLength: 25 }),
 })
 
@@ -79,11 +80,12 @@ const play = (
     seed,
     loss,
     delayMs,
+    diskMs,
     acts,
-  }: { seed: string; loss: number; delayMs: number; acts: { act: Act; forMs: number }[] },
+  }: { seed: string; loss: number; delayMs: number; diskMs: number; acts: { act: Act; forMs: number }[] },
   rateError: number,
 ): Parliament => {
-  const parliament = new Parliament({ seed, members: 5, rateError, loss, delayMs })
+  const parliament = new Parliament({ seed, members: 5, rateError, loss, delayMs, diskMs })
   parliament.run(LEASE_MS * 2)
   // Everybody wants it all the time: whoever may have it takes it at once.
   for (const at of bitsOf(31)) parliament.want(at, true)

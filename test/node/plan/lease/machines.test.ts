@@ -11,6 +11,7 @@ const three: VoterSet = { epoch: 2, former: null, present: ['a', 'b', 'c'] }
 
 const askOf = (token: number, voters: VoterSet = three): LeaseQuestion => ({
   voters,
+  session: 1,
   asks: [{ slot: SLOT, token }],
   releases: [],
   change: null,
@@ -107,6 +108,33 @@ describe('a voter', () => {
     assert.equal(early.answer.change?.agreed, false)
     const late = voter.judge('a', prepare(2), { nowMs: 20_000 + LEASE_MS, wall: 0 })
     assert.equal(late.answer.change?.agreed, true)
+  })
+
+  it('counts a promise of an older epoch also when it has promised the same holder anew (S9)', () => {
+    const voter = voterOf()
+    assert.equal(refusalOf(voter, 'b', askOf(1), 20_000), null)
+    const joint = { epoch: 3, former: three.present, present: ['c'] }
+    const next = voter.adopt(joint)
+    assert.ok(next !== null)
+    voter.install(next)
+    // No word of what the others said: the lease of epoch 2 may be all that b has.
+    assert.equal(refusalOf(voter, 'b', askOf(2, joint), 23_000), null)
+    const prepare: LeaseQuestion = {
+      ...askOf(1, joint),
+      asks: [],
+      change: { kind: 'prepare', epoch: 3, ballot: { round: 1, by: 'c' } },
+    }
+    const early = voter.judge('c', prepare, { nowMs: 20_000 + LEASE_MS - 1, wall: 0 })
+    assert.equal(early.answer.change?.agreed, false)
+    const late = voter.judge('c', prepare, { nowMs: 20_000 + LEASE_MS, wall: 0 })
+    assert.equal(late.answer.change?.agreed, true)
+  })
+
+  it('takes nothing back on the word of an earlier start of its holder (S9)', () => {
+    const voter = voterOf()
+    assert.equal(refusalOf(voter, 'b', { ...askOf(5), session: 2 }, 20_000), null)
+    refusalOf(voter, 'b', { ...askOf(5), session: 1, asks: [], releases: [{ slot: SLOT, token: 9 }] }, 20_100)
+    assert.equal(refusalOf(voter, 'c', askOf(6), 20_200), 'held')
   })
 
   it('agrees to a ballot once, whoever was restarted in between', () => {

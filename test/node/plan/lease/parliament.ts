@@ -1,5 +1,5 @@
-// Voters and holders in one small world of their own, without documents, agents and processes: messages that are late or
-// lost, clocks of every rate within the bound, voters that start anew, and candidates that come and go. It keeps every
+// Voters and holders in one small world of their own, without documents, agents and processes: messages that are late,
+// lost or repeated, disks that take their time, clocks of every rate within the bound, voters that start anew, and candidates that come and go. It keeps every
 // interval for which somebody may have run the slot, in true time, and every token.
 
 import type { LeaseAnswer, LeaseQuestion, VoterRecord, VoterSet } from '../../../../crdt/schema/lease.ts'
@@ -28,6 +28,8 @@ export interface ParliamentOptions {
   readonly loss: number
   /** Longest time that one takes, milliseconds. */
   readonly delayMs: number
+  /** Longest time that a disk takes for a promise, milliseconds. @default 0 */
+  readonly diskMs?: number
   /** Promises are kept when a voter starts anew. @default true */
   readonly durable?: boolean
 }
@@ -46,9 +48,23 @@ interface Peer {
   wants: boolean
   above: number
   interval: Interval | null
+  /** To be judged, one after the other. */
+  questions: (() => void)[]
+  /** Its disk is busy with the promise before. */
+  writes: boolean
+  starts: number
   /** On the own clock: when the watchdog ends what runs. */
   deadlineMs: number
 }
+
+/** A question that asks nothing yet. */
+const wordsOf = ({ voter, holder }: Peer): LeaseQuestion => ({
+  voters: voter.voters,
+  session: holder.session,
+  asks: [],
+  releases: [],
+  change: null,
+})
 
 export class Parliament {
   readonly intervals: Interval[] = []
@@ -104,6 +120,9 @@ export class Parliament {
     const peer = this.#peers[at]
     if (peer === undefined) return
     const record = this.#options.durable === false ? null : peer.record
+    peer.starts += 1
+    peer.questions = []
+    peer.writes = false
     peer.voter = new Voter(peer.id, record, this.#clock(peer))
     const random = this.#random.fork(`restart ${this.#order} ${peer.id}`)
     peer.holder = new Holder(random)
@@ -137,6 +156,9 @@ export class Parliament {
       wants: false,
       above: 0,
       interval: null,
+      questions: [],
+      writes: false,
+      starts: 0,
       deadlineMs: 0,
     }
   }
@@ -157,11 +179,10 @@ export class Parliament {
     )
     const scene = this.#scene(peer)
     for (const { to, asks, releases } of peer.holder.tick(scene))
-      this.#ask(peer, to, { voters: scene.voters, asks: [...asks], releases: [...releases], change: null })
-    for (const { to, change } of peer.change.tick(scene))
-      this.#ask(peer, to, { voters: scene.voters, asks: [], releases: [], change })
+      this.#ask(peer, to, { ...wordsOf(peer), asks: [...asks], releases: [...releases] })
+    for (const { to, change } of peer.change.tick(scene)) this.#ask(peer, to, { ...wordsOf(peer), change })
     if (scene.voters === null && peer.wants && this.#random.below(50) === 0)
-      this.#ask(peer, 'p0', { voters: null, asks: [], releases: [], change: null })
+      this.#ask(peer, 'p0', { ...wordsOf(peer), voters: null })
     this.#supervise(peer, nowMs)
   }
 
@@ -202,28 +223,59 @@ export class Parliament {
     this.#carry(from.id, to, () => {
       const voter = this.#peers.find(({ id }) => id === to)
       if (voter === undefined) return
-      const verdict = voter.voter.judge(from.id, question, { nowMs: this.#clock(voter), wall: this.#nowMs })
+      voter.questions.push(() => {
+        const verdict = voter.voter.judge(from.id, question, { nowMs: this.#clock(voter), wall: this.#nowMs })
+        this.#write(voter, verdict, () =>
+          this.#carry(to, from.id, () => this.#hear(from, to, verdict.answer)),
+        )
+      })
+      this.#attend(voter)
+    })
+  }
+
+  /** One question after the other, each once the disk has what was promised before. */
+  #attend(voter: Peer): void {
+    if (!voter.writes) voter.questions.shift()?.()
+  }
+
+  /** Lets a verdict hold once it is on the disk; what was under way when the voter started anew is lost. */
+  #write(voter: Peer, verdict: Verdict, then: () => void): void {
+    const { starts } = voter
+    const diskMs = verdict.record === null ? 0 : this.#random.next() * (this.#options.diskMs ?? 0)
+    voter.writes = true
+    this.#post(this.#nowMs + diskMs, () => {
+      if (voter.starts !== starts) return
       this.#install(voter, verdict)
-      this.#carry(to, from.id, () => this.#hear(from, to, verdict.answer))
+      voter.writes = false
+      then()
+      this.#attend(voter)
     })
   }
 
   #hear(peer: Peer, from: string, answer: LeaseAnswer): void {
-    this.#adopt(peer, answer.voters)
-    peer.holder.receive(from, answer, this.#scene(peer))
-    if (answer.change === null) return
-    const { effects, chosen } = peer.change.receive(from, answer.change, this.#scene(peer))
-    const { voters } = peer.voter
-    for (const { to, change } of effects) this.#ask(peer, to, { voters, asks: [], releases: [], change })
-    if (chosen === null) return
-    this.#adopt(peer, chosen)
-    for (const to of votersOf(chosen))
-      this.#ask(peer, to, { voters: chosen, asks: [], releases: [], change: null })
+    this.#adopt(peer, answer.voters, () => {
+      peer.holder.receive(from, answer, this.#scene(peer))
+      if (answer.change === null) return
+      const { effects, chosen } = peer.change.receive(from, answer.change, this.#scene(peer))
+      for (const { to, change } of effects) this.#ask(peer, to, { ...wordsOf(peer), change })
+      if (chosen === null) return
+      this.#adopt(peer, chosen, () => {
+        for (const to of votersOf(chosen)) this.#ask(peer, to, { ...wordsOf(peer), voters: chosen })
+      })
+    })
   }
 
-  #adopt(peer: Peer, voters: VoterSet | null): void {
-    const verdict = voters === null ? null : peer.voter.adopt(voters)
-    if (verdict !== null) this.#install(peer, verdict)
+  #adopt(peer: Peer, voters: VoterSet | null, then: () => void): void {
+    peer.questions.push(() => {
+      const verdict = voters === null ? null : peer.voter.adopt(voters)
+      if (verdict !== null) {
+        this.#write(peer, verdict, then)
+        return
+      }
+      then()
+      this.#attend(peer)
+    })
+    this.#attend(peer)
   }
 
   #install(peer: Peer, verdict: Verdict): void {
@@ -234,14 +286,16 @@ export class Parliament {
   #carry(from: string, to: string, deliver: () => void): void {
     const { loss, delayMs } = this.#options
     if (from !== to && this.#random.next() < loss) return
-    const atMs = this.#nowMs + (from === to ? 0 : this.#random.next() * delayMs)
-    this.#order += 1
-    this.#mail.push({
-      atMs,
-      order: this.#order,
-      deliver: () => {
+    const isRepeated = from !== to && this.#random.next() < loss
+    for (let times = isRepeated ? 2 : 1; times > 0; times -= 1) {
+      this.#post(this.#nowMs + (from === to ? 0 : this.#random.next() * delayMs), () => {
         if (from === to || (!this.#cut.has(from) && !this.#cut.has(to))) deliver()
-      },
-    })
+      })
+    }
+  }
+
+  #post(atMs: number, deliver: () => void): void {
+    this.#order += 1
+    this.#mail.push({ atMs, order: this.#order, deliver })
   }
 }
