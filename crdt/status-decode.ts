@@ -6,6 +6,7 @@ import { sortedEntries } from '../lib/order.ts'
 import {
   Alert,
   ConfinementFacts,
+  Fence,
   InstanceStatus,
   PeerFacts,
   PeerReport,
@@ -18,6 +19,7 @@ export const STATUS_KEYS = {
   confinement: 'confinement',
   report: 'report',
   instance: (instance: string) => `instance/${instance}`,
+  fence: (instance: string) => `fence/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
 } as const
 
@@ -25,6 +27,7 @@ const facts = Compile(PeerFacts)
 const confinement = Compile(ConfinementFacts)
 const report = Compile(PeerReport)
 const instance = Compile(InstanceStatus)
+const fence = Compile(Fence)
 const alert = Compile(Alert)
 
 const parsed = (text: string | undefined): unknown => {
@@ -42,14 +45,16 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
   const saidConfinement = parsed(entries.get(STATUS_KEYS.confinement))
   const saidReport = parsed(entries.get(STATUS_KEYS.report))
   const instances = new Map<string, InstanceStatus>()
+  const fences = new Map<string, number>()
   const alerts = new Map<string, Alert>()
   for (const [key, text] of sortedEntries(entries)) {
     const slash = key.indexOf('/')
     const kind = key.slice(0, slash + 1)
     const name = key.slice(slash + 1)
-    if (kind !== 'instance/' && kind !== 'alert/') continue
+    if (kind !== 'instance/' && kind !== 'fence/' && kind !== 'alert/') continue
     const value = parsed(text)
     if (kind === 'instance/' && instance.Check(value)) instances.set(name, value)
+    if (kind === 'fence/' && fence.Check(value)) fences.set(name, value.token)
     if (kind === 'alert/' && alert.Check(value)) alerts.set(name, value)
   }
   return {
@@ -58,6 +63,7 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
     ...(confinement.Check(saidConfinement) ? { confinement: saidConfinement } : {}),
     report: report.Check(saidReport) ? saidReport : null,
     instances,
+    ...(fences.size === 0 ? {} : { fences }),
     alerts,
   }
 }

@@ -89,8 +89,6 @@ export const InstanceStatus = Type.Object(
     memoryBytes: Count,
     /** Its member's claim to the slot, 0 where it is left out: of two that serve it, the higher goes on (S8). */
     claim: Type.Optional(Count),
-    /** The fencing token that its run was given; left out: it needs none. */
-    fence: Type.Optional(Count),
     /** Wall time since when its slot is not as desired, once that is beyond the deadline; left out before. */
     unfulfilledSince: Type.Optional(Count),
     /** How its last run ended that is over, and when (wall time; left out by an earlier version). */
@@ -111,6 +109,10 @@ export const InstanceStatus = Type.Object(
 )
 export type InstanceStatus = Static<typeof InstanceStatus>
 
+/** Key `fence/<slot>@<release>`: the token that the instance's run was given. A key of its own, as `confinement` is. */
+export const Fence = Type.Object({ token: Count })
+export type Fence = Static<typeof Fence>
+
 /** Key `alert/<member id>`: this member, an observer, has lost the other at that incarnation. */
 export const Alert = Type.Object({ incarnation: Count, silent: Type.Boolean() }, strict)
 export type Alert = Static<typeof Alert>
@@ -128,6 +130,8 @@ export interface MemberStatus {
   readonly report: PeerReport | null
   /** By instance id. */
   readonly instances: ReadonlyMap<string, InstanceStatus>
+  /** Fencing tokens of runs under a lease, by instance id. Left out: none. */
+  readonly fences?: ReadonlyMap<string, number>
   /** By accused member id. */
   readonly alerts: ReadonlyMap<string, Alert>
 }
