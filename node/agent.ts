@@ -354,7 +354,8 @@ export class Agent implements AgentPort {
     } else hands.execute(plan.actions)
     this.#plan = plan
     this.#leases.follow(input.view, input.membership)
-    this.#leases.want(plan.leases ?? [])
+    // After the hands: what is given back is nothing that they are yet to begin.
+    if (violations.length === 0) this.#leases.want(plan.leases ?? [])
     const trouble = violations[0] ?? this.#storageTrouble
     this.#reporter.report(input, plan, this.#replication.isDurable, trouble === null ? [] : [trouble])
     this.#counters.pass(clock.now() - began, plan.actions.length)

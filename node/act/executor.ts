@@ -82,6 +82,7 @@ export class Executor implements Hands {
 
   execute(actions: readonly Action[]): void {
     if (this.#held.isClosed) return
+    this.#dropUnleased(actions)
     for (const action of actions) {
       const held = this.#held.get(action.instance) ?? this.#create(action)
       if (held === null) continue
@@ -108,6 +109,15 @@ export class Executor implements Hands {
       held.cancelLook()
     }
     await this.#options.driver.close()
+  }
+
+  /** A run that waits for its turn begins under its lease only while plans ask for it: after that the lease is given back. */
+  #dropUnleased(actions: readonly Action[]): void {
+    for (const held of this.#held.all()) {
+      const { next, facts } = held
+      if (next === null || !('lease' in next)) continue
+      if (!actions.some(({ instance, kind }) => instance === facts.id && kind === next.kind)) held.next = null
+    }
   }
 
   /** An instance enters the facts with its first start, before anything else happens. */

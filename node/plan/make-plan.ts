@@ -4,6 +4,7 @@
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import { instanceIdOf, type InstanceId, type MemberId, type ServiceId, type SlotId } from '../../lib/ids.ts'
 import { formatDuration } from '../../lib/time.ts'
+import type { Action } from './action.ts'
 import { Claims } from './claims.ts'
 import { nextStandingChangeMs } from './eligibility.ts'
 import { asPlanned, wishesOf } from './exclusive.ts'
@@ -38,7 +39,7 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
   const wakes = [...result.wakes, ...overdue.wakes]
   const standing = nextStandingChangeMs(input)
   if (standing !== null) wakes.push(standing)
-  const starting = new Set(result.actions.flatMap((one) => (one.kind === 'start' ? [one.slot] : [])))
+  const starting = new Set(slotsToBegin(input, result.actions))
   const leases = wishesOf(input, placements, services, starting)
   const due = wakes.filter((atMs) => atMs > input.nowMs)
   return {
@@ -52,6 +53,15 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
     wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
     unreadySinceMs: overdue.sinceMs,
   }
+}
+
+/** Slots of which a run is about to begin. */
+const slotsToBegin = ({ local }: PlanInput, actions: readonly Action[]): readonly SlotId[] => {
+  const restarted = new Set(actions.flatMap((one) => (one.kind === 'restart' ? [one.instance] : [])))
+  return [
+    ...actions.flatMap((one) => (one.kind === 'start' ? [one.slot] : [])),
+    ...local.flatMap(({ id, slot }) => (restarted.has(id) ? [slot] : [])),
+  ]
 }
 
 /**
