@@ -151,6 +151,10 @@ const statusOfService = (name: string, service: ServiceStatus, now: number, pain
     lines.push(`    ${paint('red', 'unfulfilled')} ${harmless(text)}`)
     for (const line of output) lines.push(`      ${paint('dim', '|')} ${harmless(line)}`)
   }
+  for (const { slot, holder, token, leftMs } of service.leases ?? []) {
+    const text = `lease of ${slot}: ${holder}, token ${token}, ${formatDuration(leftMs)} left`
+    lines.push(`    ${paint('dim', harmless(text))}`)
+  }
   for (const conflict of service.conflicts)
     lines.push(`    ${paint('yellow', 'conflict')} ${harmless(conflictLine(conflict))}`)
   return lines.map((line) => `${line}\n`).join('')

@@ -16,6 +16,11 @@ export const leasedFields = {
   lease: Type.Optional(LeaseReply),
 }
 
+/** Of a service: the leases of its slots that this peer knows of; left out: it needs none, or this peer knows of none. */
+export const leasedSlots = {
+  leases: Type.Optional(Type.Array(Type.Object({ slot: Type.String(), ...LeaseReply.properties }))),
+}
+
 const Names = Type.Array(Type.String())
 
 /** Who votes on leases, by name; null: this peer has heard of none. `former`: while the voters change. */

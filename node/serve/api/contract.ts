@@ -6,7 +6,7 @@ import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
-import { leasedFields, LeaseReply, VotersReply } from './contract-leases.ts'
+import { leasedFields, leasedSlots, LeaseReply, VotersReply } from './contract-leases.ts'
 
 const strict = { additionalProperties: false } as const
 const Text = Type.String()
@@ -121,6 +121,7 @@ export const ServiceReply = Type.Object({
   stopped: Type.Boolean(),
   unfulfilled: Type.Array(UnfulfilledReply),
   conflicts: Type.Array(ConflictReply),
+  ...leasedSlots,
 })
 export const StatusReply = Type.Object({
   asOf: AsOf,

@@ -8,7 +8,7 @@ import { isMerelyWanted } from '../../plan/eligibility.ts'
 import type { SlotPlacement } from '../../plan/plan.ts'
 import type { CellsReply, ConflictsReply, ServicesReply, StatusReply } from '../api/contract.ts'
 import { rowOf } from './instances.ts'
-import { votersReply } from './leases.ts'
+import { leasesOf, votersReply } from './leases.ts'
 import { asOf, nameOf, overdueOf, slotsByService, unreadySinceOf, type Reading } from './reading.ts'
 import { waitingOf } from './settled.ts'
 
@@ -73,6 +73,7 @@ const serviceRow = (reading: Reading, service: ServiceView, slots: readonly Slot
   stopped: service.stopped,
   unfulfilled: unfulfilledOf(reading, slots),
   conflicts: service.conflicts.map((conflict) => conflictOf(reading, conflict)),
+  ...leasesOf(reading, service, slots),
 })
 
 export const statusReply = (reading: Reading, selection: Selection = {}): StatusReply => {
