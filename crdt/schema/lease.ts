@@ -19,6 +19,9 @@ const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T)
 /** Slots in one question; a peer with more asks in several. */
 export const LEASE_SLOTS_MAX = 1000
 
+/** Slots that one voter keeps promises of; its word is written as a whole, and this is two megabytes of it. */
+export const PROMISES_MAX = 10_000
+
 /** Who votes, from one change of the voters to the next. */
 export const VoterSet = Type.Object(
   {
@@ -79,7 +82,7 @@ export const LeaseQuestion = Type.Object(
 export type LeaseQuestion = Static<typeof LeaseQuestion>
 
 /** Why a voter did not promise. */
-export const REFUSALS = ['held', 'stale', 'fresh', 'voters', 'disk'] as const
+export const REFUSALS = ['held', 'stale', 'fresh', 'voters', 'full'] as const
 export type Refusal = (typeof REFUSALS)[number]
 
 const Grant = Type.Object(

@@ -14,7 +14,6 @@ import {
   type LeaseQuestion,
   type VoterSet,
 } from '../../crdt/schema/lease.ts'
-import { concatBytes } from '../../lib/bytes.ts'
 import { TuttiError, messageOf } from '../../lib/errors.ts'
 import type { MemberId, SlotId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
@@ -153,7 +152,20 @@ export class Leases {
   async *answer(from: MemberId, body: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
     const question = decodeQuestion(body)
     if (question === null) throw new TuttiError('invalid', 'the question for a lease is malformed')
-    yield encodeAnswer(await this.#judge(from, question))
+    yield encodeAnswer(await this.#judge(from, this.#believed(from, question)))
+  }
+
+  /** Who votes is the operators' affair: what others say of it is neither taken over nor put to the vote. */
+  #believed(from: string, question: LeaseQuestion): LeaseQuestion {
+    if (this.#trusts(from)) return question
+    const { voters } = question
+    const isNews = voters !== null && voters.epoch > (this.#voter.voters?.epoch ?? -1)
+    return { ...question, voters: isNews ? null : voters, change: null }
+  }
+
+  #trusts(member: string): boolean {
+    const { voters } = this.#voter
+    return this.#wanted.includes(member) || (voters !== null && votersOf(voters).includes(member))
   }
 
   stop(): void {
@@ -194,17 +206,17 @@ export class Leases {
     const stop = new AbortController()
     const cancel = clock.after(ANSWER_MS, () => stop.abort())
     try {
-      const parts: Uint8Array[] = []
-      // Members are named by their ids; a voter is one.
-      for await (const part of ask(to as MemberId, encodeQuestion(question), stop.signal)) parts.push(part)
-      return decodeAnswer(concatBytes(parts))
+      // Members are named by their ids; a voter is one. All of an answer is in its first part: whoever says more is not heard.
+      for await (const part of ask(to as MemberId, encodeQuestion(question), stop.signal))
+        return decodeAnswer(part)
+      return null
     } finally {
       cancel()
     }
   }
 
   async #hear(from: string, answer: LeaseAnswer): Promise<void> {
-    if (answer.voters !== null) await this.#adopt(answer.voters)
+    if (answer.voters !== null && this.#trusts(from)) await this.#adopt(answer.voters)
     if (this.#stopped) return
     const { renewed, changed } = this.#holder.receive(from, answer, this.#scene())
     if (renewed.length > 0) this.#tell(renewed)
@@ -261,7 +273,7 @@ export class Leases {
 
   #learn(inSight: ReadonlySet<string>, nowMs: number): void {
     this.#learnAtMs = nowMs + LEARN_MS
-    const others = [...inSight].filter((member) => member !== this.#options.self).sort()
+    const others = this.#wanted.filter((member) => member !== this.#options.self && inSight.has(member))
     const to = others[this.#random.below(Math.max(1, others.length))]
     if (to !== undefined) this.#send(to, { ...this.#words(), voters: null })
   }

@@ -170,6 +170,8 @@ export class Holder {
         seat.reason = `waits for the lease of its slot, which ${scene.nameOf(holder)} holds`
       if (refusal === 'fresh')
         seat.reason = 'waits for the lease of its slot: a voter that has just started promises nothing yet'
+      if (refusal === 'full')
+        seat.reason = 'waits for the lease of its slot: a voter has no room for more promises'
       if (refusal === 'voters' && (voters?.epoch ?? 0) > round.epoch) seat.askAtMs = scene.nowMs
       const before = seat.lease
       if (!this.#conclude(slot, seat, round, scene)) continue

@@ -12,18 +12,19 @@
 
 import { defined } from '../../../lib/assert.ts'
 import { compareStrings, sortedEntries } from '../../../lib/order.ts'
-import type {
-  Accepted,
-  Ask,
-  Ballot,
-  ChangeAnswer,
-  ChangeQuestion,
-  Grant,
-  LeaseAnswer,
-  LeaseQuestion,
-  Refusal,
-  VoterRecord,
-  VoterSet,
+import {
+  PROMISES_MAX,
+  type Accepted,
+  type Ask,
+  type Ballot,
+  type ChangeAnswer,
+  type ChangeQuestion,
+  type Grant,
+  type LeaseAnswer,
+  type LeaseQuestion,
+  type Refusal,
+  type VoterRecord,
+  type VoterSet,
 } from '../../../crdt/schema/lease.ts'
 import { LEASE_MS, votersOf, type LeasePromise } from './terms.ts'
 
@@ -214,6 +215,7 @@ export class Voter {
     const sinceMs = promise === undefined ? Infinity : wall - promise.at
     const isItsOwn = promise?.holder === from && sinceMs >= 0 && sinceMs < LEASE_MS
     if (this.#isFresh(nowMs) && !isItsOwn) return 'fresh'
+    if (promise === undefined && state.promises.size >= PROMISES_MAX) return 'full'
     return token > this.#seen(state, slot) ? null : 'stale'
   }
 
