@@ -35,7 +35,8 @@ export const drawCommand = (random: Random): string => {
 /** What a service is besides its command: depends on its name and the seed only. `random` is the world's. */
 export const specOf = (world: Random, name: string, command: string): ServiceSpec => {
   const random = world.fork(`service ${name}`)
-  const isQuorum = world.fork(`quorum ${name}`).below(3) === 0
+  const quorum = world.fork(`quorum ${name}`)
+  const isQuorum = quorum.below(3) === 0
   const check = { kind: 'tcp', intervalMs: 500, timeoutMs: 400, retries: 3, startPeriodMs: 1000 } as const
   const spec: ServiceSpec = {
     ...SERVICE_DEFAULTS,
@@ -58,9 +59,15 @@ export const specOf = (world: Random, name: string, command: string): ServiceSpe
       parallelism: 1 + random.below(2),
     },
   }
-  // As the cell file's reader has it.
-  return isQuorum ? { ...spec, update: { ...spec.update, order: 'stop-first' } } : spec
+  return isQuorum ? asQuorum(spec, quorum) : spec
 }
+
+/** Stop-first, as the cell file's reader has it; and often wanted elsewhere while the old lease may still run. */
+const asQuorum = (spec: ServiceSpec, random: Random): ServiceSpec => ({
+  ...spec,
+  update: { ...spec.update, order: 'stop-first' },
+  rescheduleAfterMs: [0, 500, spec.rescheduleAfterMs][random.below(3)] ?? spec.rescheduleAfterMs,
+})
 
 const partitionOf = (stays: boolean, isQuorum: boolean): ServiceSpec['onPartition'] =>
   isQuorum ? 'quorum' : stays ? 'stay' : 'run'

@@ -52,14 +52,25 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'one-majority',
-    bug: 'while the voters change, a majority of the new ones is enough',
+    name: 'voters-in-sight',
+    bug: 'a majority of the voters on this side of a partition is enough',
     breaks: 'S9',
     patches: [
       {
-        file: 'node/plan/lease/terms.ts',
-        find: '(former === null || countIn(former, who) >= majorityOf(former.length))',
-        replace: '(former === null || former.length >= 0)',
+        file: 'node/plan/lease/holder.ts',
+        find: 'isQuorum(voters, round.granted)',
+        replace: 'round.granted.size > round.asked.size / 2',
+      },
+      {
+        file: 'node/plan/lease/holder.ts',
+        find: "const shortage = voters === null ? 'no voter has answered yet' : shortageOf(voters, inSight)",
+        replace:
+          "const shortage = voters === null ? 'no voter has answered yet' : inSight.size > 0 ? null : shortageOf(voters, inSight)",
+      },
+      {
+        file: 'node/plan/lease/holder.ts',
+        find: '  isQuorum,\n',
+        replace: '',
       },
     ],
   },
