@@ -77,7 +77,7 @@ const founded = async () => {
     random: seededRandom('leases'),
     files: disk.files,
     log: silentLog,
-    ask: async function* () {
+    ask: () => {
       throw new TuttiError('unreachable', 'nobody is there')
     },
     changed: () => undefined,
