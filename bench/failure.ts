@@ -3,18 +3,18 @@
 
 import { spawn } from 'node:child_process'
 import { cpus } from 'node:os'
-import type { WatchReply } from '../node/serve/api/contract.ts'
+import type { WatchReply } from '../node/serve/api/contract-streams.ts'
 import { applyOf, Fleet, service, until, type Peer } from '../test/e2e/support/fleet.ts'
 import { pause, print, summarize, watchAll, type Row, type Watcher } from './support.ts'
 
-const KILLS = 6
-const STOPS = 6
+const KILLS = 5
+const STOPS = 5
 const RESCHEDULE_AFTER_MS = 1000
 /** A freeze is measured in a fleet at rest: starting thirty peers, and asking all of them, overloads one machine. */
 const REST_MS = 4000
 /** As many busy loops for each core: a peer waits for its core most of the time. */
 const BUSY_PER_CORE = 3
-const OVERLOAD_MS = 25_000
+const OVERLOAD_MS = 20_000
 
 /** The watch names living members only: who is dead is no longer in it. */
 const isDead = (reply: WatchReply, name: string): boolean => !reply.peers.some((one) => one.name === name)

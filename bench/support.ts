@@ -3,7 +3,7 @@
 import { request } from 'node:http'
 import { readFile } from 'node:fs/promises'
 import { cpus, loadavg } from 'node:os'
-import type { WatchReply } from '../node/serve/api/contract.ts'
+import type { WatchReply } from '../node/serve/api/contract-streams.ts'
 import type { Peer } from '../test/e2e/support/fleet.ts'
 
 export interface Summary {

@@ -1,7 +1,7 @@
 // When is a change in force? Judges what `/v1/watch` says about some slots: still under way, converged, or failed for
 // good. A state machine over (watch, now) with no timers and no network, so that tests own both.
 
-import type { WatchReply } from '../node/serve/api/contract.ts'
+import type { WatchReply } from '../node/serve/api/contract-streams.ts'
 import { compareStrings } from '../lib/order.ts'
 
 type WatchedSlot = WatchReply['slots'][number]

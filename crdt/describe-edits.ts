@@ -14,11 +14,8 @@ import { formatValue } from './conflicts.ts'
 import type { Edit, EditDescription, Scalar } from './edit.ts'
 import type { MemberId } from '../lib/ids.ts'
 import { canonicalJson } from '../lib/order.ts'
-import { SERVICE_DEFAULTS } from './schema/service.ts'
 import type { MemberView, View } from './schema/view.ts'
-import { fieldsOfSpec, fieldsOfView, type ServiceFields } from './service-fields.ts'
-
-const DEFAULTS: ServiceFields = fieldsOfSpec({ ...SERVICE_DEFAULTS, command: [], uses: [], constraints: [] })
+import { DEFAULT_FIELDS, fieldsOfView, type ServiceFields } from './service-fields.ts'
 
 /** What edits would change of a view, in the order of the edits. */
 export const describeEdits = (view: View, edits: readonly Edit[]): readonly EditDescription[] => {
@@ -55,7 +52,7 @@ const isDefault = (
   value: Scalar,
 ): boolean => {
   if (entity.startsWith('services/') && !services.has(entity))
-    return DEFAULTS.get(serviceFieldOf(field)?.name ?? '') === value
+    return DEFAULT_FIELDS.get(serviceFieldOf(field)?.name ?? '') === value
   // A new member is neither cordoned nor draining.
   return value === false
 }

@@ -13,7 +13,8 @@ import { isUnset, type CellSpec } from './schema/service.ts'
 import type { InviteView, MemberView, Role, ServiceView, View } from './schema/view.ts'
 import { fieldsOfSpec, fieldsOfView } from './service-fields.ts'
 
-const serviceEdit = (id: ServiceId, generation: number, field: string, value: Scalar): Edit => ({
+/** Sets one field of a service in one generation. */
+export const serviceEdit = (id: ServiceId, generation: number, field: string, value: Scalar): Edit => ({
   container: 'services',
   key: `${id}/${generation}/${field}`,
   value,
@@ -106,7 +107,8 @@ const changedFields = (service: ServiceView, spec: CellSpec['services'][number])
   return edits
 }
 
-const nextGeneration = (view: View, id: string): number => generationOf(view, id) + 1
+/** The generation in which something that is gone, or never was, is created. */
+export const nextGeneration = (view: View, id: string): number => generationOf(view, id) + 1
 
 const generationOf = (view: View, id: string): number => {
   const { generations = {} } = view

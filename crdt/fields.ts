@@ -186,6 +186,18 @@ export const placeOf = (container: ContainerName, key: string): FieldPlace | nul
   }
 }
 
+/** The key of a field: what `placeOf` takes apart. */
+export const keyOf = (
+  entity: string,
+  field: string,
+): { readonly container: ContainerName; readonly key: string } => {
+  if (entity === 'cluster') return { container: 'cluster', key: field }
+  if (entity.startsWith('invites/')) return { container: 'invites', key: memberOfEntity(entity) }
+  if (entity.startsWith('members/'))
+    return { container: 'members', key: `${memberOfEntity(entity)}/${field}` }
+  return { container: 'services', key: `${serviceOfEntity(entity)}/${field}` }
+}
+
 /** The check of `@`, or of `<generation>/<field>`. */
 const serviceCheckOf = (field: string): Check | null => {
   if (field === LIFE) return life('deleted')
@@ -250,6 +262,18 @@ export const serviceFieldOf = (
 export const serviceOfEntity = (entity: string): ServiceId => entity.slice('services/'.length) as ServiceId
 /** The member id of an entity of members or invites. */
 export const memberOfEntity = (entity: string): MemberId => entity.slice(entity.indexOf('/') + 1) as MemberId
+
+/**
+ * The place of a path that `formatPath` made with member ids for names; a service's field is without its generation. Names
+ * of fields and of what is in them hold no dot.
+ */
+export const placeOfPath = (path: string): FieldPlace => {
+  const [head = '', ...rest] = path.split(' ')
+  if (head === 'cluster') return { entity: 'cluster', field: rest.join(' ') }
+  if (head === 'peer') return { entity: `members/${rest[0] ?? ''}`, field: rest[1] ?? LIFE }
+  if (head === 'invite') return { entity: `invites/${rest[0] ?? ''}`, field: '' }
+  return { entity: `services/${head}`, field: rest.join(' ').replaceAll('.', '/') }
+}
 
 /** A field as people read it: `shop/web environment.LOG_LEVEL`, `peer n1 cordoned`. */
 export const formatPath = (entity: string, field: string, nameOf?: (member: MemberId) => string): string => {

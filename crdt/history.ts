@@ -26,6 +26,8 @@ export interface Entry extends WriteOrigin {
   readonly membership: MembershipPast
   /** Membership after it: the same object unless the change touches a member's life or role. */
   readonly membershipAfter: MembershipPast
+  /** What it writes to, without repeats: so that questions about one service decode its own changes only. */
+  readonly entities: readonly string[]
   committed: boolean
 }
 
@@ -38,6 +40,8 @@ export class History {
   #heads: Set<ChangeHash>
   #committedHeads: Set<ChangeHash>
   #committedCount = 0
+  /** Nearly all changes write to one entity; they share its list. */
+  readonly #entityLists = new Map<string, readonly string[]>()
 
   constructor(genesis: ChangeHash) {
     this.#genesis = genesis
@@ -73,6 +77,11 @@ export class History {
     return [...this.#committedHeads].sort(compareStrings)
   }
 
+  /** What every change comes after: the heads of a document in which nobody has written. */
+  roots(): readonly ChangeHash[] {
+    return [this.#genesis]
+  }
+
   get committedCount(): number {
     return this.#committedCount
   }
@@ -90,7 +99,7 @@ export class History {
   /** Adds a change, not committed yet. */
   add(
     change: Change,
-    rest: Pick<Entry, 'hash' | 'author' | 'record' | 'membership'> & {
+    rest: Pick<Entry, 'hash' | 'author' | 'record' | 'membership' | 'entities'> & {
       readonly after: (entry: Pick<Entry, 'index'>) => MembershipPast
     },
   ): Entry {
@@ -112,6 +121,7 @@ export class History {
       coversEarlier: this.areHeads(change.deps),
       membership: rest.membership,
       membershipAfter: rest.after({ index }),
+      entities: this.#interned(rest.entities),
       committed: false,
     }
     own.push(entry)
@@ -147,6 +157,19 @@ export class History {
     return this.#log.filter((entry) => entry.committed)
   }
 
+  /** The change that an op belongs to, by the op's counter. */
+  ofOp(actor: ActorId, counter: number): Entry | undefined {
+    const own = this.#byActor.get(actor) ?? []
+    let low = 0
+    let high = own.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((own[middle]?.opMax ?? 0) < counter) low = middle + 1
+      else high = middle
+    }
+    return own[low]
+  }
+
   /** How many committed changes of each actor. */
   vector(): Map<ActorId, number> {
     const vector = new Map<ActorId, number>()
@@ -169,6 +192,14 @@ export class History {
       }
     }
     return missing.sort((a, b) => a.index - b.index)
+  }
+
+  #interned(entities: readonly string[]): readonly string[] {
+    const [only] = entities
+    if (only === undefined || entities.length > 1) return entities
+    let list = this.#entityLists.get(only)
+    if (list === undefined) this.#entityLists.set(only, (list = [only]))
+    return list
   }
 
   /** Whether `past` happened before, or is, one of the changes named. */

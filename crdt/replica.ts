@@ -17,9 +17,9 @@ import { changeHashOf, decodeChange, encodeChange, type Change } from './change-
 import { draftChange } from './draft.ts'
 import type { ChangeInfo, Edit, EditMeta } from './edit.ts'
 import { genesisOf, ownActor, type Genesis } from './genesis.ts'
-import { describeChange, type HistoryChange } from './history-changes.ts'
 import { History, type Entry } from './history.ts'
 import { Orphans } from './orphans.ts'
+import { Past } from './past.ts'
 import { decodeRecord, encodeRecord, recordIsAuthentic, signRecord } from './record.ts'
 import { Registers, type PlacedOp, type WriteOrigin } from './registers.ts'
 import type { View } from './schema/view.ts'
@@ -28,9 +28,6 @@ import { judgeChange, locateOps, pastOf, type CausalContext } from './validate.t
 import { ViewBuilder } from './view.ts'
 
 export type { Judged, Refusal, ReplicaOptions, Restored, Staged } from './staged.ts'
-
-/** Changes looked at to find those of one service: decoding costs some 50 µs each, and a question must not stall a peer. */
-const CHANGES_SCANNED_MAX = 5000
 
 interface Work {
   readonly staged: Staged
@@ -54,6 +51,8 @@ export class IntentReplica {
   readonly #registers = new Registers<Entry>()
   readonly #builder: ViewBuilder
   readonly #orphans = new Orphans()
+  /** What was: the committed changes and what they made of the intent, at any moment. */
+  readonly past: Past
   // In causal order.
   readonly #staged = new Map<ChangeHash, Work>()
   readonly #problems: string[] = []
@@ -72,6 +71,12 @@ export class IntentReplica {
     this.#main = AutomergeDocument.empty()
     this.#main.apply([this.#genesis.bytes])
     this.#shadow = this.#main.copy()
+    this.past = new Past({
+      history: this.#history,
+      registers: this.#registers,
+      builder: this.#builder,
+      context: () => this.#context(this.#main),
+    })
   }
 
   /** A replica from the disk. Never throws on what the disk held: what could not be used is in `problems`. */
@@ -218,17 +223,6 @@ export class IntentReplica {
   changeInfo(hash: ChangeHash): ChangeInfo | null {
     const entry = this.#history.get(hash)
     return entry === undefined ? null : infoOf(entry)
-  }
-
-  /** Committed changes for people, newest first; of one service or cell where `prefix` names it (`shop`, `shop/web`). */
-  changes(limit: number, prefix?: string): readonly HistoryChange[] {
-    const changes: HistoryChange[] = []
-    for (const entry of this.#history.committed().reverse().slice(0, CHANGES_SCANNED_MAX)) {
-      if (changes.length >= limit) break
-      const change = describeChange(this.#context(this.#main), entry, prefix)
-      if (change !== null) changes.push(change)
-    }
-    return changes
   }
 
   /** Takes a saved document and the records it was made of; false when they do not belong together. */
@@ -387,6 +381,7 @@ export class IntentReplica {
       author,
       record,
       membership,
+      entities: [...new Set(ops.map(({ entity }) => entity))],
       after: ({ index }) => this.#membership.after(membership, index, ops, origin),
     })
   }

@@ -3,11 +3,14 @@
 
 import { canonicalJson, compareStrings } from '../lib/order.ts'
 import type { Scalar } from './edit.ts'
-import type { ServiceSpec } from './schema/service.ts'
+import { SERVICE_DEFAULTS, type ServiceSpec } from './schema/service.ts'
 import type { ServiceView } from './schema/view.ts'
 
 /** By field without its generation: `update/order`, `environment/LOG_LEVEL`. */
 export type ServiceFields = ReadonlyMap<string, Scalar>
+
+/** What says how much of a service runs, and not what it is: `tutti scale`, `stop` and `start` set it. */
+export const FIELDS_BY_HAND: ReadonlySet<string> = new Set(['replicas', 'stopped'])
 
 export const fieldsOfSpec = (spec: Omit<ServiceSpec, 'name'>): ServiceFields => {
   const fields = new Map<string, Scalar>([
@@ -55,3 +58,11 @@ export const fieldsOfView = (service: ServiceView): ServiceFields =>
     ['stopped', service.stopped],
     ['restartToken', service.definition.restartToken],
   ])
+
+/** The fields of a service of which nothing is said but that it exists. */
+export const DEFAULT_FIELDS: ServiceFields = new Map<string, Scalar>([
+  ...fieldsOfSpec({ ...SERVICE_DEFAULTS, command: [], uses: [], constraints: [] }),
+  ['replicas', 1],
+  ['stopped', false],
+  ['restartToken', ''],
+])

@@ -1,12 +1,15 @@
-// Status entries as values: keys to kinds, JSON text to checked values. What does not check is left out and not an
-// error, since a newer version of tutti may well say more than this one understands.
+// Status entries as values: keys to kinds, JSON text to checked values. A newer version of tutti may well say more than
+// this one understands: fields that are not known are passed over, and what does not check is left out; neither is an
+// error. The signature is over the raw bytes (status-record.ts), which are passed on as they came.
 
+import type { Static, TObject } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { sortedEntries } from '../lib/order.ts'
 import {
   Alert,
   ConfinementFacts,
   Fence,
+  FormatFacts,
   InstanceStatus,
   PeerFacts,
   PeerReport,
@@ -17,18 +20,32 @@ import {
 export const STATUS_KEYS = {
   facts: 'peer',
   confinement: 'confinement',
+  formats: 'formats',
   report: 'report',
   instance: (instance: string) => `instance/${instance}`,
   fence: (instance: string) => `fence/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
 } as const
 
-const facts = Compile(PeerFacts)
-const confinement = Compile(ConfinementFacts)
-const report = Compile(PeerReport)
-const instance = Compile(InstanceStatus)
-const fence = Compile(Fence)
-const alert = Compile(Alert)
+/** Checks a value, and gives it without what its schema does not name; undefined where it does not check. */
+const reader = <T extends TObject>(schema: T): ((value: unknown) => Static<T> | undefined) => {
+  const guard = Compile(schema)
+  const known = new Set(Object.keys(schema.properties))
+  return (value) => {
+    if (!guard.Check(value)) return undefined
+    // Hardly ever anything unknown: the value itself, then.
+    if (Object.keys(value).every((name) => known.has(name))) return value
+    return Object.fromEntries(Object.entries(value).filter(([name]) => known.has(name))) as Static<T>
+  }
+}
+
+const readFacts = reader(PeerFacts)
+const readConfinement = reader(ConfinementFacts)
+const readFormats = reader(FormatFacts)
+const readReport = reader(PeerReport)
+const readInstance = reader(InstanceStatus)
+const readFence = reader(Fence)
+const readAlert = reader(Alert)
 
 const parsed = (text: string | undefined): unknown => {
   if (text === undefined) return undefined
@@ -41,9 +58,8 @@ const parsed = (text: string | undefined): unknown => {
 
 /** One member's entries, checked; maps are in the order of their keys. */
 export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, string>): MemberStatus => {
-  const saidFacts = parsed(entries.get(STATUS_KEYS.facts))
-  const saidConfinement = parsed(entries.get(STATUS_KEYS.confinement))
-  const saidReport = parsed(entries.get(STATUS_KEYS.report))
+  const confinement = readConfinement(parsed(entries.get(STATUS_KEYS.confinement)))
+  const formats = readFormats(parsed(entries.get(STATUS_KEYS.formats)))
   const instances = new Map<string, InstanceStatus>()
   const fences = new Map<string, number>()
   const alerts = new Map<string, Alert>()
@@ -51,17 +67,23 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
     const slash = key.indexOf('/')
     const kind = key.slice(0, slash + 1)
     const name = key.slice(slash + 1)
-    if (kind !== 'instance/' && kind !== 'fence/' && kind !== 'alert/') continue
-    const value = parsed(text)
-    if (kind === 'instance/' && instance.Check(value)) instances.set(name, value)
-    if (kind === 'fence/' && fence.Check(value)) fences.set(name, value.token)
-    if (kind === 'alert/' && alert.Check(value)) alerts.set(name, value)
+    if (kind === 'instance/') {
+      const instance = readInstance(parsed(text))
+      if (instance !== undefined) instances.set(name, instance)
+    } else if (kind === 'fence/') {
+      const fence = readFence(parsed(text))
+      if (fence !== undefined) fences.set(name, fence.token)
+    } else if (kind === 'alert/') {
+      const alert = readAlert(parsed(text))
+      if (alert !== undefined) alerts.set(name, alert)
+    }
   }
   return {
     incarnation,
-    facts: facts.Check(saidFacts) ? saidFacts : null,
-    ...(confinement.Check(saidConfinement) ? { confinement: saidConfinement } : {}),
-    report: report.Check(saidReport) ? saidReport : null,
+    facts: readFacts(parsed(entries.get(STATUS_KEYS.facts))) ?? null,
+    ...(confinement === undefined ? {} : { confinement }),
+    ...(formats === undefined ? {} : { formats }),
+    report: readReport(parsed(entries.get(STATUS_KEYS.report))) ?? null,
     instances,
     ...(fences.size === 0 ? {} : { fences }),
     alerts,

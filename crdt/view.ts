@@ -39,7 +39,7 @@ const NAME_BASE_LENGTH_MAX = 58
 
 export class ViewBuilder {
   readonly #cluster: ClusterId
-  readonly #isInPast: IsInPast
+  readonly isInPast: IsInPast
   readonly #services = new Map<ServiceId, DerivedService>()
   readonly #members = new Map<MemberId, DerivedMember>()
   readonly #invites = new Map<MemberId, DerivedInvite>()
@@ -49,15 +49,16 @@ export class ViewBuilder {
 
   constructor(cluster: ClusterId, isInPast: IsInPast) {
     this.#cluster = cluster
-    this.#isInPast = isInPast
+    this.isInPast = isInPast
   }
 
-  /** Derives one entity anew from its fields. */
+  /** Derives one entity anew from its fields; without any it does not exist. */
   update(entity: string, fields: EntityFields): void {
     this.#view = null
-    if (entity.startsWith('services/')) {
+    if (fields.size === 0) this.#drop(entity)
+    else if (entity.startsWith('services/')) {
       const id = serviceOfEntity(entity)
-      this.#services.set(id, deriveService(id, fields, this.#isInPast))
+      this.#services.set(id, deriveService(id, fields, this.isInPast))
     } else if (entity.startsWith('members/')) {
       this.#people = null
       this.#members.set(memberOfEntity(entity), deriveMember(entity, fields))
@@ -69,6 +70,15 @@ export class ViewBuilder {
     }
   }
 
+  /** An entity that is not there yet at the moment looked at. */
+  #drop(entity: string): void {
+    this.#people = null
+    if (entity.startsWith('services/')) this.#services.delete(serviceOfEntity(entity))
+    else if (entity.startsWith('members/')) this.#members.delete(memberOfEntity(entity))
+    else if (entity.startsWith('invites/')) this.#invites.delete(memberOfEntity(entity))
+    else this.#clusterConflicts = []
+  }
+
   /** The same value until the next update. */
   view(): View {
     this.#view ??= this.#build()
@@ -76,7 +86,7 @@ export class ViewBuilder {
   }
 
   /** An independent builder that starts from here, and may know more of causality. */
-  copy(isInPast: IsInPast = this.#isInPast): ViewBuilder {
+  copy(isInPast: IsInPast = this.isInPast): ViewBuilder {
     const copy = new ViewBuilder(this.#cluster, isInPast)
     for (const [id, service] of this.#services) copy.#services.set(id, service)
     for (const [id, member] of this.#members) copy.#members.set(id, member)

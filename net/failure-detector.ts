@@ -91,6 +91,7 @@ export class FailureDetector {
     if (member === undefined || member.connectedSinceMs !== null) return
     member.connectedSinceMs = nowMs
     this.#watches.get(id)?.connected(nowMs)
+    this.#roster.heardOf(id)
     // At once, whoever it is: its observer need not wait for the interval to see that the connection carries beats.
     this.#owed.add(id)
     this.#wake(nowMs)
@@ -126,6 +127,7 @@ export class FailureDetector {
     const before = member.status
     member.status = status
     if (before !== null && sameReport(before, status)) return
+    if (before !== null) this.#roster.restated(member, before, status, nowMs)
     if (id === this.#self) {
       for (const accused of status.alerts.keys()) {
         const other = accused as MemberId

@@ -4,6 +4,10 @@
 // Invariants: self is alive; a member's state follows from statuses, own alerts and the rings alone; a member that is
 // dead keeps the observers that it had when it died, so that drawing new rings never reopens its case.
 //
+// An observer that starts anew has no alerts yet, and needs seconds to see for itself. What it said of the dead before
+// stands meanwhile, else a machine that is long gone would be a suspect again, and a place for its slots, whenever its
+// observers are restarted.
+//
 // A peer that lives behind real time reads alerts long before the retractions that follow them. It therefore holds the
 // conviction of a silent member for as long as it is slow; the others, and it too when it is well, convict at once.
 
@@ -31,6 +35,13 @@ export interface RosterEntry {
   lostSinceMs: number | null
   observersAtDeath: readonly MemberId[]
   accusers: ReadonlySet<MemberId>
+  /** Alerts that it raised before it began anew, by accused member; they stand until `untilMs`. */
+  readonly outlived: Map<MemberId, OutlivedAlert>
+}
+
+interface OutlivedAlert {
+  readonly alert: ReportedAlert
+  readonly untilMs: number
 }
 
 /** Our own alert on a member, raised a moment ago perhaps and not yet in our replicated status. */
@@ -88,7 +99,37 @@ export class Roster {
   /** The alert of one member on another, void or not. */
   alertOf(accuser: RosterEntry, accused: MemberId): ReportedAlert | null {
     if (accuser.id === this.#self) return this.#ownAlertOf(accused)
-    return accuser.status?.alerts.get(accused) ?? null
+    return accuser.status?.alerts.get(accused) ?? accuser.outlived.get(accused)?.alert ?? null
+  }
+
+  /**
+   * A member's status follows `before`. Where it began anew, what it said of the dead, and of self, stands for as long
+   * as an observer needs to raise an alert after its start; what it says or takes back itself counts at once.
+   */
+  restated(entry: RosterEntry, before: ReportedStatus, status: ReportedStatus, nowMs: number): void {
+    if (status.incarnation > before.incarnation && entry.id !== this.#self)
+      this.#outlive(entry, before, nowMs)
+    else
+      for (const accused of before.alerts.keys())
+        if (!status.alerts.has(accused)) this.heardOf(accused as MemberId)
+    for (const accused of status.alerts.keys()) entry.outlived.delete(accused as MemberId)
+  }
+
+  /** A member shows that it lives, to this peer or to another: whoever forgot its alert need not see for itself. */
+  heardOf(id: MemberId): void {
+    for (const { outlived } of this.#entries.values()) outlived.delete(id)
+  }
+
+  #outlive({ outlived }: RosterEntry, { alerts }: ReportedStatus, nowMs: number): void {
+    const { startGraceMs, silenceMs, massDoubtMs } = this.#options
+    const untilMs = nowMs + startGraceMs + silenceMs + massDoubtMs
+    // Restarted once more before it could see: it needs as long again.
+    for (const [accused, { alert }] of outlived) outlived.set(accused, { alert, untilMs })
+    for (const [id, alert] of alerts) {
+      const accused = id as MemberId
+      if (accused === this.#self || this.#entries.get(accused)?.state === 'dead')
+        outlived.set(accused, { alert, untilMs })
+    }
   }
 
   /** Members that have not left and whose alert on `id` is not void, sorted. */
@@ -103,10 +144,12 @@ export class Roster {
 
   /** Hardly anybody accuses anyone: looking for that once keeps the judgement of many members cheap. */
   #accusing(): readonly RosterEntry[] {
-    return this.entries().filter(({ id, status }) => id === this.#self || (status?.alerts.size ?? 0) > 0)
+    return this.entries().filter(
+      ({ id, status, outlived }) => id === this.#self || (status?.alerts.size ?? 0) > 0 || outlived.size > 0,
+    )
   }
 
-  /** When to judge again although nothing changed: a conviction is held until then. Null: none is. */
+  /** When to judge again although nothing changed: a conviction is held, or an alert stands, until then. Null: never. */
   get heldUntilMs(): number | null {
     return this.#heldUntilMs
   }
@@ -120,6 +163,7 @@ export class Roster {
     const holdMs = Math.min(slownessMs, this.#options.silenceMs)
     this.#heldUntilMs = null
     const entries = this.entries()
+    for (const { outlived } of entries) this.#expire(outlived, nowMs)
     const population = new Set<MemberId>([this.#self])
     const accusers = new Map<MemberId, ReadonlySet<MemberId>>()
     const dead = new Set<MemberId>()
@@ -168,6 +212,13 @@ export class Roster {
     return true
   }
 
+  #expire(outlived: Map<MemberId, OutlivedAlert>, nowMs: number): void {
+    for (const [accused, { untilMs }] of outlived) {
+      if (nowMs >= untilMs) outlived.delete(accused)
+      else this.#heldUntilMs = Math.min(this.#heldUntilMs ?? untilMs, untilMs)
+    }
+  }
+
   /** One close proves that the machine was in sight; silence is the word of all its accusers or it is none. */
   #isSilent(entry: RosterEntry): boolean {
     return this.accusersOf(entry.id).every((accuser) => this.#saysSilent(accuser, entry.id))
@@ -202,6 +253,7 @@ const newEntry = (id: MemberId, original: boolean, nowMs: number): RosterEntry =
   lostSinceMs: null,
   observersAtDeath: [],
   accusers: new Set(),
+  outlived: new Map(),
 })
 
 /** Whether two statuses say the same to the detector: they change with every instance, which it need not know. */

@@ -39,6 +39,10 @@ export class AgentHandle implements AgentPort {
     this.#switching = false
   }
 
+  get past(): AgentPort['past'] {
+    return this.current.past
+  }
+
   snapshot: AgentPort['snapshot'] = () => this.current.snapshot()
   preview: Agent['preview'] = (edits) => this.current.preview(edits)
   events: AgentPort['events'] = () => this.current.events()
@@ -48,9 +52,9 @@ export class AgentHandle implements AgentPort {
   lastExchangeMs: AgentPort['lastExchangeMs'] = () => this.current.lastExchangeMs()
   ask: AgentPort['ask'] = (...question) => this.current.ask(...question)
 
-  edit: AgentPort['edit'] = async (edits, meta) => {
+  edit: AgentPort['edit'] = async (...edit) => {
     this.#checkSettledIn()
-    return await this.current.edit(edits, meta)
+    return await this.current.edit(...edit)
   }
 
   invite: AgentPort['invite'] = async (options) => {

@@ -2,7 +2,7 @@
 // reports. Passes are coalesced, so a hundred events cost one, and a pass with nothing to do writes nothing. This very
 // file runs in the simulator. Deliberately absent: decisions (node/plan, crdt, net) and doing (the ports).
 
-import type { Edit, EditMeta } from '../crdt/edit.ts'
+import type { Edit } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
 import type { Staged } from '../crdt/replica.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
@@ -22,6 +22,7 @@ import { Neighbourhood } from './agent/neighbourhood.ts'
 import type { AgentOptions } from './agent/options.ts'
 import { PassLoop } from './agent/pass-loop.ts'
 import { Questions } from './agent/questions.ts'
+import { checkReaders } from './agent/readers.ts'
 import { Replication } from './agent/replication.ts'
 import { Reporter } from './agent/reporter.ts'
 import { Wake } from './agent/wake.ts'
@@ -31,7 +32,7 @@ import { adoptedWishes } from './plan/exclusive.ts'
 import { makePlan } from './plan/make-plan.ts'
 import { PlacementMemo } from './plan/placement.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
-import type { AgentCounters, AgentPort, AgentSnapshot, EditResult, Invitation, PeerEvent } from './ports.ts'
+import type { AgentCounters, AgentPort, AgentSnapshot, Invitation, PeerEvent } from './ports.ts'
 
 /** Bounds of the wait for what is due next: no busy loop, and a look now and then. */
 const TICK_MIN_MS = 5
@@ -227,6 +228,10 @@ export class Agent implements AgentPort {
     return this.#replication.view()
   }
 
+  get past(): AgentPort['past'] {
+    return this.#replication.past
+  }
+
   /** Whether that change is in the document here. */
   holds(change: ChangeHash): boolean {
     return this.#replication.holds(change)
@@ -242,11 +247,13 @@ export class Agent implements AgentPort {
     return this.#options.transport.addresses()
   }
 
-  async edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult> {
-    return await this.#replication.edit(edits, meta)
+  readonly edit: AgentPort['edit'] = async (edits, ...rest) => {
+    checkReaders(edits, this.#replication.view(), this.#replication.statuses())
+    return await this.#replication.edit(edits, ...rest)
   }
 
   preview(edits: readonly Edit[]): View {
+    checkReaders(edits, this.#replication.view(), this.#replication.statuses())
     return this.#replication.preview(edits)
   }
 

@@ -1,8 +1,10 @@
 // Ports of a peer: what agent.ts, the face and the hands know of each other. Interfaces only.
 
 import type { ChangeHash, Digest, InstanceId, MemberId, SlotId } from '../lib/ids.ts'
+import type { EditCondition } from '../crdt/condition.ts'
 import type { Edit, EditMeta } from '../crdt/edit.ts'
 import type { VoterSet } from '../crdt/schema/lease.ts'
+import type { Past } from '../crdt/past.ts'
 import type { MemberStatus } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import type { Membership } from '../net/membership.ts'
@@ -253,11 +255,14 @@ export interface AgentCounters {
 
 export interface AgentPort {
   snapshot(): AgentSnapshot
+  /** What was: the changes, and the intent at any moment. Worked out when asked, never in a pass. */
+  readonly past: Past
   /**
    * One atomic, durable, gossiped change. Resolves when it is on this peer's disk and in its view.
-   * @throws TuttiError `invalid`, `refused`, `too-large` or `storage`; then nothing was changed.
+   * @throws TuttiError `invalid`, `refused`, `too-large`, `storage`, or `conflict` where the intent is not what the
+   * condition says; then nothing was changed.
    */
-  edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult>
+  edit(edits: readonly Edit[], meta: EditMeta, condition?: EditCondition): Promise<EditResult>
   /** Calls after anything in the snapshot changed, at most once a turn of the event loop. Returns the unsubscriber. */
   onChange(listener: () => void): () => void
   events(): readonly PeerEvent[]

@@ -10,7 +10,6 @@ import type { Clock } from '../lib/time.ts'
 import type { Channel, Transport } from '../net/transport.ts'
 import type { KnownPeer } from '../node/agent/neighbourhood.ts'
 import { Agent } from '../node/agent.ts'
-import { PLACEMENT_VERSION } from '../node/plan/placement-version.ts'
 import { SimulatedDisk, type DiskImage } from './disk.ts'
 import { ScriptedHands } from './hands.ts'
 import { tellingStore, type Composition, type Happenings } from './composition.ts'
@@ -18,6 +17,7 @@ import { LocalClock } from './local-clock.ts'
 import { SimulatedNetwork } from './network.ts'
 import { ScriptedMachine } from './processes.ts'
 import { PausableClock, type Simulator } from './simulator.ts'
+import { placementVersionMaxOf, speaking, type Version } from './versions.ts'
 
 export interface MachineOptions {
   readonly name: string
@@ -55,6 +55,9 @@ const ACTOR_BYTES = 16
 export const CPUS_MILLI = 4000
 export const MEMORY_BYTES = 8 * 1024 ** 3
 
+/** One machine in so many cannot isolate its instances. */
+const NO_SANDBOX_OF = 3
+
 export class Machine {
   readonly name: string
   readonly signer: Signer
@@ -65,6 +68,9 @@ export class Machine {
   readonly #random: Random
   /** Its operator has taken it away for good. */
   retired = false
+  /** Of the peer that starts next. */
+  version: Version = 'present'
+  readonly #sandboxLack: string
   #origin: SimulatedOrigin | null = null
   #incarnation = 0
   #starts = 0
@@ -82,6 +88,8 @@ export class Machine {
     this.#options = options
     this.#random = random.fork(name)
     this.signer = signer ?? signerFromSeed(this.#random.fork('key').bytes(SEED_BYTES))
+    this.#sandboxLack =
+      this.#random.fork('sandbox').below(NO_SANDBOX_OF) === 0 ? 'bubblewrap is not installed' : ''
     const clock = new LocalClock(simulator.clock())
     this.local = clock
     // What a disk answers reaches its peer by the peer's own clock: nothing while it is frozen, never once it is gone.
@@ -136,19 +144,20 @@ export class Machine {
       incarnation: this.#incarnation,
       clock,
       random,
-      transport: composition?.transport?.(transport) ?? transport,
+      transport: speaking(this.version, composition?.transport?.(transport) ?? transport, this.signer),
       store: told,
       promises: composition?.promises?.(this.disk.mount()) ?? this.disk.mount(),
       hands: composition?.hands?.(hands) ?? hands,
       log: log ?? silentLog,
       facts: {
         version: 'simulated',
-        placementVersionMax: PLACEMENT_VERSION,
+        placementVersionMax: placementVersionMaxOf(this.version),
         labels: { ...labels },
         cpusMilli: cpusMilli ?? CPUS_MILLI,
         memoryBytes: memoryBytes ?? MEMORY_BYTES,
         startedAt: Math.floor(clock.wall()),
       },
+      confinement: () => ({ sandboxLack: this.#sandboxLack, userLack: '', ownUsers: [] }),
       hostOf: (addresses) => addresses[0]?.split('/')[2] ?? name,
       bootstrap: origin.bootstrap,
       founding: origin.nonce === null ? null : { nonce: origin.nonce, name },
@@ -211,6 +220,7 @@ export class Machine {
     const twin = new Machine({ ...this.#options, network, random }, this.signer)
     const origin = this.#origin
     if (origin !== null) twin.enrol({ ...origin, nonce: null })
+    twin.version = this.version
     twin.restore(this.backup())
     return twin
   }

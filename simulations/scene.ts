@@ -12,6 +12,7 @@ import { LinkLayers } from './link-layers.ts'
 import type { Machine } from './machine.ts'
 import type { Referee } from './referee.ts'
 import type { Step } from './schedule.ts'
+import { hasQuorum } from './services.ts'
 import type { World } from './world.ts'
 
 export interface SceneOptions {
@@ -42,6 +43,8 @@ export class Scene {
   readonly forged = new Set<string>()
   /** How many steps of each kind took effect. */
   readonly performed = new Map<string, number>()
+  /** The document holds, or is about to hold, fields that an older version cannot read. */
+  laterFields: boolean
   readonly #faults: ReadonlyMap<string, Fault>
   readonly #say: (line: string) => void
   readonly #ends = new Map<number, () => void>()
@@ -58,6 +61,7 @@ export class Scene {
 
   constructor({ world, referee, faults, say }: SceneOptions) {
     this.world = world
+    this.laterFields = hasQuorum(world.random)
     this.referee = referee
     this.links = new LinkLayers(world.network, () => world.machines.map(({ signer }) => signer.member))
     this.#faults = new Map(faults.map((fault) => [fault.kind, fault]))
@@ -186,7 +190,13 @@ export class Scene {
     this.disturb()
     // Some ends first look at a disk.
     await this.world.simulator.breathe()
+    // In half of the runs the fleet stays mixed.
+    const upgraded = this.world.random.fork('upgrade').below(2) === 0
     for (const machine of this.world.present()) {
+      if (upgraded && machine.version !== 'present') {
+        if (machine.running) machine.kill()
+        machine.version = 'present'
+      }
       machine.disk.heal()
       this.#broken.delete(machine)
       // A peer that could not start ended again: it is started like one that was killed.

@@ -32,11 +32,14 @@ export const drawCommand = (random: Random): string => {
   return random.below(2) === 0 ? 'ready=50ms' : words.join(' ')
 }
 
+/** Whether a run has quorum services: in half of them, for no older version may be a member where there is one. */
+export const hasQuorum = (world: Random): boolean => world.fork('quorum').below(2) === 0
+
 /** What a service is besides its command: depends on its name and the seed only. `random` is the world's. */
 export const specOf = (world: Random, name: string, command: string): ServiceSpec => {
   const random = world.fork(`service ${name}`)
   const quorum = world.fork(`quorum ${name}`)
-  const isQuorum = quorum.below(3) === 0
+  const isQuorum = hasQuorum(world) && quorum.below(2) === 0
   const check = { kind: 'tcp', intervalMs: 500, timeoutMs: 400, retries: 3, startPeriodMs: 1000 } as const
   const spec: ServiceSpec = {
     ...SERVICE_DEFAULTS,
@@ -74,6 +77,7 @@ const partitionOf = (stays: boolean, isQuorum: boolean): ServiceSpec['onPartitio
 
 /** A cell that runs nothing: an edit that can be looked for later and concerns nobody else. */
 export const noteEdits = (view: View, name: string): readonly Edit[] => {
-  const spec = { ...specOf(seededRandom('note'), 'mark', ''), mode: 'replicated' as const, replicas: 0 }
+  const mark = specOf(seededRandom('note'), 'mark', '')
+  const spec: ServiceSpec = { ...mark, mode: 'replicated', onPartition: 'run', replicas: 0 }
   return applyCell(view, { name, services: [spec] }).edits
 }

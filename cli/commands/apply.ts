@@ -4,7 +4,7 @@
 import type { ChangeReply, ChangeRequest, StatusReply } from '../../node/serve/api/contract.ts'
 import { formatDuration } from '../../lib/time.ts'
 import { loadCellFile, type CellFile } from '../cell-file/read.ts'
-import { clientOf } from '../client.ts'
+import { clientOf, type Client } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { WAIT_DEFAULT_MS, followConvergence } from '../follow.ts'
 import { tell, writeJson, type Context } from '../io.ts'
@@ -52,24 +52,62 @@ export const plan = async (context: Context, options: { readonly file: string })
   return isEmptyChange(change) ? EXIT.done : EXIT.changes
 }
 
+/** Nobody is asked, so the change is made at once and its reply is what is shown: the peer works it out once, not twice. */
+const changeAtOnce = async (
+  context: Context,
+  client: Client,
+  file: CellFile,
+  path: string,
+): Promise<ChangeReply> => {
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false))
+  show(context, change)
+  tellDone(context, file, change)
+  return change
+}
+
+/** Shows what would change and asks; null: the answer was no. */
+const changeWhenConfirmed = async (
+  context: Context,
+  client: Client,
+  file: CellFile,
+  path: string,
+): Promise<ChangeReply | null> => {
+  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, true))
+  show(context, preview)
+  if (isEmptyChange(preview)) {
+    tell(context, 'nothing to change')
+    return preview
+  }
+  tell(context, summaryOf(preview))
+  if (!(await isConfirmed(context, false, `apply this to ${file.cell.name}?`))) {
+    tell(context, 'nothing was changed')
+    return null
+  }
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false))
+  if (change.change !== null) tell(context, appliedAs(file, change.change))
+  return change
+}
+
+const appliedAs = ({ cell }: CellFile, change: string): string =>
+  `applied ${cell.name} as change ${short(change)}`
+
+const tellDone = (context: Context, file: CellFile, change: ChangeReply): void => {
+  if (isEmptyChange(change) && change.change === null) {
+    tell(context, 'nothing to change')
+    return
+  }
+  // A conflict that is settled changes no field.
+  if (!isEmptyChange(change)) tell(context, summaryOf(change))
+  if (change.change !== null) tell(context, appliedAs(file, change.change))
+}
+
 /** `tutti apply -f FILE`. */
 export const apply = async (context: Context, options: ApplyOptions): Promise<number> => {
   const startMs = performance.now()
   const file = readFile(context, options.file)
   const client = clientOf(context)
-  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, true))
-  show(context, preview)
-  let change = preview
-  if (isEmptyChange(preview)) tell(context, 'nothing to change')
-  else {
-    tell(context, summaryOf(preview))
-    if (!(await isConfirmed(context, options.yes, `apply this to ${file.cell.name}?`))) {
-      tell(context, 'nothing was changed')
-      return EXIT.failed
-    }
-    change = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, false))
-    if (change.change !== null) tell(context, `applied ${file.cell.name} as change ${short(change.change)}`)
-  }
+  const change = await (options.yes ? changeAtOnce : changeWhenConfirmed)(context, client, file, options.file)
+  if (change === null) return EXIT.failed
   const prefix = `${file.cell.name}/`
   const outcome = options.wait
     ? await followConvergence(context, client, context.timeoutMs ?? WAIT_DEFAULT_MS, (slot) =>

@@ -1,6 +1,6 @@
 // `tutti events [-f]`: what happened, as each peer noted it. With `--json` one value; with `-f` too, one value a line.
 
-import type { EventReply, EventsReply } from '../../node/serve/api/contract.ts'
+import type { EventReply, EventsReply } from '../../node/serve/api/contract-streams.ts'
 import { clientOf } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { writeJson, type Context } from '../io.ts'

@@ -2,10 +2,11 @@
 // peer that it asks: it asks again once that is back, and shows no line twice. With `--json` one array; with `-f` too, one
 // value a line. Nothing is gathered here: what is read is written, at the pace of whoever reads it.
 
+import { setTimeout } from 'node:timers/promises'
 import { asTuttiError } from '../../lib/errors.ts'
 import { hash32 } from '../../lib/hash.ts'
 import { Told } from '../../lib/told.ts'
-import type { LogReply } from '../../node/serve/api/contract.ts'
+import type { LogReply } from '../../node/serve/api/contract-streams.ts'
 import { clientOf, type Client, type Query } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import type { Context } from '../io.ts'
@@ -118,21 +119,7 @@ async function* followed(
         `lost the peer on ${harmless(client.name)}; it is asked again until it is back\n`,
       )
     isMissing = true
-    await pause(RECONNECT_MS, signal)
+    // It fails only when it is aborted, and the loop sees that.
+    await setTimeout(RECONNECT_MS, undefined, { signal }).catch(() => undefined)
   }
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve()
-      },
-      { once: true },
-    )
-    return undefined
-  })

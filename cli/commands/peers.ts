@@ -1,7 +1,8 @@
 // `tutti peers` and what one can do to a peer: rm, cordon, uncordon, drain. Draining follows until the peer is empty.
 
 import { formatDuration, formatSize } from '../../lib/time.ts'
-import type { ChangeReply, PeersReply, WatchReply } from '../../node/serve/api/contract.ts'
+import type { ChangeReply, PeersReply } from '../../node/serve/api/contract.ts'
+import type { WatchReply } from '../../node/serve/api/contract-streams.ts'
 import { clientOf, type Client } from '../client.ts'
 import { EXIT, Failure } from '../exit.ts'
 import { WAIT_DEFAULT_MS, follow } from '../follow.ts'

@@ -1,40 +1,38 @@
 // Status: what each peer says of itself, as keyed entries of a single-writer last-value map. A null entry deletes.
+// A later version may say more: keys and fields that are not described here are passed over, never refused. A field that
+// others must understand needs a key of its own all the same, since versions before 0.1 refuse what they do not know.
 // Never in here: heartbeats, metric series, logs.
 
 import { Type, type Static } from 'typebox'
 import { LIMITS } from '../../lib/limits.ts'
 
-const strict = { additionalProperties: false } as const
 const Count = Type.Integer({ minimum: 0 })
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
   Type.Union([schema, Type.Null()])
 const ShortText = Type.String({ maxLength: 1024 })
 
 /** Key `peer`: changes at a start, and rarely else. */
-export const PeerFacts = Type.Object(
-  {
-    version: ShortText,
-    /** Lowest and highest placement version it speaks; the cluster acts on the lowest maximum. */
-    placementVersionMax: Type.Integer({ minimum: 1 }),
-    labels: Type.Record(Type.String({ maxLength: 128 }), ShortText),
-    cpusMilli: Count,
-    memoryBytes: Count,
-    /** Multiaddrs with peer id, most reachable first. */
-    addresses: Type.Array(ShortText, { maxItems: 32 }),
-    /** IP address or host name on which its instances' ports are reached. */
-    host: ShortText,
-    /** Wall time, for display. */
-    startedAt: Count,
-    /** False while the peer is leaving gracefully for good, with its instances stopped. */
-    running: Type.Boolean(),
-  },
-  strict,
-)
+export const PeerFacts = Type.Object({
+  version: ShortText,
+  /** Lowest and highest placement version it speaks; the cluster acts on the lowest maximum. */
+  placementVersionMax: Type.Integer({ minimum: 1 }),
+  labels: Type.Record(Type.String({ maxLength: 128 }), ShortText),
+  cpusMilli: Count,
+  memoryBytes: Count,
+  /** Multiaddrs with peer id, most reachable first. */
+  addresses: Type.Array(ShortText, { maxItems: 32 }),
+  /** IP address or host name on which its instances' ports are reached. */
+  host: ShortText,
+  /** Wall time, for display. */
+  startedAt: Count,
+  /** False while the peer is leaving gracefully for good, with its instances stopped. */
+  running: Type.Boolean(),
+})
 export type PeerFacts = Static<typeof PeerFacts>
 
 /**
  * Key `confinement`: what instances can be confined by on this member. A key of its own, since earlier versions refuse facts
- * with a field that they do not know; they pass over a key. More fields may come.
+ * with a field that they do not know; they pass over a key.
  */
 export const ConfinementFacts = Type.Object({
   /** Why an instance cannot be isolated there; empty: it can. */
@@ -46,17 +44,21 @@ export const ConfinementFacts = Type.Object({
 })
 export type ConfinementFacts = Static<typeof ConfinementFacts>
 
+/** Key `formats`: what of the others' words it can read. */
+export const FormatFacts = Type.Object({
+  /** Of the document: crdt/schema/format.ts. */
+  document: Count,
+})
+export type FormatFacts = Static<typeof FormatFacts>
+
 /** Key `report`: how far this peer is. */
-export const PeerReport = Type.Object(
-  {
-    digest: Type.String({ maxLength: 64 }),
-    /** Nothing left to do here for that digest. */
-    settled: Type.Boolean(),
-    /** Why not, when not: the first few reasons. */
-    waiting: Type.Array(ShortText, { maxItems: 8 }),
-  },
-  strict,
-)
+export const PeerReport = Type.Object({
+  digest: Type.String({ maxLength: 64 }),
+  /** Nothing left to do here for that digest. */
+  settled: Type.Boolean(),
+  /** Why not, when not: the first few reasons. */
+  waiting: Type.Array(ShortText, { maxItems: 8 }),
+})
 export type PeerReport = Static<typeof PeerReport>
 
 export const INSTANCE_STATES = [
@@ -73,40 +75,34 @@ export const INSTANCE_STATES = [
 export type InstanceState = (typeof INSTANCE_STATES)[number]
 
 /** Key `instance/<slot>@<release>`. */
-export const InstanceStatus = Type.Object(
-  {
-    slot: ShortText,
-    release: ShortText,
-    state: Type.Enum(INSTANCE_STATES),
-    pid: Type.Union([Count, Type.Null()]),
-    ports: Type.Record(Type.String({ maxLength: 64 }), Count),
-    /** Wall time of the last change of state, for display. */
-    since: Count,
-    restarts: Count,
-    reason: Type.String({ maxLength: 2048 }),
-    /** Reservation it holds on its member. */
-    cpusMilli: Count,
-    memoryBytes: Count,
-    /** Its member's claim to the slot, 0 where it is left out: of two that serve it, the higher goes on (S8). */
-    claim: Type.Optional(Count),
-    /** Wall time since when its slot is not as desired, once that is beyond the deadline; left out before. */
-    unfulfilledSince: Type.Optional(Count),
-    /** How its last run ended that is over, and when (wall time; left out by an earlier version). */
-    exit: Type.Optional(
-      Type.Object(
-        {
-          code: Nullable(Type.Integer()),
-          signal: Nullable(Type.String({ maxLength: 32 })),
-          at: Type.Optional(Count),
-        },
-        strict,
-      ),
-    ),
-    /** The last lines of that run, where they explain the state. */
-    output: Type.Optional(Type.Array(ShortText, { maxItems: 16 })),
-  },
-  strict,
-)
+export const InstanceStatus = Type.Object({
+  slot: ShortText,
+  release: ShortText,
+  state: Type.Enum(INSTANCE_STATES),
+  pid: Type.Union([Count, Type.Null()]),
+  ports: Type.Record(Type.String({ maxLength: 64 }), Count),
+  /** Wall time of the last change of state, for display. */
+  since: Count,
+  restarts: Count,
+  reason: Type.String({ maxLength: 2048 }),
+  /** Reservation it holds on its member. */
+  cpusMilli: Count,
+  memoryBytes: Count,
+  /** Its member's claim to the slot, 0 where it is left out: of two that serve it, the higher goes on (S8). */
+  claim: Type.Optional(Count),
+  /** Wall time since when its slot is not as desired, once that is beyond the deadline; left out before. */
+  unfulfilledSince: Type.Optional(Count),
+  /** How its last run ended that is over, and when (wall time; left out by an earlier version). */
+  exit: Type.Optional(
+    Type.Object({
+      code: Nullable(Type.Integer()),
+      signal: Nullable(Type.String({ maxLength: 32 })),
+      at: Type.Optional(Count),
+    }),
+  ),
+  /** The last lines of that run, where they explain the state. */
+  output: Type.Optional(Type.Array(ShortText, { maxItems: 16 })),
+})
 export type InstanceStatus = Static<typeof InstanceStatus>
 
 /** Key `fence/<slot>@<release>`: the token that the instance's run was given. A key of its own, as `confinement` is. */
@@ -114,7 +110,7 @@ export const Fence = Type.Object({ token: Count })
 export type Fence = Static<typeof Fence>
 
 /** Key `alert/<member id>`: this member, an observer, has lost the other at that incarnation. */
-export const Alert = Type.Object({ incarnation: Count, silent: Type.Boolean() }, strict)
+export const Alert = Type.Object({ incarnation: Count, silent: Type.Boolean() })
 export type Alert = Static<typeof Alert>
 
 export const STATUS_KEYS_MAX = 4096
@@ -127,6 +123,8 @@ export interface MemberStatus {
   readonly facts: PeerFacts | null
   /** Left out: an earlier version, or it has not said yet. */
   readonly confinement?: ConfinementFacts
+  /** Left out: the first version. */
+  readonly formats?: FormatFacts
   readonly report: PeerReport | null
   /** By instance id. */
   readonly instances: ReadonlyMap<string, InstanceStatus>

@@ -4,6 +4,7 @@
 // time, so nothing is ever staged on top of something that may yet fail; a hundred changes cost one sync.
 // Deliberately absent: what a change means; the replica judges, the pass acts.
 
+import { changedSince, requireDigest, type EditCondition } from '../../crdt/condition.ts'
 import type { Edit, EditMeta } from '../../crdt/edit.ts'
 import type { IntentReplica, Staged } from '../../crdt/replica.ts'
 import type { Store } from '../../crdt/store.ts'
@@ -50,6 +51,7 @@ interface EditTurn {
   readonly kind: 'edit'
   readonly edits: readonly Edit[]
   readonly meta: EditMeta
+  readonly condition: EditCondition
   readonly done: (result: EditResult) => void
   readonly failed: (error: TuttiError) => void
 }
@@ -82,9 +84,9 @@ export class IntentQueue {
   }
 
   /** One atomic change. @throws TuttiError; then nothing was changed. */
-  edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult> {
+  edit(edits: readonly Edit[], meta: EditMeta, condition: EditCondition = {}): Promise<EditResult> {
     return new Promise((done, failed) => {
-      this.#enqueue({ kind: 'edit', edits, meta, done, failed })
+      this.#enqueue({ kind: 'edit', edits, meta, condition, done, failed })
     })
   }
 
@@ -146,6 +148,10 @@ export class IntentQueue {
     const drafted: { readonly turn: EditTurn; readonly own: Staged | null }[] = []
     for (const turn of turns) {
       try {
+        const { ifDigest } = turn.condition
+        // An edit of the same batch comes first, and the digest that the view still has is not that any more.
+        if (ifDigest !== undefined && staged.length > 0) throw changedSince(ifDigest)
+        requireDigest(replica.view().digest, turn.condition)
         const own = replica.draft(turn.edits, turn.meta)
         drafted.push({ turn, own })
         if (own !== null) staged.push(own)

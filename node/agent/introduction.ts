@@ -1,6 +1,7 @@
-// How this peer introduces itself to the others: its facts, and what it can confine instances by. The latter is looked at
+// How this peer introduces itself to the others: its facts, what it can read, and what it can confine instances by. That is looked at
 // again now and then, since programs come and go; what is equal to what was said costs nothing.
 
+import { DOCUMENT_FORMAT } from '../../crdt/schema/format.ts'
 import type { ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
 import { STATUS_KEYS } from '../../crdt/status-decode.ts'
 import type { Json } from '../../lib/order.ts'
@@ -33,6 +34,7 @@ export class Introduction {
     const { facts, hostOf, say } = this.#options
     // Before the facts, with which it leaves: nobody is to know the one without the other.
     this.#look()
+    say(STATUS_KEYS.formats, { document: DOCUMENT_FORMAT }, false)
     const said = { ...facts, addresses: [...addresses], host: hostOf(addresses), running: true }
     say(STATUS_KEYS.facts, said, true)
   }

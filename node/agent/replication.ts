@@ -2,7 +2,9 @@
 // and snapshotted. It introduces crdt's machines to the transport and the store; what the document says is not its concern.
 
 import { AntiEntropy } from '../../crdt/anti-entropy.ts'
+import type { EditCondition } from '../../crdt/condition.ts'
 import type { Edit, EditMeta } from '../../crdt/edit.ts'
+import type { Past } from '../../crdt/past.ts'
 import { IntentReplica, type Staged } from '../../crdt/replica.ts'
 import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
@@ -164,6 +166,11 @@ export class Replication {
     return this.#intent.view()
   }
 
+  /** What the intent was, and who changed it. */
+  get past(): Past {
+    return this.#intent.past
+  }
+
   statuses(): ReadonlyMap<MemberId, MemberStatus> {
     return this.#statuses.statuses()
   }
@@ -188,8 +195,8 @@ export class Replication {
     return this.#sync.counts
   }
 
-  edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult> {
-    return this.#queue.edit(edits, meta)
+  edit(edits: readonly Edit[], meta: EditMeta, condition?: EditCondition): Promise<EditResult> {
+    return this.#queue.edit(edits, meta, condition)
   }
 
   /** When another member last said that it holds the same, or sent what was missing; monotonic. */

@@ -2,7 +2,14 @@
 // input alone; the memo only saves work. With nothing to do it returns no actions and no wake-up (L2, L4).
 
 import type { ServiceView } from '../../crdt/schema/view.ts'
-import { instanceIdOf, type InstanceId, type MemberId, type ServiceId, type SlotId } from '../../lib/ids.ts'
+import {
+  instanceIdOf,
+  serviceOfSlot,
+  type InstanceId,
+  type MemberId,
+  type ServiceId,
+  type SlotId,
+} from '../../lib/ids.ts'
 import { formatDuration } from '../../lib/time.ts'
 import type { Action } from './action.ts'
 import { Claims } from './claims.ts'
@@ -34,7 +41,10 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
   const claims = new Claims(input, sightings)
   const result = reconcile({ input, placements, services, sightings, claims, waves })
   const overdue = new Overdue(input)
-  for (const unready of result.unready) overdue.own(unready)
+  for (const unready of result.unready) if (unready.queued !== true) overdue.own(unready)
+  for (const unready of result.unready)
+    if (unready.queued === true && (overdue.isOver(unready.service) || sightings.isOverdue(unready.service)))
+      overdue.own(unready)
   overdue.unattended(placements, services)
   const wakes = [...result.wakes, ...overdue.wakes]
   const standing = nextStandingChangeMs(input)
@@ -111,6 +121,11 @@ class Overdue {
 
   own({ slot, service, cause, reason, hopeless }: Unready): void {
     this.#note({ slot, cause, reason }, service, hopeless ? 0 : readyDeadlineMs(service), this.found)
+  }
+
+  /** Whether a slot of the service was found overdue here. */
+  isOver({ id }: ServiceView): boolean {
+    return this.found.some(({ slot }) => serviceOfSlot(slot) === id)
   }
 
   /** Slots that nobody can hold, or whose member is not here, are answered for by one peer: their service's steward. */

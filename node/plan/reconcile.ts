@@ -34,6 +34,8 @@ export interface Unready {
   readonly reason: string
   /** It is past waiting for: a crash loop, or a failure that nobody will retry. */
   readonly hopeless: boolean
+  /** It waits for its turn in a rollout, and nobody serves it: wrong only where the rollout itself is held up. */
+  readonly queued?: boolean
 }
 
 export interface Reconciled {
@@ -234,6 +236,11 @@ const leased = (turn: Turn, service: ServiceView, slot: SlotId): Pick<RestartAct
   return lease === null ? {} : { lease: { token: lease.token, untilMs: lease.untilMs } }
 }
 
+/** Whether an instance of the slot is ready, here or elsewhere, whatever its release. */
+const isServed = ({ scene: { input, sightings }, nowMs }: Turn, slot: SlotId): boolean =>
+  input.local.some((instance) => instance.slot === slot && healthOf(instance, nowMs).state === 'ready') ||
+  sightings.servers(slot).length > 0
+
 const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<InstanceId>): void => {
   if (starts.length === 0) return
   const capacity = capacityOf(turn.scene.input)
@@ -245,7 +252,9 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
     const gate = start.gate ?? (revives === null ? roomGate(service, taken, capacity, replaces) : null)
     if (gate !== null) {
       wait(turn, slot, gate)
-      if (!start.queued) turn.unready.push({ slot, service, cause: 'blocked', reason: gate, hopeless: false })
+      const { queued } = start
+      if (!queued || !isServed(turn, slot))
+        turn.unready.push({ slot, service, cause: 'blocked', reason: gate, hopeless: false, queued })
       // An instance of that id that still ends here is reported by its own facts.
       if (!known.has(instance))
         turn.reports.push({ instance, slot, state: 'pending', restarts: 0, reason: gate })

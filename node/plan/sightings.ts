@@ -122,6 +122,21 @@ export class Sightings {
     return this.#byService.get(service) ?? []
   }
 
+  /** Whether another present member says that a slot of the service is overdue at its wanted release. */
+  isOverdue({ id, release }: ServiceView): boolean {
+    return this.#input.view.members.some(
+      ({ id: member }) =>
+        member !== this.#input.self &&
+        this.isPresent(member) &&
+        [...(this.#input.statuses.get(member)?.instances.values() ?? [])].some(
+          (status) =>
+            status.release === release &&
+            status.unfulfilledSince !== undefined &&
+            status.slot.startsWith(`${id}/`),
+        ),
+    )
+  }
+
   /** Built on first use: a pass in which nothing waits needs none of it. */
   #slots(): ReadonlyMap<string, readonly Sighting[]> {
     if (this.#bySlot === null) {

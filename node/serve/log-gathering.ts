@@ -2,6 +2,7 @@
 // was away from the beginning, is asked again once it is back, from where it was; one that joins is asked too. Nothing is
 // told twice and nothing that is still kept is left out.
 
+import { setTimeout } from 'node:timers/promises'
 import { utf8 } from '../../lib/bytes.ts'
 import { messageOf, TuttiError } from '../../lib/errors.ts'
 import type { MemberId } from '../../lib/ids.ts'
@@ -9,7 +10,7 @@ import { canonicalJson } from '../../lib/order.ts'
 import { Told } from '../../lib/told.ts'
 import { isPresent } from '../plan/eligibility.ts'
 import type { AgentPort, LogLine, LogQuery } from '../ports.ts'
-import type { LogReply } from './api/contract.ts'
+import type { LogReply } from './api/contract-streams.ts'
 import { fanIn, LIVE, type Marked, type Source } from './fan-in.ts'
 import { nameOfSelf, type Gathering } from './gathering.ts'
 import { fromParts } from './lines.ts'
@@ -67,21 +68,6 @@ const askedOnce = (asking: Asking, id: MemberId, signal: AbortSignal): AsyncIter
   return asked(asking, id, signal)
 }
 
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve()
-      },
-      { once: true },
-    )
-    return undefined
-  })
-
 /** A member's answers, asked again whenever one ends, until it is removed. One notice an absence. */
 async function* askedForEver(
   asking: Asking,
@@ -125,7 +111,8 @@ async function* askedForEver(
       isMissing = true
       yield noticeOf(agent, member.name, failure)
     }
-    await pause(RETRY_MS, signal)
+    // It fails only when it is aborted, and the loop sees that.
+    await setTimeout(RETRY_MS, undefined, { signal }).catch(() => undefined)
   }
 }
 

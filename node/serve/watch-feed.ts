@@ -1,7 +1,7 @@
 // The feed behind `GET /v1/watch`: one computation per change for all who watch, not more often than a person can see,
 // and only while somebody watches. A slow watcher misses intermediate values, never the last one, so nothing is queued.
 
-import type { WatchReply } from './api/contract.ts'
+import type { WatchReply } from './api/contract-streams.ts'
 
 export interface WatchFeedOptions {
   readonly compute: () => WatchReply

@@ -13,12 +13,16 @@ import type { Checker } from './checker.ts'
 const CALM_MS = 45_000
 /** Silence is found within four seconds, mass doubt and a strained observer included; a death among deaths takes its rings longer. */
 const DEAD_MS = 15_000
+/** For so long what an observer said before its restart may convict with the word of another. */
+const OUTLIVED_MS = 10_000
 
 export const detection = (): Checker => {
   const downSince = new Map<Machine, number>()
   /** A restart between two looks is another run of the peer, which has nobody on its list of the living yet. */
   const upSince = new Map<Machine, { readonly agent: Agent; readonly sinceMs: number }>()
   let troubleMs = 0
+  /** Deaths that two observers were heard to accuse: what is left of them when these start anew convicts nobody anew. */
+  const sound = new Map<string, number>()
   /** Found at the last look: a retraction that has just arrived is in the statuses a moment before the detector hears of it. */
   let hastyBefore: ReadonlySet<string> = new Set()
   return {
@@ -40,7 +44,8 @@ export const detection = (): Checker => {
       const down = [...downSince].flatMap(([machine, sinceMs]) =>
         nowMs - sinceMs >= DEAD_MS ? [machine] : [],
       )
-      const hastyNow = new Set(scene.world.machines.flatMap(hasty))
+      const restarted = [...upSince.values()].some(({ sinceMs }) => nowMs - sinceMs < OUTLIVED_MS)
+      const hastyNow = new Set(scene.world.machines.flatMap((machine) => hasty(machine, sound, restarted)))
       const stillHasty = [...hastyNow].filter((one) => hastyBefore.has(one))
       hastyBefore = hastyNow
       return [
@@ -53,15 +58,24 @@ export const detection = (): Checker => {
 }
 
 /** Whom a peer holds for dead on the word of one. */
-const hasty = ({ agent, name }: Machine): readonly string[] => {
+const hasty = (
+  { agent, name }: Machine,
+  sound: Map<string, number>,
+  restarted: boolean,
+): readonly string[] => {
   if (agent === null) return []
   const snapshot = agent.snapshot()
   const { members } = snapshot.membership
   // A suspect may be convicted already, and held back by a peer that is slow itself.
   const living = members.filter(({ state }) => state === 'alive').length
-  return members
-    .filter(({ id, state }) => state === 'dead' && living > 2 && accusersOf(snapshot, id) === 1)
-    .map(({ id }) => `${name} holds ${nameOf(snapshot, id)} for dead on the word of one observer`)
+  return members.flatMap(({ id, state, sinceMs }) => {
+    if (state !== 'dead') return []
+    const key = `${name} ${id}`
+    const accusers = accusersOf(snapshot, id)
+    if (accusers > 1) sound.set(key, sinceMs)
+    if (restarted || living <= 2 || accusers !== 1 || sound.get(key) === sinceMs) return []
+    return [`${name} holds ${nameOf(snapshot, id)} for dead on the word of one observer`]
+  })
 }
 
 const accusersOf = ({ statuses, membership }: AgentSnapshot, accused: MemberId): number =>

@@ -16,6 +16,7 @@ import { acknowledgedEdits } from './s02-acknowledged.ts'
 import { actorReuse } from './s03-actors.ts'
 import { validity } from './s04-validity.ts'
 import { placementIsPure } from './s05-placement.ts'
+import { readable, versions } from './s05-versions.ts'
 import { ownHands } from './s06-own-hands.ts'
 import { capacity } from './s07-capacity.ts'
 import { availability } from './s08-availability.ts'
@@ -33,7 +34,9 @@ export const allCheckers = (): readonly Checker[] => [
   acknowledgedEdits(),
   actorReuse(),
   validity(),
+  readable(),
   placementIsPure(),
+  versions(),
   ownHands(),
   capacity(),
   availability(),

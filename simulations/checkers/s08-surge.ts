@@ -5,6 +5,8 @@ import type { Checker } from './checker.ts'
 
 /** As s08-availability.ts: longer than any word of a peer is old. */
 const CALM_MS = 20_000
+/** A turn may end and the next one begin at one instant, which two clocks round differently. */
+const ROUNDING_MS = 1
 
 export const surge = (): Checker => ({
   invariant: 'S8',
@@ -20,7 +22,9 @@ export const surge = (): Checker => ({
         .map(({ record, startedAtMs, script }) => ({
           record,
           // Once it was ready, its turn was over, whatever came after it.
-          begins: script.readyAfterMs === null || processes.clock.now() - startedAtMs <= script.readyAfterMs,
+          begins:
+            script.readyAfterMs === null ||
+            processes.clock.now() - startedAtMs < script.readyAfterMs - ROUNDING_MS,
         })),
     )
     const old = new Set(

@@ -215,11 +215,12 @@ const remove = (scene: Scene, step: Step): Begun => {
     if (!acknowledged || whom.retired) return
     await scene.referee.askLater('losing', (check, whole) => check(whole, whom))
     whom.retired = true
-    scene.release(whom)
     scene.disturb()
     // Some machines are taken away at once; others run on, and must find every door closed.
     const takeAway = (): void => {
       if (whom.running) whom.powerOff()
+      // Not before: one that is frozen stays so as long as it is there.
+      scene.release(whom)
     }
     if (scene.random(step).below(2) === 0) takeAway()
     else scene.world.simulator.after(LINGER_MS, takeAway)

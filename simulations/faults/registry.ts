@@ -8,6 +8,7 @@ import { LIARS } from './liars.ts'
 import { LINK_FAULTS } from './links.ts'
 import { OPERATOR_ACTS } from './operators.ts'
 import { PEER_FAULTS } from './peers.ts'
+import { VERSION_FAULTS } from './versions.ts'
 
 export const FAULTS: readonly Fault[] = [
   ...LINK_FAULTS,
@@ -17,4 +18,5 @@ export const FAULTS: readonly Fault[] = [
   ...INSTANCE_FAULTS,
   ...LIARS,
   ...OPERATOR_ACTS,
+  ...VERSION_FAULTS,
 ]

@@ -122,4 +122,28 @@ export const DOCUMENT_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'strict-statuses',
+    bug: 'what a newer version says of itself is refused for one unknown field',
+    breaks: 'L2',
+    patches: [
+      {
+        file: 'crdt/status-decode.ts',
+        find: 'return Object.fromEntries(Object.entries(value).filter(([name]) => known.has(name)))',
+        replace: 'return undefined as never; void Object.fromEntries',
+      },
+    ],
+  },
+  {
+    name: 'write-the-unreadable',
+    bug: 'an edit is taken although an older member cannot read it',
+    breaks: 'S4',
+    patches: [
+      {
+        file: 'node/agent/readers.ts',
+        find: 'if (demands.length === 0) return',
+        replace: 'if (demands.length >= 0) return',
+      },
+    ],
+  },
 ]

@@ -28,6 +28,18 @@ export const PLAN_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'own-version',
+    bug: 'a peer acts on its own placement version, whatever others speak',
+    breaks: 'S5',
+    patches: [
+      {
+        file: 'node/plan/placement-version.ts',
+        find: 'Math.min(version, input.statuses.get(id)?.facts?.placementVersionMax ?? version)',
+        replace: '(void input.statuses.get(id), version)',
+      },
+    ],
+  },
+  {
     name: 'ignore-capacity',
     bug: 'a slot starts whether there is room or not',
     breaks: 'S7',

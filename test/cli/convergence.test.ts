@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Convergence, FINAL_MS, QUIET_MS } from '../../cli/convergence.ts'
-import type { WatchReply } from '../../node/serve/api/contract.ts'
+import type { WatchReply } from '../../node/serve/api/contract-streams.ts'
 
 type Slot = WatchReply['slots'][number]
 

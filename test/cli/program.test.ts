@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { runProgram } from '../../cli/program.ts'
-import type { ChangeReply, WatchReply } from '../../node/serve/api/contract.ts'
+import type { ChangeReply } from '../../node/serve/api/contract.ts'
+import type { WatchReply } from '../../node/serve/api/contract-streams.ts'
 import { asOf, bufferedIo, fail, fakePeer, tutti, type Answer, type FakePeer } from './fake.ts'
 
 const change = (changes: Partial<ChangeReply> = {}): ChangeReply => ({

@@ -172,7 +172,7 @@ describe('replica', () => {
   it('tells its history newest first, with what was there before', () => {
     const ada = founded()
     edit(ada, scale(ada.view(), WEB, 4), 'scale shop/web=4', 99)
-    const [newest, applied] = ada.changes(2)
+    const [newest, applied] = ada.past.changes({ limit: 2 }).changes
     assert.equal(newest?.message, 'scale shop/web=4')
     assert.deepEqual(newest.edits, [{ path: 'shop/web replicas', from: null, to: '4' }])
     assert.deepEqual(applied?.edits, [
@@ -180,7 +180,7 @@ describe('replica', () => {
       { path: 'shop/db', from: null, to: 'present' },
     ])
     assert.deepEqual(
-      ada.changes(10, 'shop/db').map(({ message }) => message),
+      ada.past.changes({ limit: 10, of: 'shop/db' }).changes.map(({ message }) => message),
       ['apply shop'],
     )
   })

@@ -8,7 +8,7 @@ import { cpSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'n
 import { join, resolve } from 'node:path'
 import { execPath } from 'node:process'
 import { describe, it } from 'node:test'
-import type { EventsReply } from '../../node/serve/api/contract.ts'
+import type { EventsReply } from '../../node/serve/api/contract-streams.ts'
 import {
   applyOf,
   fingerprint,

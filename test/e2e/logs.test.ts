@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { LogReply } from '../../node/serve/api/contract.ts'
+import type { LogReply } from '../../node/serve/api/contract-streams.ts'
 import {
   applyOf,
   Fleet,

@@ -92,6 +92,30 @@ describe('failure detector', () => {
       assert.ok(world.allSee('m005', 'dead'))
     })
 
+    it('keeps a dead member dead while its accusers are restarted, and clears it once it is back', () => {
+      const world = warmWorld(6, 'accusers restart')
+      const restart = (id: string): void => {
+        world.kill(id)
+        world.run(300)
+        world.start(id)
+      }
+      world.freeze('m005')
+      world.run(10_000)
+      const mark = world.transitions.length
+      for (const id of ['m000', 'm001', 'm002']) restart(id)
+      world.run(15_000)
+      // Who starts anew has to see for itself; the others have learnt nothing new.
+      const others = world.transitions.slice(mark).filter(({ by }) => by === 'm003' || by === 'm004')
+      assert.deepEqual(
+        others.filter(({ of }) => of === 'm005'),
+        [],
+      )
+      assert.ok(world.allSee('m005', 'dead'))
+      for (const id of ['m000', 'm001', 'm002']) restart(id)
+      world.thaw('m005')
+      assert.ok(took(world.runUntil(() => world.allSee('m005', 'alive'), 10_000)) <= 2000)
+    })
+
     it('finds a member dead that nobody reaches after a restart of the whole cluster', () => {
       const world = new World(names(3), 'cold start')
       world.kill('m002')

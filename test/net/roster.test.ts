@@ -95,6 +95,67 @@ describe('Roster', () => {
     assert.equal(one.state('m', observedAlwaysBy('a', 'c', 'd', 'e', 'self')), 'suspect')
   })
 
+  describe('an observer that begins anew', () => {
+    const rings = observedAlwaysBy('a', 'b', 'self')
+    const { startGraceMs, silenceMs, massDoubtMs } = DETECTOR_DEFAULTS
+    const anew = (
+      one: Fixture,
+      member: string,
+      alerts: Readonly<Record<string, ReportedAlert>> = {},
+    ): void => {
+      const before = one.roster.get(id(member))?.status
+      assert.ok(before)
+      one.status(member, before.incarnation + 1, alerts)
+      const entry = one.roster.get(id(member))
+      assert.ok(entry?.status)
+      one.roster.restated(entry, before, entry.status, 1000)
+    }
+    const lost = (): Fixture => {
+      const one = new Fixture('a', 'b', 'm')
+      one.status('m', 1)
+      one.status('a', 1, { m: silent(1) })
+      one.status('b', 1, { m: silent(1) })
+      assert.equal(one.state('m', rings), 'dead')
+      anew(one, 'a')
+      return one
+    }
+
+    it('leaves the dead dead until it can have seen for itself (L3)', () => {
+      const one = lost()
+      assert.equal(one.state('m', rings), 'dead')
+      const untilMs = 1000 + startGraceMs + silenceMs + massDoubtMs
+      assert.equal(one.roster.heldUntilMs, untilMs)
+      one.roster.judge(rings, 0, untilMs)
+      assert.equal(one.roster.get(id('m'))?.state, 'suspect')
+      assert.equal(one.roster.heldUntilMs, null)
+    })
+
+    it('convicts nobody by what it said of a suspect', () => {
+      const one = new Fixture('a', 'b', 'm')
+      one.status('m', 1)
+      one.status('a', 1, { m: silent(1) })
+      assert.equal(one.state('m', rings), 'suspect')
+      anew(one, 'a')
+      assert.equal(one.state('m', rings), 'alive')
+    })
+
+    it('is not quoted any more once a newer incarnation, a connection or another observer shows that it was wrong', () => {
+      const refuted = lost()
+      refuted.status('m', 2)
+      assert.equal(refuted.state('m', rings), 'alive')
+      const met = lost()
+      met.roster.heardOf(id('m'))
+      assert.equal(met.state('m', rings), 'suspect')
+      const retracted = lost()
+      const b = retracted.roster.get(id('b'))
+      assert.ok(b?.status)
+      const before = b.status
+      retracted.status('b', 1)
+      retracted.roster.restated(b, before, { ...before, alerts: new Map() }, 1000)
+      assert.equal(retracted.state('m', rings), 'alive')
+    })
+  })
+
   it('does not hear the alerts of whoever left, was removed or is unknown', () => {
     const one = new Fixture('a', 'b', 'm')
     const rings = observedAlwaysBy('a', 'b', 'self')

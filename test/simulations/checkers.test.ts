@@ -19,6 +19,7 @@ import { acknowledgedEdits } from '../../simulations/checkers/s02-acknowledged.t
 import { actorReuse } from '../../simulations/checkers/s03-actors.ts'
 import { validity } from '../../simulations/checkers/s04-validity.ts'
 import { placementIsPure } from '../../simulations/checkers/s05-placement.ts'
+import { readable, versions } from '../../simulations/checkers/s05-versions.ts'
 import { ownHands } from '../../simulations/checkers/s06-own-hands.ts'
 import { capacity } from '../../simulations/checkers/s07-capacity.ts'
 import { availability } from '../../simulations/checkers/s08-availability.ts'
@@ -35,6 +36,7 @@ import { Scene } from '../../simulations/scene.ts'
 import { CELL, specOf } from '../../simulations/services.ts'
 import { applyCell, removeService } from '../../crdt/edits.ts'
 import { signRecord, encodeRecord } from '../../crdt/record.ts'
+import { Agent } from '../../node/agent.ts'
 import { agentOf, World } from '../../simulations/world.ts'
 
 interface Stage {
@@ -50,7 +52,8 @@ const stage = async (): Promise<Stage> => {
   assert.ok(first && second)
   const spec = { ...specOf(world.random, 'web', 'ready=50ms'), mode: 'replicated' as const, constraints: [] }
   const update = { order: 'start-first', parallelism: 1 } as const
-  const services = [{ ...spec, replicas: 3, onPartition: 'run' as const, update }]
+  const policy = { onPartition: 'run', rescheduleAfterMs: 5000 } as const
+  const services = [{ ...spec, ...policy, replicas: 3, update }]
   const scene = new Scene({
     world,
     referee: new Referee([], () => undefined),
@@ -140,6 +143,37 @@ describe('safety checkers', () => {
     assert.match(many(selfish).join(), /where another member would not/)
   })
 
+  it('S4, S5: an older peer in a cluster that does not act as one', async () => {
+    const { scene, first, second } = await stage()
+    const many = (checker: Checker) => [
+      ...Array.from({ length: 20 }, () => looks(checker, scene)).flat(),
+      ...(checker.atRest?.(scene) ?? []),
+    ]
+    await scene.world.run(60_000)
+    assert.deepEqual(many(versions()), [])
+    assert.deepEqual(many(readable()), [])
+    // Behind everybody's back: nobody was told.
+    second.version = 'older'
+    assert.match(many(versions()).join(), /m0 acts on placement version 2, which not every peer speaks/)
+    second.version = 'present'
+    const agent = agentOf(second)
+    const sound = () => Agent.prototype.snapshot.call(agent)
+    const before = sound()
+    const services = before.view.services.map((service) => ({ ...service, constraints: ['node.name == m1'] }))
+    agent.snapshot = () => ({ ...before, view: { ...before.view, services } })
+    assert.match(many(versions()).join(), /m1 and m0 know the same, and place slots differently/)
+    agent.snapshot = sound
+    await scene.world.finish(
+      scene.edit(first, 'isolate', ({ services: list }) =>
+        list.flatMap(({ id }) => [{ container: 'services' as const, key: `${id}/1/pidsMax`, value: 100 }]),
+      ),
+    )
+    await scene.world.settle()
+    assert.deepEqual(many(readable()), [])
+    second.version = 'older'
+    assert.match(many(readable()).join(), /m1 runs an older version and was given pidsMax of shop\/web/)
+  })
+
   it('S6: a start on a machine whose peer does not run', async () => {
     const at = await stage()
     const { machine, process } = holding(at)
@@ -194,6 +228,23 @@ describe('safety checkers', () => {
     })
     assert.deepEqual(wrongs[0], [], 'one at a time may')
     assert.match(wrongs[1]?.join() ?? '', /2 slots of shop\/web change at once, and 1 may/)
+  })
+
+  it('S8: a turn that begins at the very moment at which the one before is ready is in order (f1-375)', async () => {
+    const { scene, first, second } = await stage()
+    await scene.world.run(30_000)
+    const { spawned } = surge()
+    const living = [first, second].flatMap((machine) =>
+      machine.processes.processes().map(({ record }) => ({ machine, record })),
+    )
+    for (const { machine, record } of living) {
+      const old = { ...record, release: 'old' as ReleaseId, instance: `${record.slot}@old` as InstanceId }
+      machine.processes.spawn({ ...old, nonce: `old ${record.slot}` })
+      machine.processes.kill(record.instance)
+      machine.processes.spawn({ ...record, nonce: `new ${record.slot}` })
+      assert.deepEqual(spawned?.(scene, machine, record), [])
+      await scene.world.run(50)
+    }
   })
 
   it('S10: a process that its peer does not know, and a child that outlives its leader', async () => {
@@ -336,6 +387,20 @@ describe('liveness checkers', () => {
     // At the first look a retraction may have arrived this moment.
     assert.doesNotMatch(looks(checker, scene).join(), /on the word of one/)
     assert.match(looks(checker, scene).join(), /m0 holds m2 for dead on the word of one observer/)
+    // Two said so before one of them began anew (f1-553).
+    const fourth = before.view.members.find(
+      ({ id }) => ![before.self, lost, second.signer.member].includes(id),
+    )
+    assert.ok(fourth)
+    const other = before.statuses.get(fourth.id)
+    assert.ok(other)
+    const both = new Map([...statuses, [fourth.id, { ...other, alerts }] as const])
+    const dead = { ...before, membership: { ...before.membership, members } }
+    agentOf(first).snapshot = () => ({ ...dead, statuses: both })
+    assert.doesNotMatch(looks(checker, scene).join(), /on the word of one/)
+    agentOf(first).snapshot = () => ({ ...dead, statuses })
+    looks(checker, scene)
+    assert.doesNotMatch(looks(checker, scene).join(), /on the word of one/)
     agentOf(first).snapshot = () => before
     third.powerOff()
     looks(checker, scene)

@@ -13,6 +13,7 @@ import { MESSAGE_BYTES_MAX } from './exec-wire.ts'
 import { changeRoutes } from './routes/changes.ts'
 import { doctorRoutes } from './routes/doctor.ts'
 import { execRoute } from './routes/exec.ts'
+import { historyRoutes } from './routes/history.ts'
 import { metaRoutes } from './routes/meta.ts'
 import { peerRoutes } from './routes/peers.ts'
 import { placementRoutes } from './routes/placements.ts'
@@ -95,6 +96,7 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
     streamRoutes,
     execRoute,
     changeRoutes,
+    historyRoutes,
     doctorRoutes,
     metaRoutes,
   ]) {

@@ -17,11 +17,14 @@ import {
   uncordon,
 } from '../../../crdt/edits.ts'
 import { describeEdits } from '../../../crdt/describe-edits.ts'
+import { settle } from '../../../crdt/disputes.ts'
+import type { Past } from '../../../crdt/past.ts'
 import type { View } from '../../../crdt/schema/view.ts'
 import { unreachable } from '../../../lib/assert.ts'
 import type { ServiceId } from '../../../lib/ids.ts'
 import type { AgentSnapshot } from '../../ports.ts'
 import type { ChangeRequest, Operation } from './contract.ts'
+import { rollback, rollbackWords } from './rollback.ts'
 
 export interface PreparedChange {
   readonly edits: readonly Edit[]
@@ -34,22 +37,26 @@ export interface ChangeMakers {
   readonly preview: (edits: readonly Edit[]) => View
   /** A text never used before: what makes a restart a release of its own. */
   readonly token: () => string
+  /** What was, for what goes back to it. */
+  readonly past: Past
 }
 
 /** @throws TuttiError `unknown`, `invalid`, `refused` or `too-large`, as the operations and the preview do. */
 export const prepareChange = (
   snapshot: AgentSnapshot,
   request: ChangeRequest,
-  { preview, token }: ChangeMakers,
+  makers: ChangeMakers,
 ): PreparedChange => {
+  const { preview } = makers
   const edits: Edit[] = []
   let after = snapshot.view
   for (const operation of request.operations) {
     // What the last one leaves, nobody here needs: whoever wants the edits made learns it when they are.
     if (edits.length > 0) after = preview(edits)
-    edits.push(...editsOf(after, operation, token))
+    edits.push(...editsOf(after, operation, makers))
   }
-  const { message = request.operations.map(wordsOf).join(', ') } = request
+  const { message = request.operations.map((operation) => wordsOf(operation, makers.past)).join(', ') } =
+    request
   return {
     edits,
     described: describeEdits(snapshot.view, edits),
@@ -61,7 +68,7 @@ export const prepareChange = (
 /** As the contract bounds a message that the caller gives. */
 const MESSAGE_CHARACTERS_MAX = 500
 
-const editsOf = (view: View, operation: Operation, token: () => string): readonly Edit[] => {
+const editsOf = (view: View, operation: Operation, { token, past }: ChangeMakers): readonly Edit[] => {
   switch (operation.kind) {
     case 'apply':
       return applyCell(view, operation.cell).edits
@@ -85,12 +92,16 @@ const editsOf = (view: View, operation: Operation, token: () => string): readonl
       return drain(view, operation.peer)
     case 'remove-peer':
       return removeMember(view, operation.peer)
+    case 'rollback':
+      return rollback(view, past, operation)
+    case 'resolve':
+      return settle(view, past.registerOf, operation.path, operation.take)
     default:
       return unreachable(operation)
   }
 }
 
-const wordsOf = (operation: Operation): string => {
+const wordsOf = (operation: Operation, past: Past): string => {
   switch (operation.kind) {
     case 'apply':
       return `apply ${operation.cell.name}`
@@ -109,6 +120,10 @@ const wordsOf = (operation: Operation): string => {
       return `${operation.kind} ${operation.peer}`
     case 'remove-peer':
       return `remove peer ${operation.peer}`
+    case 'rollback':
+      return rollbackWords(past, operation)
+    case 'resolve':
+      return `resolve ${operation.path}`
     default:
       return unreachable(operation)
   }

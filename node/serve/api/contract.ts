@@ -93,9 +93,16 @@ export const ConflictReply = Type.Object({
   path: Text,
   value: Text,
   winner: Text,
+  /** Who wrote the value that lost, when, and in which change. */
   author: Text,
   change: Text,
   at: Count,
+  /** The same of what won: of the value, or of the removal of its service. Left out by an earlier version. */
+  winnerAuthor: Type.Optional(Text),
+  winnerChange: Type.Optional(Text),
+  winnerAt: Type.Optional(Count),
+  /** The command line that settles it for the value in force; empty: nothing is left to settle. */
+  settle: Type.Optional(Text),
 })
 export const ConflictsReply = Type.Object({ asOf: AsOf, conflicts: Type.Array(ConflictReply) })
 export type ConflictsReply = Static<typeof ConflictsReply>
@@ -191,51 +198,6 @@ export const ExplainReply = Type.Object({
 })
 export type ExplainReply = Static<typeof ExplainReply>
 
-export const EventReply = Type.Object({
-  at: Count,
-  peer: Text,
-  kind: Text,
-  subject: Text,
-  message: Text,
-})
-export const EventsReply = Type.Object({ asOf: AsOf, events: Type.Array(EventReply) })
-export type EventsReply = Static<typeof EventsReply>
-export type EventReply = Static<typeof EventReply>
-
-/** One line of the NDJSON stream of `/v1/logs`; `notice` lines say what could not be read. */
-export const LogReply = Type.Object({
-  at: Count,
-  peer: Text,
-  slot: Text,
-  instance: Text,
-  stream: Type.Enum(['stdout', 'stderr', 'notice'] as const),
-  text: Text,
-  /** Bytes that the stream had written by the end of the line: names the line, for who reads again. */
-  offset: Count,
-})
-export type LogReply = Static<typeof LogReply>
-
-/** One server-sent event of `/v1/watch`: sent at once, then whenever something in it changed. */
-export const WatchReply = Type.Object({
-  digest: Text,
-  settled: Type.Boolean(),
-  /** Living peers, with the digest that each reports. */
-  peers: Type.Array(Type.Object({ name: Text, state: Text, digest: Text, settled: Type.Boolean() })),
-  slots: Type.Array(
-    Type.Object({
-      slot: Text,
-      peer: Nullable(Text),
-      state: Text,
-      release: Text,
-      desired: Type.Boolean(),
-      /** Not as desired for longer than its deadline. Left out by an earlier version. */
-      unfulfilled: Type.Optional(Type.Boolean()),
-      reason: Text,
-    }),
-  ),
-})
-export type WatchReply = Static<typeof WatchReply>
-
 // ------------------------------------------------------------------------------------------------------------- writes
 
 export const Operation = Type.Union([
@@ -258,6 +220,27 @@ export const Operation = Type.Union([
   Type.Object({ kind: Type.Literal('uncordon'), peer: Text }, strict),
   Type.Object({ kind: Type.Literal('drain'), peer: Text }, strict),
   Type.Object({ kind: Type.Literal('remove-peer'), peer: Text }, strict),
+  /**
+   * Back to what a service was at a moment (`now~3`, the start of a change's hash) in all but its replicas; left out: back to
+   * the release before the present one, and nothing else changes.
+   */
+  Type.Object(
+    {
+      kind: Type.Literal('rollback'),
+      service: ServiceRef,
+      to: Type.Optional(Type.String({ maxLength: 80 })),
+    },
+    strict,
+  ),
+  /** Settles a conflict: for the value in force, or for the one that a change wrote, named by the start of its hash. */
+  Type.Object(
+    {
+      kind: Type.Literal('resolve'),
+      path: Type.String({ maxLength: 400 }),
+      take: Type.Optional(Type.String({ pattern: '^[0-9a-f]{4,64}$' })),
+    },
+    strict,
+  ),
 ])
 export type Operation = Static<typeof Operation>
 
@@ -268,6 +251,8 @@ export const ChangeRequest = Type.Object(
     message: Type.Optional(Type.String({ maxLength: 500 })),
     /** Only say what it would do. @default false */
     dry: Type.Optional(Type.Boolean()),
+    /** Refuse (`conflict`) when the intent's digest does not begin so: somebody has changed something meanwhile. */
+    ifDigest: Type.Optional(Type.String({ pattern: '^[0-9a-f]{8,64}$' })),
   },
   strict,
 )
@@ -337,8 +322,12 @@ export const ROUTES = {
   events: '/v1/events',
   logs: '/v1/logs',
   watch: '/v1/watch',
-  /** POST, ChangeRequest. */
+  /** POST, ChangeRequest; GET, HistoryReply, and with a change behind it OneChangeReply, of contract-history.ts. */
   changes: '/v1/changes',
+  /** DiffReply of contract-history.ts; `?from=A&to=B`. */
+  diff: '/v1/diff',
+  /** IntentReply of contract-history.ts; `?at=A`. */
+  intent: '/v1/intent',
   /** POST, InviteRequest. */
   invites: '/v1/invites',
   /** POST, JoinRequest. */
@@ -351,8 +340,8 @@ export const ROUTES = {
   exec: '/v1/exec',
 } as const
 
-const Of = Type.Optional(Type.String({ maxLength: 200 }))
-const SlotRef = Type.String({ pattern: '^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$' })
+export const Of = Type.Optional(Type.String({ maxLength: 200 }))
+export const SlotRef = Type.String({ pattern: '^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$' })
 
 /** Query of `GET /v1/placements`: one of the three. */
 export const PlacementsQuery = Type.Object(
@@ -366,35 +355,6 @@ export const PlacementsQuery = Type.Object(
 )
 export type PlacementsQuery = Static<typeof PlacementsQuery>
 
-/** Query of `GET /v1/logs`: one of `of`, `service` and `slot`, and how much. */
-export const LogsQuery = Type.Object(
-  {
-    /** `CELL`, a service of it as `CELL/SERVICE`, or one slot of that. */
-    of: Of,
-    service: Type.Optional(ServiceRef),
-    slot: Type.Optional(SlotRef),
-    /** The last lines, over all peers together. @default 100, or with `since` or `until` all that the limits allow */
-    tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000 })),
-    /** Only lines from then on: wall time in milliseconds. */
-    since: Type.Optional(Count),
-    /** Only lines up to then: wall time in milliseconds. */
-    until: Type.Optional(Count),
-    stream: Type.Optional(Type.Enum(['stdout', 'stderr'] as const)),
-    /** Only lines that contain this text, as it is. */
-    grep: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
-    /** Stays open and sends new lines. @default false */
-    follow: Type.Optional(Type.Boolean()),
-    /** Of a follower that lost its peer: all lines since, each peer's as they come instead of merged. @default false */
-    resume: Type.Optional(Type.Boolean()),
-  },
-  strict,
-)
-export type LogsQuery = Static<typeof LogsQuery>
-
-/** Query of `GET /v1/events`: EventsReply, or with `follow` an NDJSON stream of EventReply, the kept ones first. */
-export const EventsQuery = Type.Object({ follow: Type.Optional(Type.Boolean()) }, strict)
-export type EventsQuery = Static<typeof EventsQuery>
-
 /** Query of `GET /v1/instances`. */
 export const InstancesQuery = Type.Object({ service: Type.Optional(ServiceRef) }, strict)
 export type InstancesQuery = Static<typeof InstancesQuery>
@@ -405,16 +365,6 @@ export const StatusQuery = Type.Object(
   strict,
 )
 export type StatusQuery = Static<typeof StatusQuery>
-
-/** Query of `GET /v1/watch`. */
-export const WatchQuery = Type.Object(
-  {
-    /** The digest that the caller knows: nothing is sent until it is another. */
-    digest: Type.Optional(Type.String({ maxLength: 64 })),
-  },
-  strict,
-)
-export type WatchQuery = Static<typeof WatchQuery>
 
 /** `GET /v1`: what answers here, and what it answers. */
 export const IndexReply = Type.Object({

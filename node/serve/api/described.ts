@@ -12,6 +12,7 @@ export interface Description {
   readonly description?: string
   readonly tag: Tag
   readonly querystring?: TSchema
+  readonly params?: TSchema
   readonly body?: TSchema
   /** The JSON reply with status 200. */
   readonly reply?: TSchema
@@ -31,6 +32,7 @@ export const described = (route: Description) => ({
   description: route.description ?? `${route.summary}.`,
   tags: [route.tag],
   ...(route.querystring === undefined ? {} : { querystring: route.querystring }),
+  ...(route.params === undefined ? {} : { params: route.params }),
   ...(route.body === undefined ? {} : { body: route.body }),
   ...(route.open === true ? { security: [] } : {}),
   response: {

@@ -2,7 +2,7 @@
 
 import { compareStrings } from '../../../lib/order.ts'
 import type { PeerEvent } from '../../ports.ts'
-import type { EventReply } from '../api/contract.ts'
+import type { EventReply } from '../api/contract-streams.ts'
 
 export type MergeableEvent = Omit<PeerEvent, 'seq'>
 

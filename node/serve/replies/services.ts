@@ -6,7 +6,7 @@ import type { ServiceId } from '../../../lib/ids.ts'
 import type { ConflictView, ServiceView } from '../../../crdt/schema/view.ts'
 import { isMerelyWanted } from '../../plan/eligibility.ts'
 import type { SlotPlacement } from '../../plan/plan.ts'
-import type { CellsReply, ConflictsReply, ServicesReply, StatusReply } from '../api/contract.ts'
+import type { CellsReply, ServicesReply, StatusReply } from '../api/contract.ts'
 import { rowOf } from './instances.ts'
 import { leasesOf, votersReply } from './leases.ts'
 import { asOf, nameOf, overdueOf, slotsByService, unreadySinceOf, type Reading } from './reading.ts'
@@ -24,7 +24,7 @@ const selects = (selection: Selection, service: ServiceView): boolean =>
   (selection.cell === undefined || service.cell === selection.cell) &&
   (selection.service === undefined || service.id === selection.service)
 
-const conflictOf = (reading: Reading, conflict: ConflictView): ConflictsReply['conflicts'][number] => ({
+const conflictOf = (reading: Reading, conflict: ConflictView): ServiceRow['conflicts'][number] => ({
   ...conflict,
   author: nameOf(reading, conflict.author),
 })
@@ -129,11 +129,4 @@ export const cellsReply = (reading: Reading): CellsReply => ({
     ready: services.reduce((total, { ready }) => total + ready, 0),
     unfulfilled: services.reduce((total, { unfulfilled }) => total + unfulfilled.length, 0),
   })),
-})
-
-export const conflictsReply = (reading: Reading): ConflictsReply => ({
-  asOf: asOf(reading),
-  conflicts: reading.snapshot.view.services.flatMap(({ conflicts }) =>
-    conflicts.map((conflict) => conflictOf(reading, conflict)),
-  ),
 })

@@ -1,6 +1,6 @@
 // The value that `GET /v1/watch` streams: who is there, who agrees, and every slot. Pure; watch-feed.ts decides when.
 
-import type { WatchReply } from '../api/contract.ts'
+import type { WatchReply } from '../api/contract-streams.ts'
 import { instanceRows } from './instances.ts'
 import { nameOf, type Reading } from './reading.ts'
 import { waitingOf } from './settled.ts'

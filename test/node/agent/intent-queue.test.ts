@@ -90,6 +90,26 @@ describe('intent queue', () => {
     assert.deepEqual([queue.isDurable, store.written], [true, [record]])
   })
 
+  it('makes one of two edits that were asked for on the same digest, and refuses the other', async () => {
+    const [ada] = foundedCluster() as [IntentReplica]
+    const { queue, store } = setUp(ada)
+    const { digest } = ada.view()
+    const both = await Promise.allSettled([
+      queue.edit(apply(ada, 'web'), { message: 'first', at: 1 }, { ifDigest: digest }),
+      queue.edit(apply(ada, 'api'), { message: 'second', at: 1 }, { ifDigest: digest.slice(0, 8) }),
+    ])
+    assert.deepEqual(
+      both.map(({ status }) => status),
+      ['fulfilled', 'rejected'],
+    )
+    const [, refused] = both
+    assert.ok(refused?.status === 'rejected' && refused.reason instanceof TuttiError)
+    assert.equal(refused.reason.code, 'conflict')
+    assert.equal(store.written.length, 1)
+    await queue.edit(apply(ada, 'api'), { message: 'third', at: 1 }, { ifDigest: ada.view().digest })
+    assert.equal(store.written.length, 2)
+  })
+
   it('writes what it holds before it ends', async () => {
     const [ada, bob] = foundedCluster('bob') as [IntentReplica, IntentReplica]
     const { queue, store, simulator } = setUp(bob)

@@ -53,4 +53,17 @@ describe('cause of an unfulfilled slot', () => {
     const never = { ...probe, failedInARow: 0, everOk: false }
     assert.deepEqual(causesOf(spec, [instance(spec, 0, { probe: never })]), ['not-ready'])
   })
+
+  it('is its turn where nobody serves the slot and the rollout is held up, and only there (L2)', () => {
+    const old = service('a/b', { replicas: 2, command: ['old'] })
+    const spec = service('a/b', { replicas: 2, command: ['new'] })
+    const exited = { phase: 'exited', exit, pid: null } as const
+    const loop = instance(spec, 0, { ...exited, failuresInARow: 9 })
+    const unwell = instance(old, 1, { ...exited, failuresInARow: 3 })
+    assert.deepEqual(causesOf(spec, [loop, unwell]), ['crash-loop', 'blocked'])
+    assert.deepEqual(causesOf(spec, [loop, instance(old, 1)]), ['crash-loop'], 'the old one serves')
+    const slow = service('a/b', { replicas: 2, command: ['new'], unfulfilledAfterMs: 100_000 })
+    const begun = instance(slow, 0, { ...exited, failuresInARow: 1 })
+    assert.deepEqual(causesOf(slow, [begun, unwell]), [], 'the rollout goes on')
+  })
 })

@@ -3,6 +3,7 @@
 
 import { IntentReplica } from '../../../crdt/replica.ts'
 import { addMember, applyCell, foundingEdits } from '../../../crdt/edits.ts'
+import { requireDigest, type EditCondition } from '../../../crdt/condition.ts'
 import type { Edit, EditMeta } from '../../../crdt/edit.ts'
 import { SERVICE_DEFAULTS, type ServiceSpec } from '../../../crdt/schema/service.ts'
 import type { InstanceState, InstanceStatus, MemberStatus } from '../../../crdt/schema/status.ts'
@@ -90,6 +91,25 @@ export class FakeAgent implements AgentPort {
     names.forEach((name, seat) => this.say(seat, name, {}))
   }
 
+  /** The document as another member has it by now, on the other side of a cut; `hear` ends that. */
+  replicaOf(seat: number): IntentReplica {
+    const { cluster } = this.view
+    const actor = sha256Hex(`actor ${seat} ${this.replica.changesCount}`).slice(0, 32) as ActorId
+    const replica = new IntentReplica({ cluster, signer: signerOf(seat), actor })
+    replica.commit(replica.judge(this.replica.snapshot().records).staged)
+    return replica
+  }
+
+  /** Takes what another replica has. */
+  hear(replica: IntentReplica): void {
+    this.replica.commit(this.replica.judge(replica.snapshot().records).staged)
+    this.changed()
+  }
+
+  get past(): AgentPort['past'] {
+    return this.replica.past
+  }
+
   get view(): View {
     return this.replica.view()
   }
@@ -174,10 +194,12 @@ export class FakeAgent implements AgentPort {
     }
   }
 
-  edit(edits: readonly Edit[], meta: EditMeta): Promise<EditResult> {
-    if (this.editFailure !== null) return Promise.reject(this.editFailure)
+  async edit(edits: readonly Edit[], meta: EditMeta, condition: EditCondition = {}): Promise<EditResult> {
+    await Promise.resolve()
+    if (this.editFailure !== null) throw this.editFailure
+    requireDigest(this.view.digest, condition)
     this.metas.push(meta)
-    return Promise.resolve(this.write(edits, meta))
+    return this.write(edits, meta)
   }
 
   changed(): void {

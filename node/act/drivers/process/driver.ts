@@ -3,12 +3,12 @@
 // is no instant at which a crash of the peer leaves a process that the next peer cannot find. Decides nothing: when to
 // start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { assert, defined } from '../../../../lib/assert.ts'
-import { asTuttiError, messageOf, TuttiError } from '../../../../lib/errors.ts'
+import { assert } from '../../../../lib/assert.ts'
+import { TuttiError } from '../../../../lib/errors.ts'
 import { Gate } from '../../../../lib/gate.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
 import { compareStrings } from '../../../../lib/order.ts'
@@ -25,34 +25,24 @@ import type {
   Spawned,
   SpawnRequest,
 } from '../../../ports.ts'
-import { watchAlive, type AliveWatch } from './alive.ts'
+import { endedRun, endLeftovers, findRun } from './adoption.ts'
 import { Census } from './census.ts'
-import { Cgroups, currentLayout, groupNameOf, type RunGroups } from './cgroups/cgroups.ts'
-import { oomKillsOf } from './cgroups/group.ts'
+import { Cgroups, currentLayout, groupNameOf } from './cgroups/cgroups.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
-import { confine, confinedText, environmentIn, type Confined } from './confinement.ts'
+import { confine, confinedText, environmentIn } from './confinement.ts'
 import type { ProcessDriverOptions } from './driver-options.ts'
 import { entranceOf } from './entrance.ts'
 import { isSignal, shellSpeaks } from './exit.ts'
-import { processesByNonce, sweep, type Traces } from './group.ts'
-import { ageMsOf, currentBoot, isAlive, nonceOf, parseIdentity, type ProcessIdentity } from './identity.ts'
+import { ageMsOf, currentBoot } from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'
+import { launchSafely, type LaunchingOptions } from './launching.ts'
 import { RunLeases, unlessOver, watchdogLine } from './leases.ts'
-import { fileNameOf, Records, type StoredRecord } from './records.ts'
-import { confinedIn, endedAgoMsIn, exitIn, textOf } from './run-folder.ts'
+import { fileNameOf, Records } from './records.ts'
+import { exitIn } from './run-folder.ts'
+import { RunFolders } from './run-folders.ts'
 import { endRun, killRun, signalRun, type Run } from './run.ts'
-import { directLauncher, SHELL, type Launcher } from './spawner.ts'
+import { SHELL } from './spawner.ts'
 
-/** One launch: all but the launcher. */
-interface Launch {
-  readonly record: InstanceRecord
-  readonly folder: string
-  readonly script: string
-  readonly confined: Confined
-}
-
-// From the request to the shim's first line: 4 ms on a quiet machine; a machine this much slower is not working.
-const SPAWN_TIMEOUT_MS = 15_000
 // Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
 // event loop comes between other things and not five hundred times in a row.
 const SPAWNS_MAX = 32
@@ -70,6 +60,8 @@ export class ProcessDriver implements Driver, Enterable {
   readonly #last = new Map<InstanceId, string>()
   readonly #cgroups: Cgroups
   readonly #leases: RunLeases
+  readonly #folders: RunFolders
+  readonly #launching: LaunchingOptions
   #events: DriverEvents = { exited: () => undefined }
   /** Whether the shell says when a signal ended a program. */
   #speaks = false
@@ -80,10 +72,11 @@ export class ProcessDriver implements Driver, Enterable {
     this.#options = options
     this.#census = new Census(options.clock)
     this.#records = new Records(join(options.folder, 'records'))
-    mkdirSync(join(options.folder, 'runs'), { recursive: true, mode: 0o700 })
-    const { cgroups = currentLayout(), clock, folder, log } = options
+    const { cgroups = currentLayout(), clock, folder, launcher, log } = options
     this.#leases = new RunLeases(clock)
+    this.#folders = new RunFolders(join(folder, 'runs'), log)
     this.#cgroups = Cgroups.open(cgroups, groupNameOf(folder), clock, log)
+    this.#launching = { launcher, folders: this.#folders, cgroups: this.#cgroups, clock, log }
   }
 
   /** Where an instance runs: its definition's directory, or one of its own. */
@@ -99,15 +92,24 @@ export class ProcessDriver implements Driver, Enterable {
       this.#options.log.log('error', 'a record is damaged; it is set aside and what it names is ended', {
         name,
       })
+    const { clock, log } = this.#options
+    const adoption = {
+      folders: this.#folders,
+      cgroups: this.#cgroups,
+      clock,
+      log,
+      boot: this.#boot,
+      speaks: this.#speaks,
+    }
     const adopted: Adopted[] = []
     const found: Run[] = []
     for (const stored of records) {
-      const run = this.#find(stored)
+      const run = findRun(stored, adoption)
       this.#last.set(stored.record.instance, stored.record.nonce)
       if (run !== null) found.push(run)
-      else adopted.push(await this.#ended(stored.record))
+      else adopted.push(await endedRun(stored.record, adoption))
     }
-    await this.#endLeftovers(new Set(found.map((run) => run.record.nonce)))
+    await endLeftovers(new Set(found.map((run) => run.record.nonce)), new Set(this.#last.values()), adoption)
     for (const run of found) {
       this.#options.output.begin(run.record.instance, { isRunning: true })
       if (run.record.fence !== undefined) this.#leases.begin(run.record.instance, run.folder, null)
@@ -155,7 +157,7 @@ export class ProcessDriver implements Driver, Enterable {
     await this.#records.write({ boot: this.#boot, record })
     const lastNonce = this.#last.get(instance)
     this.#last.set(instance, record.nonce)
-    const folder = this.#runFolder(record.nonce)
+    const folder = this.#folders.pathOf(record.nonce)
     const { shortfall } = confinement
     if (shortfall !== '') this.#options.log.log('warn', `${instance} ${shortfall}`)
     if (lease !== undefined) this.#leases.begin(instance, folder, lease)
@@ -179,11 +181,15 @@ export class ProcessDriver implements Driver, Enterable {
       command: confinement.command,
     })
     try {
-      const run = await this.#launchSafely({ record, folder, script, confined: confinement })
+      const write = (): void => this.#leases.write(instance)
+      const run = await launchSafely(
+        { record, folder, script, confined: confinement, write },
+        this.#launching,
+      )
       output.begin(instance, { isRunning: true })
       this.#watch(run)
       // Nobody asks for it since the record names another run; and a restart does not wait for it.
-      await this.#dropRun(lastNonce)
+      if (lastNonce !== undefined) await this.#folders.drop(lastNonce)
       return { pid: run.shim.pid, shortfall }
     } catch (error) {
       this.#leases.end(instance)
@@ -255,151 +261,6 @@ export class ProcessDriver implements Driver, Enterable {
     this.#cgroups.close()
   }
 
-  /** The living run of a record; null: it is over, or it cannot be proven to be this one. */
-  #find({ boot, record }: StoredRecord): Run | null {
-    const folder = this.#runFolder(record.nonce)
-    if (boot !== this.#boot) return null
-    let alive: AliveWatch
-    try {
-      // Watched before it is looked at: an end after the look is then an event.
-      alive = watchAlive(join(folder, RUN_FILES.alive))
-    } catch {
-      return null
-    }
-    const shim = parseIdentity(textOf(join(folder, RUN_FILES.pid)))
-    if (shim === null || !isAlive(shim) || nonceOf(shim.pid) !== record.nonce) {
-      alive.close()
-      return null
-    }
-    return this.#newRun({ record, folder, confined: confinedIn(folder) }, shim, alive)
-  }
-
-  /** What is known of a run that ended while nobody watched. Before its groups, and their counts, are swept. */
-  async #ended(record: InstanceRecord): Promise<Adopted> {
-    const folder = this.#runFolder(record.nonce)
-    const { memory } = confinedIn(folder).groups
-    const exit = exitIn(folder, this.#speaks, memory === null ? 0 : await oomKillsOf(memory))
-    const endedAgoMs = endedAgoMsIn(folder, this.#options.clock.wall())
-    const known = { record, pid: null, exit: exit ?? EXIT_UNKNOWN }
-    return endedAgoMs === null ? known : { ...known, endedAgoMs }
-  }
-
-  #newRun(
-    { record, folder, confined }: Omit<Launch, 'script'>,
-    shim: ProcessIdentity,
-    alive: AliveWatch,
-  ): Run {
-    const gone = Promise.withResolvers<void>()
-    return { record, folder, confined, shim, alive, gone, stopUntilMs: null, killed: false }
-  }
-
-  /**
-   * Ends every process of a run directory that was not adopted, and drops the directories that no record names. A run
-   * without a known pid is fenced first: its shim cannot start the program once its directory has another name.
-   */
-  async #endLeftovers(adopted: ReadonlySet<string>): Promise<void> {
-    const kept = new Set(this.#last.values())
-    const over: Traces[] = []
-    const groups: RunGroups[] = []
-    for (const name of readdirSync(join(this.#options.folder, 'runs')).toSorted()) {
-      const nonce = name.replace(/\..*$/, '')
-      if (adopted.has(nonce)) continue
-      const folder = join(this.#options.folder, 'runs', name)
-      if (textOf(join(folder, RUN_FILES.pid)) === '' && name === nonce) this.#fence(nonce)
-      over.push({ nonce, shim: this.#identityOf(nonce), watched: false })
-      groups.push(confinedIn(folder).groups)
-      if (!kept.has(nonce) || name !== nonce) rmSync(folder, { recursive: true, force: true })
-    }
-    // Also those that lie elsewhere, since this peer was started from another group of its own than the last one.
-    for (const each of groups) await this.#cgroups.remove(each)
-    await this.#cgroups.sweep(adopted)
-    if (over.length === 0) return
-    // One look at the machine for all; a sweep of its own only for runs that have something to end.
-    const marked = processesByNonce()
-    for (const traces of over) {
-      if (!marked.has(traces.nonce)) continue
-      this.#options.log.log('warn', 'processes of a run that cannot be adopted are ended', {
-        nonce: traces.nonce,
-      })
-      await sweep(traces, this.#options.clock)
-    }
-  }
-
-  #identityOf(nonce: string): ProcessIdentity | null {
-    const folder = this.#runFolder(nonce)
-    return (
-      parseIdentity(textOf(join(folder, RUN_FILES.pid))) ??
-      parseIdentity(textOf(join(`${folder}.fenced`, RUN_FILES.pid)))
-    )
-  }
-
-  #fence(nonce: string): void {
-    const folder = this.#runFolder(nonce)
-    rmSync(`${folder}.fenced`, { recursive: true, force: true })
-    try {
-      renameSync(folder, `${folder}.fenced`)
-    } catch (error) {
-      this.#options.log.log('debug', 'nothing to fence', { nonce, error: messageOf(error) })
-    }
-  }
-
-  /** One try with the launcher, one by a direct fork: a launcher that failed may or may not have launched. */
-  async #launchSafely(launch: Launch): Promise<Run> {
-    const { launcher, log } = this.#options
-    try {
-      return await this.#launch(launcher, launch)
-    } catch (error) {
-      await this.#giveUp(launch)
-      if (error instanceof TuttiError && error.code !== 'internal') throw error
-      log.log('warn', 'a launch failed; it is tried once more by a fork of the peer itself', { error })
-    }
-    try {
-      await this.#cgroups.create(launch.record.nonce, launch.record.definition)
-      return await this.#launch(directLauncher, launch)
-    } catch (error) {
-      await this.#giveUp(launch)
-      throw asTuttiError(error)
-    }
-  }
-
-  async #launch(launcher: Launcher, launch: Launch): Promise<Run> {
-    const { record, folder, script } = launch
-    await mkdir(folder, { mode: 0o700 })
-    this.#leases.write(record.instance)
-    await launcher.prepare(folder)
-    const alive = watchAlive(join(folder, RUN_FILES.alive))
-    const late = Promise.withResolvers<never>()
-    const cancel = this.#options.clock.after(SPAWN_TIMEOUT_MS, () => {
-      late.reject(new TuttiError('internal', `${record.instance} was not spawned in time`))
-    })
-    try {
-      const started = launcher.launch(folder, script).then(async () => await alive.told)
-      const told = await Promise.race([started, late.promise])
-      const shim = parseIdentity(told ?? '')
-      if (shim === null) {
-        throw new TuttiError(
-          'refused',
-          `${record.instance} could not be started; the last lines of its output say why`,
-        )
-      }
-      return this.#newRun(launch, shim, alive)
-    } catch (error) {
-      alive.close()
-      throw error
-    } finally {
-      cancel()
-    }
-  }
-
-  /** After it no process of the run exists, and none will. */
-  async #giveUp({ record, confined }: Launch): Promise<void> {
-    const { nonce } = record
-    this.#fence(nonce)
-    await this.#cgroups.remove(confined.groups)
-    await sweep({ nonce, shim: this.#identityOf(nonce), watched: false }, this.#options.clock)
-    await rm(`${this.#runFolder(nonce)}.fenced`, { recursive: true, force: true })
-  }
-
   #watch(run: Run): void {
     this.#runs.set(run.record.instance, run)
     void run.alive.ended.then(async () => {
@@ -432,16 +293,6 @@ export class ProcessDriver implements Driver, Enterable {
   async #dropLastRun(instance: InstanceId): Promise<void> {
     const nonce = this.#last.get(instance)
     this.#last.delete(instance)
-    await this.#dropRun(nonce)
-  }
-
-  async #dropRun(nonce: string | undefined): Promise<void> {
-    if (nonce === undefined) return
-    const folder = this.#runFolder(nonce)
-    for (const path of [folder, `${folder}.fenced`]) await rm(path, { recursive: true, force: true })
-  }
-
-  #runFolder(nonce: string): string {
-    return join(this.#options.folder, 'runs', defined(/^[A-Za-z0-9_-]+$/.exec(nonce)?.[0], 'a plain nonce'))
+    if (nonce !== undefined) await this.#folders.drop(nonce)
   }
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { InstanceId } from '../../../../lib/ids.ts'
 import type { Clock } from '../../../../lib/time.ts'
-import type { HeldLease } from '../../../plan/lease/terms.ts'
+import { HOLD_MS, type HeldLease } from '../../../plan/lease/terms.ts'
 import { quoted, RUN_FILES } from './launch.ts'
 
 const WATCHDOG = fileURLToPath(new URL('watchdog.sh', import.meta.url))
@@ -15,6 +15,31 @@ const WATCHDOG = fileURLToPath(new URL('watchdog.sh', import.meta.url))
 /** Hundredths of a second since boot, as the watchdog reads them. */
 const uptimeHundredths = (): number =>
   Math.floor(Number((readFileSync('/proc/uptime', 'latin1').split(' ')[0] ?? '').replace('.', '')))
+
+/** Of both clocks: less is no sleep. */
+const GRAIN_MS = 20
+
+/**
+ * How long the machine was suspended: the peer's monotonic clock stands still then, the voters' clocks do not, and neither
+ * does the uptime. A lease that was asked for before and granted or written after is shorter by that.
+ */
+class Sleeps {
+  #aheadMs: number | null = null
+  #noticed: readonly { readonly atMs: number; readonly lastedMs: number }[] = []
+
+  /** Milliseconds slept since a lease that ends then was asked for, or possibly since. */
+  since(untilMs: number, uptimeMs: number, nowMs: number): number {
+    const aheadMs = uptimeMs - nowMs
+    const lastedMs = aheadMs - (this.#aheadMs ?? aheadMs)
+    this.#aheadMs = aheadMs
+    const fresh = this.#noticed.filter(({ atMs }) => atMs >= nowMs - HOLD_MS)
+    this.#noticed = lastedMs > GRAIN_MS ? [...fresh, { atMs: nowMs, lastedMs }] : fresh
+    return this.#noticed.reduce(
+      (sum, sleep) => (sleep.atMs >= untilMs - HOLD_MS ? sum + sleep.lastedMs : sum),
+      0,
+    )
+  }
+}
 
 interface Leased {
   readonly folder: string
@@ -24,10 +49,14 @@ interface Leased {
 
 export class RunLeases {
   readonly #clock: Clock
+  readonly #uptimeHundredths: () => number
+  readonly #sleeps = new Sleeps()
   readonly #runs = new Map<InstanceId, Leased>()
 
-  constructor(clock: Clock) {
+  /** `uptime`: hundredths of a second since boot, sleep included. @default the kernel's */
+  constructor(clock: Clock, uptime: () => number = uptimeHundredths) {
     this.#clock = clock
+    this.#uptimeHundredths = uptime
   }
 
   /** A run begins under a lease, or is found again with one that an earlier peer wrote. */
@@ -41,8 +70,9 @@ export class RunLeases {
     if (run?.lease === undefined || run.lease === null) return
     const { folder, lease } = run
     // The uptime first: what passes in between shortens the lease and does not lengthen it.
-    const now = uptimeHundredths()
-    const leftMs = lease.untilMs - this.#clock.now()
+    const now = this.#uptimeHundredths()
+    const nowMs = this.#clock.now()
+    const leftMs = lease.untilMs - nowMs - this.#sleeps.since(lease.untilMs, now * 10, nowMs)
     const path = join(folder, RUN_FILES.lease)
     writeFileSync(`${path}.next`, `${lease.token} ${now + Math.floor(leftMs / 10)}\n`, { mode: 0o644 })
     renameSync(`${path}.next`, path)

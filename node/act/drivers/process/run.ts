@@ -32,6 +32,16 @@ export interface Run {
   killed: boolean
 }
 
+/** A run whose shim lives; nothing has asked it to end yet. */
+export const runOf = (
+  { record, folder, confined }: Pick<Run, 'record' | 'folder' | 'confined'>,
+  shim: ProcessIdentity,
+  alive: AliveWatch,
+): Run => {
+  const gone = Promise.withResolvers<void>()
+  return { record, folder, confined, shim, alive, gone, stopUntilMs: null, killed: false }
+}
+
 /** An operator's command that entered the run: it is not asked to stop, and is killed when the program has ended. */
 const hasEntered = (pid: number): boolean => environmentOf(pid)?.[MARK] !== undefined
 

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import { requireDigest } from '../../../../crdt/condition.ts'
 import { forecastView } from '../../../plan/forecast.ts'
 import type { EditResult } from '../../../ports.ts'
 import { asOf, nameOf, type Reading } from '../../replies/reading.ts'
@@ -27,7 +28,10 @@ export const changeRoutes = (app: FastifyInstance, context: ApiContext): void =>
     async ({ body }): Promise<ChangeReply> => {
       const before = context.reading()
       const { snapshot } = before
-      const prepared = prepareChange(snapshot, body, { preview: context.preview, token: randomUUID })
+      // Before anything is worked out; the queue asks again at the moment of the change.
+      requireDigest(snapshot.view.digest, body)
+      const makers = { preview: context.preview, token: randomUUID, past: context.agent.past }
+      const prepared = prepareChange(snapshot, body, makers)
       const { edits } = prepared
       // Edits that change nothing are for the replica to recognize: one that says nothing new may still settle a conflict.
       if (body.dry === true || edits.length === 0) {
@@ -36,7 +40,7 @@ export const changeRoutes = (app: FastifyInstance, context: ApiContext): void =>
       }
       const meta = { message: prepared.message, at: Math.max(0, Math.floor(snapshot.wall)) }
       // Made first and told after: what it does to every slot is worked out while it is on its way to the others.
-      return replyOf(before, prepared, await inTime(context.agent.edit(edits, meta), WRITE_MS))
+      return replyOf(before, prepared, await inTime(context.agent.edit(edits, meta, body), WRITE_MS))
     },
   )
 }

@@ -1,15 +1,10 @@
 // Routes about services: health in full, the short lists, instances, and what was written at the same time.
 
 import type { FastifyInstance } from 'fastify'
+import { conflictsReply } from '../../replies/conflicts.ts'
 import { instancesReply } from '../../replies/instances.ts'
 import type { Reading } from '../../replies/reading.ts'
-import {
-  cellsReply,
-  conflictsReply,
-  servicesReply,
-  statusReply,
-  type Selection,
-} from '../../replies/services.ts'
+import { cellsReply, servicesReply, statusReply, type Selection } from '../../replies/services.ts'
 import type { ApiContext } from '../context.ts'
 import { described } from '../described.ts'
 import { serviceOf } from '../../../../crdt/edits.ts'
@@ -91,10 +86,12 @@ export const serviceRoutes = (app: FastifyInstance, context: ApiContext): void =
     {
       schema: described({
         summary: 'Values that lost to another written at the same time',
+        description:
+          'With who wrote which, and the command that settles it. Also edits of services that were removed meanwhile.',
         tag: 'reads',
         reply: ConflictsReply,
       }),
     },
-    () => conflictsReply(context.reading()),
+    () => conflictsReply(context.reading(), context.agent.past),
   )
 }

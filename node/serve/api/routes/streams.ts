@@ -9,16 +9,16 @@ import type { ApiContext } from '../context.ts'
 import { described } from '../described.ts'
 import { requireScope, scopeOf } from '../references.ts'
 import { EVENT_STREAM, NDJSON, ndjson, serverSent, stream } from '../streaming.ts'
+import { ROUTES } from '../contract.ts'
 import {
   EventReply,
   EventsQuery,
   EventsReply,
   LogReply,
   LogsQuery,
-  ROUTES,
   WatchQuery,
   WatchReply,
-} from '../contract.ts'
+} from '../contract-streams.ts'
 
 /** What a person reads without a question; `docker compose logs` drowns its reader in everything. */
 const TAIL = 100

@@ -8,6 +8,7 @@ import { AssertionError } from '../../../../lib/assert.ts'
 import { ERROR_CODES, TuttiError } from '../../../../lib/errors.ts'
 import type { LogLevel } from '../../../../lib/log.ts'
 import * as contract from '../../../../node/serve/api/contract.ts'
+import { EventsReply, LogReply } from '../../../../node/serve/api/contract-streams.ts'
 import { createApi, type Api } from '../../../../node/serve/api/server.ts'
 import { HTTP_STATUSES } from '../../../../node/serve/api/statuses.ts'
 import { FakeAgent, FakeExec, FakeOutput, logLine, service, WALL } from '../fake-agent.ts'
@@ -75,7 +76,7 @@ describe('reads', () => {
       ['/v1/placements?of=shop/web', contract.ExplainReply],
       ['/v1/placements?slot=shop/web/2', contract.ExplainReply],
       ['/v1/conflicts', contract.ConflictsReply],
-      ['/v1/events', contract.EventsReply],
+      ['/v1/events', EventsReply],
       ['/healthz', contract.HealthReply],
     ]
     for (const [url, schema] of routes) {
@@ -363,8 +364,10 @@ describe('OpenAPI document', () => {
     for (const path of Object.values(contract.ROUTES)) assert.ok(paths.includes(path), path)
     for (const path of ['/v1', '/v1/openapi.json', '/metrics', '/healthz', '/readyz'])
       assert.ok(paths.includes(path), path)
-    for (const { path } of described)
-      assert.ok(api.app.hasRoute({ url: path, method: path.match(/changes|invites|join/) ? 'POST' : 'GET' }))
+    for (const { path, method } of described) {
+      const url = path.replaceAll(/\{(\w+)\}/g, ':$1')
+      assert.ok(api.app.hasRoute({ url, method: method === 'post' ? 'POST' : 'GET' }), `${method} ${path}`)
+    }
     const logs = body.paths['/v1/logs'].get
     assert.deepEqual(
       logs.parameters.map(({ name, in: where }: { name: string; in: string }) => `${where} ${name}`),
@@ -420,7 +423,7 @@ describe('GET /v1/logs, not followed', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line))
-    for (const line of lines) fits(contract.LogReply, line)
+    for (const line of lines) fits(LogReply, line)
     assert.deepEqual(
       lines.map(({ stream, peer, text }) => `${stream} ${peer} ${text}`),
       [
@@ -496,7 +499,7 @@ describe('GET /v1/events', () => {
       )
     }
     const { body } = await get('/v1/events')
-    fits(contract.EventsReply, body)
+    fits(EventsReply, body)
     assert.deepEqual(
       body.events.map(
         ({ at, peer, message }: { at: number; peer: string; message: string }) => `${at} ${peer} ${message}`,

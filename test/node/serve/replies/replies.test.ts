@@ -2,15 +2,17 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { SlotId } from '../../../../lib/ids.ts'
+import { removeService, scale } from '../../../../crdt/edits.ts'
+import type { ServiceId, SlotId } from '../../../../lib/ids.ts'
 import { place } from '../../../../node/plan/placement.ts'
 import { mergeEvents } from '../../../../node/serve/replies/events.ts'
 import { instancesReply } from '../../../../node/serve/replies/instances.ts'
 import { peersReply } from '../../../../node/serve/replies/peers.ts'
 import { compareSlots, readingOf } from '../../../../node/serve/replies/reading.ts'
-import { cellsReply, conflictsReply, statusReply } from '../../../../node/serve/replies/services.ts'
+import { conflictsReply } from '../../../../node/serve/replies/conflicts.ts'
+import { cellsReply, statusReply } from '../../../../node/serve/replies/services.ts'
 import { watchReply } from '../../../../node/serve/replies/watch.ts'
-import { FakeAgent, service } from '../fake-agent.ts'
+import { FakeAgent, service, WALL } from '../fake-agent.ts'
 
 const NAMES = ['oak', 'elm', 'ash']
 
@@ -221,22 +223,60 @@ describe('status', () => {
     assert.deepEqual(instancesReply(read(agent)).instances, [])
   })
 
-  it('names the authors of conflicts', () => {
-    const agent = world(1)
-    const reading = read(agent)
-    const [found] = reading.snapshot.view.services
-    assert.ok(found !== undefined)
-    const conflict = {
-      path: 'shop/web replicas',
-      value: '2',
-      winner: '3',
-      author: agent.id(1),
-      change: 'c' as never,
-      at: 7,
+  it('name who won and who lost, when, and how to settle it', () => {
+    const agent = world()
+    const web = 'shop/web' as ServiceId
+    const cut = agent.replicaOf(1)
+    const lost = agent.write(scale(agent.view, web, 5), { message: 'scale', at: WALL + 1 }).change
+    for (const [replicas, at] of [
+      [7, WALL + 2],
+      [8, WALL + 3],
+    ] as const) {
+      const staged = cut.draft(scale(cut.view(), web, replicas), { message: 'scale', at })
+      if (staged !== null) cut.commit([staged])
     }
-    const view = { ...reading.snapshot.view, services: [{ ...found, conflicts: [conflict] }] }
-    const disputed = { ...reading, snapshot: { ...reading.snapshot, view } }
-    assert.deepEqual(conflictsReply(disputed).conflicts, [{ ...conflict, author: 'elm' }])
+    agent.hear(cut)
+    const [conflict, ...more] = conflictsReply(read(agent), agent.past).conflicts
+    assert.deepEqual(more, [])
+    assert.deepEqual(
+      { ...conflict, winnerChange: '' },
+      {
+        path: 'shop/web replicas',
+        value: '5',
+        winner: '8',
+        author: 'oak',
+        change: lost,
+        at: WALL + 1,
+        winnerAuthor: 'elm',
+        winnerChange: '',
+        winnerAt: WALL + 3,
+        settle: 'tutti resolve shop/web replicas',
+      },
+    )
+    const [row] = statusReply(read(agent)).cells[0]?.services[0]?.conflicts ?? []
+    assert.deepEqual([row?.author, row?.value, row?.winner], ['oak', '5', '8'])
+  })
+
+  it('name edits that were lost to a removal, which nothing settles', () => {
+    const agent = world()
+    const web = 'shop/web' as ServiceId
+    const cut = agent.replicaOf(1)
+    agent.write(removeService(agent.view, web), { message: 'rm', at: WALL + 1 })
+    const staged = cut.draft(scale(cut.view(), web, 7), { message: 'scale', at: WALL })
+    if (staged !== null) cut.commit([staged])
+    agent.hear(cut)
+    const [conflict] = conflictsReply(read(agent), agent.past).conflicts
+    assert.deepEqual(
+      [
+        conflict?.path,
+        conflict?.value,
+        conflict?.winner,
+        conflict?.author,
+        conflict?.winnerAuthor,
+        conflict?.settle,
+      ],
+      ['shop/web replicas', '7', 'removed', 'elm', 'oak', ''],
+    )
   })
 })
 

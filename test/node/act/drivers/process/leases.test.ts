@@ -1,12 +1,14 @@
 // Runs under a lease on a real machine: what their watchdog does when nobody else does anything.
 
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import type { HeldLease } from '../../../../../node/plan/lease/terms.ts'
+import { HOLD_MS, type HeldLease } from '../../../../../node/plan/lease/terms.ts'
 import type { InstanceRecord } from '../../../../../node/ports.ts'
 import type { ProcessDriver } from '../../../../../node/act/drivers/process/driver.ts'
+import { RunLeases } from '../../../../../node/act/drivers/process/leases.ts'
 import { allPids } from '../../../../../node/act/drivers/process/identity.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
 import { carriersOf, lives, makeBed, realClock, until, type Bed } from '../../support/bed.ts'
@@ -93,6 +95,33 @@ describe('watchdog', () => {
     await exits.next()
     await until(() => watchdogs() === 0)
     await driver.close()
+  })
+})
+
+describe('leases of runs', () => {
+  it('are shorter by what the machine slept since they were asked for (S9)', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tutti-leases-'))
+    let nowMs = 50_000
+    let uptime = 900_000
+    const clock = { ...realClock, now: () => nowMs }
+    const leases = new RunLeases(clock, () => uptime)
+    const { instance } = recordFor(['sleep', '600'])
+    const endIn = (): number => Number(readFileSync(join(folder, 'lease'), 'utf8').split(' ')[1]) - uptime
+    leases.begin(instance, folder, { token: 1, untilMs: nowMs + HOLD_MS })
+    leases.write(instance)
+    assert.equal(endIn(), Math.floor(HOLD_MS / 10))
+    // Asked for, then a minute of sleep, then granted.
+    const untilMs = nowMs + 3000 + HOLD_MS
+    nowMs += 3100
+    uptime += 310 + 6000
+    leases.extend(instance, { token: 2, untilMs })
+    assert.equal(endIn(), Math.floor((HOLD_MS - 100) / 10) - 6000)
+    // Asked for after it.
+    nowMs += 1000
+    uptime += 100
+    leases.extend(instance, { token: 3, untilMs: nowMs + HOLD_MS })
+    assert.equal(endIn(), Math.floor(HOLD_MS / 10))
+    rmSync(folder, { recursive: true })
   })
 })
 

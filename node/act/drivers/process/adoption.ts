@@ -1,0 +1,97 @@
+// What a driver finds when it starts: runs of an earlier peer that live on and are taken over (S10), those that ended
+// while nobody watched, and what a crash left, which is ended before any slot starts again. Watches and reports nothing.
+
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Log } from '../../../../lib/log.ts'
+import type { Clock } from '../../../../lib/time.ts'
+import { EXIT_UNKNOWN } from '../../../plan/facts.ts'
+import type { Adopted, InstanceRecord } from '../../../ports.ts'
+import { watchAlive, type AliveWatch } from './alive.ts'
+import type { Cgroups, RunGroups } from './cgroups/cgroups.ts'
+import { oomKillsOf } from './cgroups/group.ts'
+import { processesByNonce, sweep, type Traces } from './group.ts'
+import { isAlive, nonceOf, parseIdentity } from './identity.ts'
+import { RUN_FILES } from './launch.ts'
+import type { StoredRecord } from './records.ts'
+import { confinedIn, endedAgoMsIn, exitIn, textOf } from './run-folder.ts'
+import type { RunFolders } from './run-folders.ts'
+import { runOf, type Run } from './run.ts'
+
+/** What it is built from. */
+export interface AdoptionOptions {
+  readonly folders: RunFolders
+  readonly cgroups: Cgroups
+  readonly clock: Clock
+  readonly log: Log
+  /** The boot that the machine is in. */
+  readonly boot: string
+  /** Whether the shell says when a signal ended a program. */
+  readonly speaks: boolean
+}
+
+/** The living run of a record; null: it is over, or it cannot be proven to be this one. */
+export const findRun = (
+  { boot, record }: StoredRecord,
+  { folders, boot: present }: AdoptionOptions,
+): Run | null => {
+  const folder = folders.pathOf(record.nonce)
+  if (boot !== present) return null
+  let alive: AliveWatch
+  try {
+    // Watched before it is looked at: an end after the look is then an event.
+    alive = watchAlive(join(folder, RUN_FILES.alive))
+  } catch {
+    return null
+  }
+  const shim = parseIdentity(textOf(join(folder, RUN_FILES.pid)))
+  if (shim === null || !isAlive(shim) || nonceOf(shim.pid) !== record.nonce) {
+    alive.close()
+    return null
+  }
+  return runOf({ record, folder, confined: confinedIn(folder) }, shim, alive)
+}
+
+/** What is known of a run that ended while nobody watched. Before its groups, and their counts, are swept. */
+export const endedRun = async (
+  record: InstanceRecord,
+  { folders, clock, speaks }: AdoptionOptions,
+): Promise<Adopted> => {
+  const folder = folders.pathOf(record.nonce)
+  const { memory } = confinedIn(folder).groups
+  const exit = exitIn(folder, speaks, memory === null ? 0 : await oomKillsOf(memory))
+  const endedAgoMs = endedAgoMsIn(folder, clock.wall())
+  const known = { record, pid: null, exit: exit ?? EXIT_UNKNOWN }
+  return endedAgoMs === null ? known : { ...known, endedAgoMs }
+}
+
+/**
+ * Ends every process of a run directory that was not adopted, and drops the directories that no record names (`kept`:
+ * those that one does). A run without a known pid is fenced first.
+ */
+export const endLeftovers = async (
+  adopted: ReadonlySet<string>,
+  kept: ReadonlySet<string>,
+  { folders, cgroups, clock, log }: AdoptionOptions,
+): Promise<void> => {
+  const over: Traces[] = []
+  const groups: RunGroups[] = []
+  for (const { nonce, name, path } of folders.all()) {
+    if (adopted.has(nonce)) continue
+    if (textOf(join(path, RUN_FILES.pid)) === '' && name === nonce) folders.fence(nonce)
+    over.push({ nonce, shim: folders.identityOf(nonce), watched: false })
+    groups.push(confinedIn(path).groups)
+    if (!kept.has(nonce) || name !== nonce) rmSync(path, { recursive: true, force: true })
+  }
+  // Also those that lie elsewhere, since this peer was started from another group of its own than the last one.
+  for (const each of groups) await cgroups.remove(each)
+  await cgroups.sweep(adopted)
+  if (over.length === 0) return
+  // One look at the machine for all; a sweep of its own only for runs that have something to end.
+  const marked = processesByNonce()
+  for (const traces of over) {
+    if (!marked.has(traces.nonce)) continue
+    log.log('warn', 'processes of a run that cannot be adopted are ended', { nonce: traces.nonce })
+    await sweep(traces, clock)
+  }
+}
