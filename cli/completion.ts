@@ -44,6 +44,8 @@ export interface Names {
   readonly cells: readonly string[]
   readonly services: readonly string[]
   readonly slots: readonly string[]
+  /** The newest changes, as tables show them. */
+  readonly changes: readonly string[]
 }
 
 // Which names an argument takes, by the argument's name in the command tree.
@@ -54,6 +56,8 @@ const NAMES_OF: Readonly<Record<string, (names: Names) => readonly string[]>> = 
   'service-or-slot': ({ services, slots }) => [...services, ...slots],
   'cell-or-service': ({ cells, services }) => [...cells, ...services],
   'cell-service-or-slot': ({ cells, services, slots }) => [...cells, ...services, ...slots],
+  change: ({ changes }) => ['now', ...changes],
+  'change-or-scope': ({ changes, cells, services }) => ['now', ...changes, ...cells, ...services],
   shell: () => SHELLS,
 }
 

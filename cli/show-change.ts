@@ -15,22 +15,29 @@ export const isEmptyChange = (change: ChangeReply): boolean =>
 
 /** The plan as text, each line ended; empty for an empty change. */
 export const showChange = (change: ChangeReply, sink: Sink, paint: Paint): string => {
-  const lines: string[] = []
-  let subject = ''
-  for (const edit of change.edits) {
-    const [head, field] = splitPath(edit.path)
-    if (head !== subject) lines.push(paint('bold', harmless(head)))
-    subject = head
-    lines.push(editLine(edit, field, sink, paint))
-  }
+  const lines = [...editLines(change.edits, sink, paint)]
   if (change.slots.length > 0) lines.push(paint('bold', 'slots'))
   for (const slot of change.slots) lines.push(slotLine(slot, paint))
   return lines.map((line) => `${line}\n`).join('')
 }
 
+/** Edits field by field under the name of what they are about. */
+export const editLines = (edits: readonly Edit[], sink: Sink, paint: Paint): readonly string[] => {
+  const lines: string[] = []
+  let subject = ''
+  for (const edit of edits) {
+    const [head, field] = splitPath(edit.path)
+    if (head !== subject) lines.push(paint('bold', harmless(head)))
+    subject = head
+    lines.push(editLine(edit, field, sink, paint))
+  }
+  return lines
+}
+
 /** `shop/web replicas` → its subject and its field. */
 const splitPath = (path: string): readonly [string, string] => {
-  const space = path.indexOf(' ')
+  // A peer is named by two words.
+  const space = path.indexOf(' ', /^(peer|invite) /.test(path) ? path.indexOf(' ') + 1 : 0)
   return space < 0 ? [path, ''] : [path.slice(0, space), path.slice(space + 1)]
 }
 

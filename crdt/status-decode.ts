@@ -56,8 +56,26 @@ const parsed = (text: string | undefined): unknown => {
   }
 }
 
-/** One member's entries, checked; maps are in the order of their keys. */
-export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, string>): MemberStatus => {
+/** Instances of one member by key, each with the text that it was decoded from; null: the text did not check. */
+export type DecodedInstances = Map<string, { readonly text: string; readonly status: InstanceStatus | null }>
+
+const decodeInstance = (key: string, text: string, decoded: DecodedInstances): InstanceStatus | null => {
+  const known = decoded.get(key)
+  if (known?.text === text) return known.status
+  const status = readInstance(parsed(text)) ?? null
+  decoded.set(key, { text, status })
+  return status
+}
+
+/**
+ * One member's entries, checked; maps are in the order of their keys. `decoded`: the member's, kept by the caller from call
+ * to call; of five hundred instances few change at a time, and the others stay the same values.
+ */
+export const decodeStatus = (
+  incarnation: number,
+  entries: ReadonlyMap<string, string>,
+  decoded: DecodedInstances = new Map(),
+): MemberStatus => {
   const confinement = readConfinement(parsed(entries.get(STATUS_KEYS.confinement)))
   const formats = readFormats(parsed(entries.get(STATUS_KEYS.formats)))
   const instances = new Map<string, InstanceStatus>()
@@ -68,8 +86,8 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
     const kind = key.slice(0, slash + 1)
     const name = key.slice(slash + 1)
     if (kind === 'instance/') {
-      const instance = readInstance(parsed(text))
-      if (instance !== undefined) instances.set(name, instance)
+      const instance = decodeInstance(key, text, decoded)
+      if (instance !== null) instances.set(name, instance)
     } else if (kind === 'fence/') {
       const fence = readFence(parsed(text))
       if (fence !== undefined) fences.set(name, fence.token)
@@ -78,6 +96,7 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
       if (alert !== undefined) alerts.set(name, alert)
     }
   }
+  for (const key of decoded.keys()) if (!entries.has(key)) decoded.delete(key)
   return {
     incarnation,
     facts: readFacts(parsed(entries.get(STATUS_KEYS.facts))) ?? null,

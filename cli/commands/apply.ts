@@ -4,6 +4,7 @@
 import type { ChangeReply, ChangeRequest, StatusReply } from '../../node/serve/api/contract.ts'
 import { formatDuration } from '../../lib/time.ts'
 import { loadCellFile, type CellFile } from '../cell-file/read.ts'
+import { requestOf } from '../change-request.ts'
 import { clientOf, type Client } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { WAIT_DEFAULT_MS, followConvergence } from '../follow.ts'
@@ -24,11 +25,8 @@ const readFile = (context: Context, file: string): CellFile => {
   return read
 }
 
-const requestFor = ({ cell }: CellFile, file: string, dry: boolean): ChangeRequest => ({
-  operations: [{ kind: 'apply', cell }],
-  message: `apply ${cell.name} from ${file}`.slice(0, 500),
-  dry,
-})
+const requestFor = (context: Context, { cell }: CellFile, file: string, dry: boolean): ChangeRequest =>
+  requestOf(context, [{ kind: 'apply', cell }], { message: `apply ${cell.name} from ${file}`, dry })
 
 const show = (context: Context, change: ChangeReply): void => {
   const sink = context.json ? context.io.stderr : context.io.stdout
@@ -40,7 +38,7 @@ const show = (context: Context, change: ChangeReply): void => {
 export const plan = async (context: Context, options: { readonly file: string }): Promise<number> => {
   const file = readFile(context, options.file)
   const client = clientOf(context)
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, true))
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, options.file, true))
   if (context.json) {
     writeJson(context, change)
     for (const warning of change.warnings) warn(context, warning)
@@ -59,7 +57,7 @@ const changeAtOnce = async (
   file: CellFile,
   path: string,
 ): Promise<ChangeReply> => {
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false))
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false))
   show(context, change)
   tellDone(context, file, change)
   return change
@@ -72,7 +70,7 @@ const changeWhenConfirmed = async (
   file: CellFile,
   path: string,
 ): Promise<ChangeReply | null> => {
-  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, true))
+  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, true))
   show(context, preview)
   if (isEmptyChange(preview)) {
     tell(context, 'nothing to change')
@@ -83,7 +81,7 @@ const changeWhenConfirmed = async (
     tell(context, 'nothing was changed')
     return null
   }
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false))
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false))
   if (change.change !== null) tell(context, appliedAs(file, change.change))
   return change
 }

@@ -3,6 +3,7 @@
 import { formatDuration, formatSize } from '../../lib/time.ts'
 import type { ChangeReply, PeersReply } from '../../node/serve/api/contract.ts'
 import type { WatchReply } from '../../node/serve/api/contract-streams.ts'
+import { requestOf } from '../change-request.ts'
 import { clientOf, type Client } from '../client.ts'
 import { EXIT, Failure } from '../exit.ts'
 import { WAIT_DEFAULT_MS, follow } from '../follow.ts'
@@ -66,16 +67,16 @@ export const editPeer = async (
     tell(context, 'nothing was changed')
     return EXIT.failed
   }
-  const operation = { kind: kind === 'rm' ? 'remove-peer' : kind, peer: name }
+  const operation = { kind: kind === 'rm' ? 'remove-peer' : kind, peer: name } as const
   const message = `${kind === 'rm' ? 'remove peer' : kind} ${name}`
-  const reply = await client.post<ChangeReply>('/v1/changes', { operations: [operation], message })
+  const reply = await client.post<ChangeReply>('/v1/changes', requestOf(context, [operation], { message }))
   for (const warning of reply.warnings) warn(context, warning)
   const done = reply.change === null ? 'nothing to change' : `done as change ${short(reply.change)}`
   tell(context, `${harmless(message)}: ${done}`)
   const drained = kind === 'drain' && options.wait ? await followDrain(context, client, name) : null
   if (context.json)
     writeJson(context, drained === null ? reply : { ...reply, converged: drained.failure === null })
-  else tellFreshness(context, reply.asOf)
+  else tellFreshness(context, { ...reply.asOf, digest: reply.digest })
   if (drained !== null && drained.failure !== null) throw drained.failure
   return EXIT.done
 }

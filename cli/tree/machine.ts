@@ -105,7 +105,7 @@ const addPeers = (root: Command, frame: Frame): void => {
     const command = peers.command(kind).description(words).argument('<peer>', 'its name')
     if (kind === 'rm') command.option('-y, --yes', 'do not ask')
     if (kind === 'drain') command.option('--wait', 'wait (the default)').option('--no-wait', 'return at once')
-    frame.asks(command, `tutti peers ${kind} b`, { waits: kind === 'drain' })
+    frame.edits(command, `tutti peers ${kind} b`, { waits: kind === 'drain' })
     frame.does<{ readonly yes?: boolean; readonly wait?: boolean }>(
       command,
       async (context, flags, [name = '']) => {

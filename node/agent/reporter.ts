@@ -19,12 +19,19 @@ export interface ReporterOptions {
   readonly unfulfilledBefore?: ReadonlyMap<string, number>
 }
 
+interface Source {
+  readonly report: InstanceReport
+  readonly here: LocalInstance | undefined
+}
+
 export class Reporter {
   readonly #options: ReporterOptions
   readonly #earlier: Map<string, number>
   #said = new Map<string, InstanceStatus>()
   /** Tokens that were said, by instance id. */
   #fences: ReadonlyMap<string, number> = new Map()
+  /** What that was made from. */
+  #sources = new Map<string, Source>()
   /** Ends that were said, with their wall time: worked out anew it would differ by a millisecond, and be a new status. */
   #ends = new Map<string, { readonly atMs: number; readonly at: number }>()
   /** Digest of the last view that was on the disk. */
@@ -40,10 +47,18 @@ export class Reporter {
   /** `isDurable`: the view is on this peer's disk. To have a change means to keep it (S2), so a report waits for that. */
   report(input: PlanInput, plan: Plan, isDurable: boolean, troubles: readonly string[]): void {
     const next = new Map<string, InstanceStatus>()
+    const sources = new Map<string, Source>()
     const local = new Map(input.local.map((instance) => [instance.id, instance]))
     for (const report of plan.reports) {
       const here = local.get(report.instance)
       const before = this.#said.get(report.instance)
+      const source = this.#sources.get(report.instance)
+      sources.set(report.instance, { report, here })
+      // Most instances are as they were at the last pass, and so is what there is to say of them.
+      if (before !== undefined && source?.here === here && isAlike(source?.report, report)) {
+        next.set(report.instance, before)
+        continue
+      }
       const since = before?.state === report.state ? before.since : this.#since(input, here)
       const status: InstanceStatus = {
         slot: report.slot,
@@ -78,6 +93,7 @@ export class Reporter {
       this.#options.say(`instance/${id}`, status)
     }
     this.#said = next
+    this.#sources = sources
     for (const id of this.#ends.keys()) if (!next.has(id)) this.#ends.delete(id)
     // What the last incarnation said counts until the slot is as desired again.
     for (const id of this.#earlier.keys()) if (next.get(id)?.state === 'ready') this.#earlier.delete(id)
@@ -143,10 +159,26 @@ export class Reporter {
   }
 }
 
-/** Of plain values. */
+/** Of plain values that name their members in one order, as values made by one expression do. */
 const isSame = (one: unknown, other: unknown): boolean => {
   if (one === other) return true
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false
-  const [entries, others] = [Object.entries(one), new Map(Object.entries(other))]
-  return entries.length === others.size && entries.every(([name, value]) => isSame(value, others.get(name)))
+  return areAlike(one, other, isSame)
+}
+
+/** The same members, and none of them made anew. */
+const isAlike = (one: InstanceReport | undefined, other: InstanceReport): boolean =>
+  one !== undefined && areAlike(one, other, Object.is)
+
+const areAlike = (
+  one: object,
+  other: object,
+  isEqual: (one: unknown, other: unknown) => boolean,
+): boolean => {
+  const others = Object.entries(other)
+  const entries = Object.entries(one)
+  return (
+    entries.length === others.length &&
+    entries.every(([name, value], at) => name === others[at]?.[0] && isEqual(value, others[at]?.[1]))
+  )
 }

@@ -191,9 +191,9 @@ describe('tutti, used wrongly', () => {
     ],
     [['logs', '-n', 'x', 'shop/web'], 2, "tutti: 'x' is not a whole number from 0 to 100000\n"],
     [
-      ['history'],
+      ['simulate'],
       2,
-      'tutti: tutti history is not offered in this version yet; see tutti --help for what is\n',
+      'tutti: tutti simulate is not offered in this version yet; see tutti --help for what is\n',
     ],
     [
       ['completion', 'tcsh'],

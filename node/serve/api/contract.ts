@@ -340,32 +340,6 @@ export const ROUTES = {
   exec: '/v1/exec',
 } as const
 
-export const Of = Type.Optional(Type.String({ maxLength: 200 }))
-export const SlotRef = Type.String({ pattern: '^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$' })
-
-/** Query of `GET /v1/placements`: one of the three. */
-export const PlacementsQuery = Type.Object(
-  {
-    /** `CELL/SERVICE`, or one slot of it. */
-    of: Of,
-    service: Type.Optional(ServiceRef),
-    slot: Type.Optional(SlotRef),
-  },
-  strict,
-)
-export type PlacementsQuery = Static<typeof PlacementsQuery>
-
-/** Query of `GET /v1/instances`. */
-export const InstancesQuery = Type.Object({ service: Type.Optional(ServiceRef) }, strict)
-export type InstancesQuery = Static<typeof InstancesQuery>
-
-/** Query of `GET /v1/status` and `GET /v1/services`: everything, one cell, or one service. */
-export const StatusQuery = Type.Object(
-  { cell: Type.Optional(Name), service: Type.Optional(ServiceRef) },
-  strict,
-)
-export type StatusQuery = Static<typeof StatusQuery>
-
 /** `GET /v1`: what answers here, and what it answers. */
 export const IndexReply = Type.Object({
   name: Text,

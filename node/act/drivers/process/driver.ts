@@ -37,7 +37,8 @@ import { ageMsOf, currentBoot } from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'
 import { launchSafely, type LaunchingOptions } from './launching.ts'
 import { RunLeases, unlessOver, watchdogLine } from './leases.ts'
-import { fileNameOf, Records } from './records.ts'
+import { fileNameOf } from './record-text.ts'
+import { Records } from './records.ts'
 import { exitIn } from './run-folder.ts'
 import { RunFolders } from './run-folders.ts'
 import { endRun, killRun, signalRun, type Run } from './run.ts'
@@ -258,6 +259,7 @@ export class ProcessDriver implements Driver, Enterable {
     for (const run of this.#runs.values()) run.alive.close()
     this.#runs.clear()
     this.#options.launcher.close()
+    this.#records.close()
     this.#cgroups.close()
   }
 

@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict'
 import { spawn as spawnChild } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { InstanceRecord } from '../../../../../node/ports.ts'
 import type { ProcessDriver } from '../../../../../node/act/drivers/process/driver.ts'
 import { allPids, statOf } from '../../../../../node/act/drivers/process/identity.ts'
+import { recordLine, replay } from '../../../../../node/act/drivers/process/record-log.ts'
 import { directLauncher } from '../../../../../node/act/drivers/process/spawner.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
 import { carriersOf, lives, makeBed, until, type Bed } from '../../support/bed.ts'
@@ -286,19 +287,21 @@ describe('process driver › adoption', () => {
 
   it('does not adopt across a boot', async () => {
     const { record } = await abandoned()
-    const [name = ''] = readdirSync(join(bed.folder, 'instances', 'records'))
-    const path = join(bed.folder, 'instances', 'records', name)
-    writeFileSync(path, readFileSync(path, 'utf8').replace(/"boot":"[^"]*"/, '"boot":"another"'))
+    const path = join(bed.folder, 'instances', 'records', 'log')
+    const lines = replay(readFileSync(path)).records.map((stored) =>
+      recordLine({ ...stored, boot: 'another' }),
+    )
+    writeFileSync(path, lines.join(''))
     await assertEndedAndNotAdopted(record)
   })
 
   it('sets a damaged record aside and ends what it named', async () => {
     const { record } = await abandoned()
-    const [name = ''] = readdirSync(join(bed.folder, 'instances', 'records'))
-    writeFileSync(join(bed.folder, 'instances', 'records', name), '{"format":1')
+    const path = join(bed.folder, 'instances', 'records', 'log')
+    writeFileSync(path, readFileSync(path, 'latin1').replace('"format":1', '"format":7'), 'latin1')
     const { driver, adopted } = await started()
     assert.deepEqual([adopted, carriersOf(record.nonce)], [[], []])
-    assert.deepEqual(readdirSync(join(bed.folder, 'instances', 'records')), [`${name}.damaged`])
+    assert.ok(existsSync(`${path}.damaged`))
     await driver.close()
   })
 
