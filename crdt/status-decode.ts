@@ -8,6 +8,7 @@ import { sortedEntries } from '../lib/order.ts'
 import {
   Alert,
   ConfinementFacts,
+  Fence,
   FormatFacts,
   InstanceStatus,
   PeerFacts,
@@ -22,6 +23,7 @@ export const STATUS_KEYS = {
   formats: 'formats',
   report: 'report',
   instance: (instance: string) => `instance/${instance}`,
+  fence: (instance: string) => `fence/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
 } as const
 
@@ -42,6 +44,7 @@ const readConfinement = reader(ConfinementFacts)
 const readFormats = reader(FormatFacts)
 const readReport = reader(PeerReport)
 const readInstance = reader(InstanceStatus)
+const readFence = reader(Fence)
 const readAlert = reader(Alert)
 
 const parsed = (text: string | undefined): unknown => {
@@ -76,6 +79,7 @@ export const decodeStatus = (
   const confinement = readConfinement(parsed(entries.get(STATUS_KEYS.confinement)))
   const formats = readFormats(parsed(entries.get(STATUS_KEYS.formats)))
   const instances = new Map<string, InstanceStatus>()
+  const fences = new Map<string, number>()
   const alerts = new Map<string, Alert>()
   for (const [key, text] of sortedEntries(entries)) {
     const slash = key.indexOf('/')
@@ -84,6 +88,9 @@ export const decodeStatus = (
     if (kind === 'instance/') {
       const instance = decodeInstance(key, text, decoded)
       if (instance !== null) instances.set(name, instance)
+    } else if (kind === 'fence/') {
+      const fence = readFence(parsed(text))
+      if (fence !== undefined) fences.set(name, fence.token)
     } else if (kind === 'alert/') {
       const alert = readAlert(parsed(text))
       if (alert !== undefined) alerts.set(name, alert)
@@ -97,6 +104,7 @@ export const decodeStatus = (
     ...(formats === undefined ? {} : { formats }),
     report: readReport(parsed(entries.get(STATUS_KEYS.report))) ?? null,
     instances,
+    ...(fences.size === 0 ? {} : { fences }),
     alerts,
   }
 }

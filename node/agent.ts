@@ -5,24 +5,21 @@
 import type { Edit } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
 import type { Staged } from '../crdt/replica.ts'
-import type { ConfinementFacts, PeerFacts } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
-import type { Store } from '../crdt/store.ts'
-import type { ActorId, ChangeHash, ClusterId, MemberId } from '../lib/ids.ts'
-import type { Log } from '../lib/log.ts'
-import type { Random } from '../lib/random.ts'
-import type { Signer } from '../lib/signature.ts'
-import type { Clock } from '../lib/time.ts'
+import { defined } from '../lib/assert.ts'
+import type { ChangeHash, MemberId } from '../lib/ids.ts'
 import { Dialler } from '../net/dialler.ts'
 import { FailureDetector } from '../net/failure-detector.ts'
-import type { Transport, TransportEvents } from '../net/transport.ts'
+import type { TransportEvents } from '../net/transport.ts'
 import { Counters } from './agent/counters.ts'
 import { EventRing } from './agent/event-ring.ts'
 import { Introduction } from './agent/introduction.ts'
 import { Journal } from './agent/journal.ts'
 import { journalLines } from './agent/journal-text.ts'
 import { Invitations } from './agent/invitations.ts'
-import { Neighbourhood, type KnownPeer } from './agent/neighbourhood.ts'
+import { Leases } from './agent/leases.ts'
+import { Neighbourhood } from './agent/neighbourhood.ts'
+import type { AgentOptions } from './agent/options.ts'
 import { PassLoop } from './agent/pass-loop.ts'
 import { Questions } from './agent/questions.ts'
 import { checkReaders } from './agent/readers.ts'
@@ -31,10 +28,11 @@ import { Reporter } from './agent/reporter.ts'
 import { Wake } from './agent/wake.ts'
 import { Watchers } from './agent/watchers.ts'
 import { checkPlan } from './plan/check-plan.ts'
+import { adoptedWishes } from './plan/exclusive.ts'
 import { makePlan } from './plan/make-plan.ts'
 import { PlacementMemo } from './plan/placement.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
-import type { AgentCounters, AgentPort, AgentSnapshot, Hands, Invitation, PeerEvent } from './ports.ts'
+import type { AgentCounters, AgentPort, AgentSnapshot, Invitation, PeerEvent } from './ports.ts'
 
 /** Bounds of the wait for what is due next: no busy loop, and a look now and then. */
 const TICK_MIN_MS = 5
@@ -45,37 +43,6 @@ const TICK_MAX_MS = 1500
  */
 const CATCH_UP_MAX_MS = 3000
 
-export interface AgentOptions {
-  readonly cluster: ClusterId
-  readonly signer: Signer
-  readonly incarnation: number
-  readonly clock: Clock
-  readonly random: Random
-  readonly transport: Transport
-  readonly store: Store
-  readonly hands: Hands
-  readonly log: Log
-  /** How long this process has stood in line for a core so far, milliseconds. @default a sensor that says 0 */
-  readonly coreWaitMs?: () => number
-  /** Facts of this peer. */
-  readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
-  /** What instances can be confined by here; asked now and then, since programs are installed. @default nothing is said */
-  readonly confinement?: () => ConfinementFacts
-  /** The host on which instances are reached, given the addresses that the transport listens on. */
-  readonly hostOf: (addresses: readonly string[]) => string
-  /** Members known before the document is. */
-  readonly bootstrap: readonly KnownPeer[]
-  /** At the founding of a cluster only: what its first change says. */
-  readonly founding: { readonly nonce: string; readonly name: string } | null
-  readonly newActor: () => ActorId
-  /** A fresh Ed25519 seed, for a ticket's secret. */
-  readonly newSeed: () => Uint8Array
-  /** What the journal of the last passes may keep in memory, by its own estimate. @default 8 MiB */
-  readonly journalBytesMax?: number
-  /** After each pass, with what it saw: links and other shells that follow the cluster. */
-  readonly afterPass?: (snapshot: AgentSnapshot) => void
-}
-
 export class Agent implements AgentPort {
   readonly #options: AgentOptions
   readonly #counters: Counters
@@ -83,6 +50,7 @@ export class Agent implements AgentPort {
   readonly #questions: Questions
   readonly #watchers: Watchers
   readonly #wake: Wake
+  readonly #leases: Leases
   readonly #passes: PassLoop
   readonly #replication: Replication
   readonly #neighbourhood: Neighbourhood
@@ -96,13 +64,14 @@ export class Agent implements AgentPort {
   #startedMs = 0
   #storageTrouble: string | null = null
 
-  private constructor(options: AgentOptions, replication: Replication, counters: Counters) {
+  private constructor(options: AgentOptions, replication: Replication, leases: Leases, counters: Counters) {
     const { clock, transport, random, signer, cluster, newSeed } = options
     this.#options = options
     this.#journal = new Journal(options.journalBytesMax)
     this.#events = new EventRing({ wall: () => clock.wall(), peer: () => this.#name() })
     this.#passes = new PassLoop(clock, () => this.#pass())
     this.#replication = replication
+    this.#leases = leases
     this.#counters = counters
     this.#reporter = new Reporter({
       wall: () => clock.wall(),
@@ -132,7 +101,7 @@ export class Agent implements AgentPort {
       clock,
       minMs: TICK_MIN_MS,
       maxMs: TICK_MAX_MS,
-      dueMs: () => this.#replication.nextTickMs,
+      dueMs: () => Math.min(this.#replication.nextTickMs, this.#leases.nextTickMs),
       act: () => this.#tick(),
     })
     this.#watchers = new Watchers({
@@ -146,6 +115,7 @@ export class Agent implements AgentPort {
       transport,
       addressesOf: (member) => this.#neighbourhood.addressesOf(member),
     })
+    this.#questions.answer('lease', (from, body) => leases.answer(from, body))
     this.#invitations = new Invitations({
       cluster,
       clock,
@@ -177,7 +147,17 @@ export class Agent implements AgentPort {
       storage: (trouble) => tell((it) => it.#storage(trouble)),
       inSync: () => tell((it) => it.#inSync()),
     })
-    agent = new Agent(options, replication, counters)
+    const leases = await Leases.load({
+      ...options,
+      self: options.signer.member,
+      files: options.promises,
+      random: options.random.fork('leases'),
+      ask: (member, body, signal) => defined(agent, 'the agent').ask(member, 'lease', body, signal),
+      changed: () => tell((it) => it.#passes.dirty()),
+      due: () => tell((it) => it.#wake.arm()),
+      renewed: (slot, lease) => options.hands.extend(slot, lease),
+    })
+    agent = new Agent(options, replication, leases, counters)
     return agent
   }
 
@@ -194,11 +174,13 @@ export class Agent implements AgentPort {
         name: founding.name,
         addresses: transport.addresses(),
       })
+      await this.#leases.found()
       await this.edit(edits, { message: 'found the cluster', at: clock.wall() })
     }
     this.#introduction.begin(transport.addresses())
     this.#follow()
     if (this.#replication.view().members.length === 1) this.#inSync()
+    this.#leases.want(adoptedWishes(hands.observe()))
     this.#wake.arm()
     this.#passes.dirty()
   }
@@ -217,6 +199,7 @@ export class Agent implements AgentPort {
     this.#wake.stop()
     this.#watchers.stop()
     this.#neighbourhood.stop()
+    this.#leases.stop()
     await this.#options.hands.close()
     await this.#replication.stop()
     await this.#options.transport.stop()
@@ -231,6 +214,9 @@ export class Agent implements AgentPort {
       statuses: this.#replication.statuses(),
       membership: this.#neighbourhood.membership(),
       local: hands.observe(),
+      leases: this.#leases.standings(),
+      promises: this.#leases.promises(),
+      voters: this.#leases.voters,
       plan: this.#plan,
       nowMs: clock.now(),
       wall: clock.wall(),
@@ -340,6 +326,8 @@ export class Agent implements AgentPort {
   #tick(): void {
     this.#replication.tick()
     this.#introduction.tick()
+    this.#leases.follow(this.#replication.view(), this.#neighbourhood.membership())
+    this.#leases.tick()
     if (this.#caughtUp !== null && this.#options.clock.now() - this.#startedMs > CATCH_UP_MAX_MS)
       this.#inSync()
   }
@@ -357,6 +345,7 @@ export class Agent implements AgentPort {
       local: hands.observe(),
       nowMs: began,
       unreadySinceMs: this.#plan?.unreadySinceMs ?? new Map(),
+      leases: this.#leases.standings(),
     }
     const plan = makePlan(input, this.#memo)
     this.#journal.note({ input, plan, wall: clock.wall() })
@@ -371,6 +360,9 @@ export class Agent implements AgentPort {
       })
     } else hands.execute(plan.actions)
     this.#plan = plan
+    this.#leases.follow(input.view, input.membership)
+    // After the hands: what is given back is nothing that they are yet to begin.
+    if (violations.length === 0) this.#leases.want(plan.leases ?? [])
     const trouble = violations[0] ?? this.#storageTrouble
     this.#reporter.report(input, plan, this.#replication.isDurable, trouble === null ? [] : [trouble])
     this.#counters.pass(clock.now() - began, plan.actions.length)

@@ -10,6 +10,7 @@ import { createLibp2pTransport, hostOfAddress } from '../net/libp2p/transport.ts
 import type { DataDirectory } from './act/disk/data-directory.ts'
 import { raiseIncarnation, type ClusterOrigin, type Identity } from './act/disk/identity.ts'
 import { confinable } from './act/drivers/process/confinable.ts'
+import { directoryFiles } from './act/disk/files.ts'
 import { DiskStore } from './act/disk/log-store.ts'
 import { createHands } from './act/hands.ts'
 import { coreWaitSensor } from './act/core-wait.ts'
@@ -76,6 +77,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     }),
     coreWaitMs: coreWaitSensor(),
     store: new DiskStore(data.log),
+    promises: directoryFiles(data.log),
     hands: built.hands,
     log,
     facts: {

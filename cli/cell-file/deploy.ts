@@ -40,7 +40,11 @@ const ATTEMPTS_MAX = 1_000_000
 const PIDS_MAX = 4_194_304
 const SPREAD = /^node\.labels\.[A-Za-z0-9_.-]{1,128}$/
 
-export const readDeploy = (reader: Reader, service: Section): Deploy => {
+export const readDeploy = (
+  reader: Reader,
+  service: Section,
+  onPartition: ServiceSpec['onPartition'],
+): Deploy => {
   const deploy = reader.section(service.get('deploy'), service.pathOf('deploy'), DEPLOY_KEYS)
   const modePath = deploy.pathOf('mode')
   const mode = reader.choice(deploy.get('mode'), modePath, ['replicated', 'global']) ?? SERVICE_DEFAULTS.mode
@@ -49,7 +53,7 @@ export const readDeploy = (reader: Reader, service: Section): Deploy => {
     replicas: readReplicas(reader, service, deploy, mode),
     ...readResources(reader, service, deploy),
     ...readPlacement(reader, deploy),
-    update: readUpdate(reader, deploy),
+    update: readUpdate(reader, deploy, onPartition),
     restart: readRestart(reader, service, deploy),
     rescheduleAfterMs:
       reader.duration(deploy.get('reschedule_after'), deploy.pathOf('reschedule_after')) ??
@@ -172,13 +176,24 @@ const readSpread = (reader: Reader, section: Section): string | null => {
   return null
 }
 
-const readUpdate = (reader: Reader, deploy: Section): ServiceSpec['update'] => {
+const readUpdate = (
+  reader: Reader,
+  deploy: Section,
+  onPartition: ServiceSpec['onPartition'],
+): ServiceSpec['update'] => {
   const section = reader.section(deploy.get('update_config'), deploy.pathOf('update_config'), UPDATE_KEYS)
   const order = reader.choice(section.get('order'), section.pathOf('order'), ['start-first', 'stop-first'])
+  const isQuorum = onPartition === 'quorum'
+  if (isQuorum && order === 'start-first') {
+    reader.problems.invalid(
+      section.placeOf('order'),
+      `${section.pathOf('order')}: two runs of a quorum slot never overlap; remove it or write stop-first`,
+    )
+  }
   const path = section.pathOf('parallelism')
   const parallelism = reader.integer(section.get('parallelism'), path, 0, LIMITS.replicasMax)
   return {
-    order: order ?? SERVICE_DEFAULTS.update.order,
+    order: order ?? (isQuorum ? 'stop-first' : SERVICE_DEFAULTS.update.order),
     parallelism: parallelism ?? SERVICE_DEFAULTS.update.parallelism,
   }
 }

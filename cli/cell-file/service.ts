@@ -56,7 +56,8 @@ export const readService = (
   refusePackage(reader, section)
   const workingDir = readWorkingDir(reader, section)
   const liveness = readProbe(reader, section, 'liveness', ports)
-  const deploy = readDeploy(reader, section)
+  const onPartition = readOnPartition(reader, section)
+  const deploy = readDeploy(reader, section, onPartition)
   if (liveness !== null && deploy.restart.condition === 'none') {
     problems.invalid(
       section.placeOf('liveness'),
@@ -77,7 +78,7 @@ export const readService = (
     stopGraceMs:
       reader.duration(section.get('stop_grace_period'), section.pathOf('stop_grace_period')) ??
       SERVICE_DEFAULTS.stopGraceMs,
-    onPartition: readOnPartition(reader, section),
+    onPartition,
     openFilesMax: readOpenFiles(reader, section),
     user: readUser(reader, section),
     isolation: readIsolation(reader, section),
@@ -260,11 +261,8 @@ const readStopSignal = (reader: Reader, section: Section): (typeof SIGNALS)[numb
 
 const readOnPartition = (reader: Reader, section: Section): ServiceSpec['onPartition'] => {
   const path = section.pathOf('on_partition')
-  const value = reader.choice(section.get('on_partition'), path, ['run', 'stay', 'quorum'])
-  if (value !== 'quorum') return value ?? SERVICE_DEFAULTS.onPartition
-  reader.problems.unsupported(
-    section.placeOf('on_partition'),
-    `${path}: quorum is not offered yet, since its safety is not proven; use run or stay`,
+  return (
+    reader.choice(section.get('on_partition'), path, ['run', 'quorum', 'stay']) ??
+    SERVICE_DEFAULTS.onPartition
   )
-  return SERVICE_DEFAULTS.onPartition
 }

@@ -2,11 +2,11 @@
 // change invalid for it, and everything that builds on it (S4); so nobody writes what a member cannot read. Each member
 // says its number in its status. Deliberately absent: what a field may hold (fields.ts), and who refuses an edit.
 
-import type { Edit } from '../edit.ts'
+import type { Edit, Scalar } from '../edit.ts'
 import { LATER_DEFAULTS } from './service.ts'
 
 /** What this version reads. A new field, or a new value of an old one, takes a new number. */
-export const DOCUMENT_FORMAT = 1
+export const DOCUMENT_FORMAT = 2
 
 /** What a member reads that says nothing of it: the fields of the first version. */
 export const FIRST_FORMAT = 0
@@ -19,13 +19,21 @@ const SINCE: ReadonlyMap<string, number> = new Map([
   ['isolation', 1],
 ])
 
+/** Formats of values that fields of the first version took on later. */
+const VALUES_SINCE: ReadonlyMap<string, ReadonlyMap<Scalar, number>> = new Map([
+  ['onPartition', new Map<Scalar, number>([['quorum', 2]])],
+])
+
 /** The format that a reader of an edit must know, and the field that asks for it; null: every version reads it. */
 export const demandOf = ({
   container,
   key,
+  value,
 }: Edit): { readonly format: number; readonly field: string } | null => {
   if (container !== 'services') return null
   // <cell>/<service>/<generation>/<field>
   const field = key.split('/').slice(3).join('/')
+  const valueSince = VALUES_SINCE.get(field)?.get(value)
+  if (valueSince !== undefined) return { format: valueSince, field: `${field}: ${String(value)}` }
   return Object.hasOwn(LATER_DEFAULTS, field) ? { format: SINCE.get(field) ?? DOCUMENT_FORMAT, field } : null
 }

@@ -65,7 +65,7 @@ export const ServiceSpec = Type.Object(
     uses: Type.Array(ServiceRef, { maxItems: 64 }),
     stopSignal: Choice('SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'),
     stopGraceMs: DurationMs,
-    onPartition: Choice('run', 'stay'),
+    onPartition: Choice('run', 'quorum', 'stay'),
     mode: Choice('replicated', 'global'),
     /** Null: the file does not say, so what `tutti scale` set stays; 1 when nothing did. */
     replicas: Nullable(Type.Integer({ minimum: 0, maximum: LIMITS.replicasMax })),

@@ -105,6 +105,10 @@ export const InstanceStatus = Type.Object({
 })
 export type InstanceStatus = Static<typeof InstanceStatus>
 
+/** Key `fence/<slot>@<release>`: the token that the instance's run was given. A key of its own, as `confinement` is. */
+export const Fence = Type.Object({ token: Count })
+export type Fence = Static<typeof Fence>
+
 /** Key `alert/<member id>`: this member, an observer, has lost the other at that incarnation. */
 export const Alert = Type.Object({ incarnation: Count, silent: Type.Boolean() })
 export type Alert = Static<typeof Alert>
@@ -124,6 +128,8 @@ export interface MemberStatus {
   readonly report: PeerReport | null
   /** By instance id. */
   readonly instances: ReadonlyMap<string, InstanceStatus>
+  /** Fencing tokens of runs under a lease, by instance id. Left out: none. */
+  readonly fences?: ReadonlyMap<string, number>
   /** By accused member id. */
   readonly alerts: ReadonlyMap<string, Alert>
 }

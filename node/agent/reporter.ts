@@ -28,6 +28,8 @@ export class Reporter {
   readonly #options: ReporterOptions
   readonly #earlier: Map<string, number>
   #said = new Map<string, InstanceStatus>()
+  /** Tokens that were said, by instance id. */
+  #fences: ReadonlyMap<string, number> = new Map()
   /** What that was made from. */
   #sources = new Map<string, Source>()
   /** Ends that were said, with their wall time: worked out anew it would differ by a millisecond, and be a new status. */
@@ -75,6 +77,7 @@ export class Reporter {
       // The same object as before: of many instances few change in one pass, and the others cost nothing more.
       next.set(report.instance, before !== undefined && isSame(before, status) ? before : status)
     }
+    this.#sayFences(input.local, next)
     // Readiness and its loss leave at once (others wait for them); a growing restart count may wait a second.
     let urgent = false
     for (const id of this.#said.keys()) {
@@ -111,6 +114,16 @@ export class Reporter {
     this.#held = null
     this.#digest = digest
     this.#options.say('report', { digest, settled, waiting: [...waiting] })
+  }
+
+  /** The tokens of what is reported. */
+  #sayFences(local: readonly LocalInstance[], reported: ReadonlyMap<string, unknown>): void {
+    const next = new Map<string, number>()
+    for (const { id, fence } of local) if (fence !== undefined && reported.has(id)) next.set(id, fence)
+    for (const id of this.#fences.keys()) if (!next.has(id)) this.#options.say(`fence/${id}`, null)
+    for (const [id, token] of next)
+      if (this.#fences.get(id) !== token) this.#options.say(`fence/${id}`, { token })
+    this.#fences = next
   }
 
   /** Wall time of an end. */

@@ -11,8 +11,10 @@ import {
   type SlotId,
 } from '../../lib/ids.ts'
 import { formatDuration } from '../../lib/time.ts'
+import type { Action } from './action.ts'
 import { Claims } from './claims.ts'
 import { nextStandingChangeMs } from './eligibility.ts'
+import { asPlanned, wishesOf } from './exclusive.ts'
 import { Waves } from './gates.ts'
 import { thresholdsOf } from './health.ts'
 import { place, type PlacementMemo } from './placement.ts'
@@ -33,7 +35,7 @@ export const makePlan = (input: PlanInput, memo?: PlacementMemo): Plan => planFo
 export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacement>): Plan => {
   if (!isSettledIn(input)) return idle('this peer does not know its own membership and capacity yet')
   const placements = isRemoved(input) ? NOWHERE : placed
-  const services = new Map(input.view.services.map((service) => [service.id, service]))
+  const services = new Map(input.view.services.map((service) => [service.id, asPlanned(service)]))
   const sightings = new Sightings(input)
   const waves = new Waves(input, placements, sightings)
   const claims = new Claims(input, sightings)
@@ -47,6 +49,8 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
   const wakes = [...result.wakes, ...overdue.wakes]
   const standing = nextStandingChangeMs(input)
   if (standing !== null) wakes.push(standing)
+  const starting = new Set(slotsToBegin(input, result.actions))
+  const leases = wishesOf(input, placements, services, starting)
   const due = wakes.filter((atMs) => atMs > input.nowMs)
   return {
     actions: result.actions,
@@ -55,9 +59,19 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
     witnessed: overdue.witnessed,
     waiting: [...result.waiting, ...overdue.waiting],
     awaitsReports: sightings.askedReports,
+    ...(leases.length === 0 ? {} : { leases }),
     wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
     unreadySinceMs: overdue.sinceMs,
   }
+}
+
+/** Slots of which a run is about to begin. */
+const slotsToBegin = ({ local }: PlanInput, actions: readonly Action[]): readonly SlotId[] => {
+  const restarted = new Set(actions.flatMap((one) => (one.kind === 'restart' ? [one.instance] : [])))
+  return [
+    ...actions.flatMap((one) => (one.kind === 'start' ? [one.slot] : [])),
+    ...local.flatMap(({ id, slot }) => (restarted.has(id) ? [slot] : [])),
+  ]
 }
 
 /**

@@ -6,6 +6,7 @@ import type { MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { Membership } from '../../net/membership.ts'
 import type { Action } from './action.ts'
+import type { LeaseStanding, LeaseWish } from './lease/terms.ts'
 import type { LocalInstance, ProcessExit } from './local.ts'
 
 /** Everything a plan depends on; same inputs, same plan. */
@@ -22,6 +23,8 @@ export interface PlanInput {
    * What is not in it counts from this pass on.
    */
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
+  /** Leases of quorum slots, by slot. @default none */
+  readonly leases?: ReadonlyMap<string, LeaseStanding>
 }
 
 /** Where one slot is placed, and why not elsewhere. */
@@ -89,6 +92,8 @@ export interface Plan {
   readonly waiting: readonly string[]
   /** Whether how far other members have reported to be matters to what this peer does next. */
   readonly awaitsReports: boolean
+  /** The leases that this peer is to seek or keep. Left out: none. */
+  readonly leases?: readonly LeaseWish[]
   /** When a pass is due although nothing happens (a backoff ends, a hold ends). Monotonic milliseconds; null: never. */
   readonly wakeAtMs: number | null
   /**

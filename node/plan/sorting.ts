@@ -6,6 +6,7 @@ import { compareStrings } from '../../lib/order.ts'
 import type { InstanceId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Claims } from './claims.ts'
+import { beginGate, isExclusive, unleasedReason } from './exclusive.ts'
 import { brakeGate, dependencyGate, type Waves } from './gates.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
@@ -76,8 +77,10 @@ export const sortSlots = (scene: Scene): Buckets => {
     const service = services.get(placement.service)
     const instances = local.get(placement.slot) ?? []
     if (service === undefined || (placement.member !== input.self && instances.length === 0)) continue
-    if (placement.member === input.self) sortOwn(scene, service, placement, instances, buckets)
-    else sortMoved(scene, service, placement, instances, buckets)
+    const kept = isExclusive(service) ? leasedOf(scene, service, placement, instances, buckets) : instances
+    if (kept === null) continue
+    if (placement.member === input.self) sortOwn(scene, service, placement, kept, buckets)
+    else sortMoved(scene, service, placement, kept, buckets)
   }
   for (const [slot, instances] of local) {
     if (placements.has(slot)) continue
@@ -100,6 +103,39 @@ const unwantedReason = (input: PlanInput, service: ServiceView | undefined): str
   return service.mode === 'global'
     ? 'this member is not eligible for its service'
     : `its service is scaled to ${service.replicas}`
+}
+
+/** Of a quorum slot, what runs here without a lease goes. Null: the slot is dealt with; else what is left of it. */
+const leasedOf = (
+  { input }: Scene,
+  service: ServiceView,
+  placement: SlotPlacement,
+  instances: readonly LocalInstance[],
+  buckets: OpenBuckets,
+): readonly LocalInstance[] | null => {
+  const { slot, member } = placement
+  const left: LocalInstance[] = []
+  let gate: string | null = null
+  for (const instance of instances) {
+    const reason = unleasedReason(input, service, instance)
+    if (reason === null) left.push(instance)
+    else buckets.dropped.push({ instance, reason })
+    gate ??= reason
+  }
+  if (left.length > 0) return left
+  gate ??= beginGate(input, service, slot)
+  if (gate === null) return left
+  const start = {
+    slot,
+    service,
+    reason: placement.reason,
+    gate,
+    queued: false,
+    replaces: false,
+    revives: null,
+  }
+  if (member === input.self) buckets.starts.push(start)
+  return null
 }
 
 const sortOwn = (
@@ -164,7 +200,8 @@ const startOf = (
     wave ??
     dependency ??
     brake ??
-    (revives === null ? overlapGate(scene, service, wanted, others, holders) : null)
+    (revives === null ? overlapGate(scene, service, wanted, others, holders) : null) ??
+    (revives === null ? beginGate(scene.input, service, slot) : null)
   const from = holders[0]
   const reason =
     revives !== null

@@ -6,6 +6,7 @@ import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
+import { leasedFields, leasedSlots, LeaseReply, VotersReply } from './contract-leases.ts'
 
 const strict = { additionalProperties: false } as const
 const Text = Type.String()
@@ -83,6 +84,7 @@ export const InstanceReply = Type.Object({
   exit: Nullable(ExitReply),
   /** The last lines of that run, where they explain the state. */
   output: Type.Array(Text),
+  ...leasedFields,
 })
 export const InstancesReply = Type.Object({ asOf: AsOf, instances: Type.Array(InstanceReply) })
 export type InstancesReply = Static<typeof InstancesReply>
@@ -126,6 +128,7 @@ export const ServiceReply = Type.Object({
   stopped: Type.Boolean(),
   unfulfilled: Type.Array(UnfulfilledReply),
   conflicts: Type.Array(ConflictReply),
+  ...leasedSlots,
 })
 export const StatusReply = Type.Object({
   asOf: AsOf,
@@ -133,6 +136,7 @@ export const StatusReply = Type.Object({
   settled: Type.Boolean(),
   /** Why not, peer by peer. */
   waiting: Type.Array(Type.Object({ peer: Text, reason: Text })),
+  voters: Type.Optional(VotersReply),
   cells: Type.Array(Type.Object({ name: Text, services: Type.Array(ServiceReply) })),
 })
 export type StatusReply = Static<typeof StatusReply>
@@ -172,6 +176,8 @@ export const ExplainReply = Type.Object({
       peer: Nullable(Text),
       reason: Text,
       version: Count,
+      /** Left out: the slot needs none, or this peer knows of none. */
+      lease: Type.Optional(LeaseReply),
       candidates: Type.Array(
         Type.Object({
           peer: Text,

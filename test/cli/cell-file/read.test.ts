@@ -410,14 +410,14 @@ describe('parseCellFile, with mistakes', () => {
       ['5:5: services.web.privileged: it is about containers, and tutti runs programs directly; remove it'],
     ],
     [
-      web('on_partition: quorum'),
+      web('on_partition: quorum\n    deploy: { update_config: { order: start-first } }'),
       [
-        '5:5: services.web.on_partition: quorum is not offered yet, since its safety is not proven; use run or stay',
+        '6:32: services.web.deploy.update_config.order: two runs of a quorum slot never overlap; remove it or write stop-first',
       ],
     ],
     [
       web('on_partition: stya'),
-      ["5:19: services.web.on_partition must be one of run, stay, quorum, not 'stya'; did you mean stay?"],
+      ["5:19: services.web.on_partition must be one of run, quorum, stay, not 'stya'; did you mean stay?"],
     ],
     [
       web('working_dir: nope'),

@@ -11,11 +11,10 @@ import { assert } from '../../../../lib/assert.ts'
 import { TuttiError } from '../../../../lib/errors.ts'
 import { Gate } from '../../../../lib/gate.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
-import type { Log } from '../../../../lib/log.ts'
 import { compareStrings } from '../../../../lib/order.ts'
-import type { Clock } from '../../../../lib/time.ts'
 import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
 import { EXIT_UNKNOWN } from '../../../plan/facts.ts'
+import type { HeldLease } from '../../../plan/lease/terms.ts'
 import type {
   Adopted,
   Driver,
@@ -29,47 +28,21 @@ import type {
 import { endedRun, endLeftovers, findRun } from './adoption.ts'
 import { Census } from './census.ts'
 import { Cgroups, currentLayout, groupNameOf } from './cgroups/cgroups.ts'
-import type { CgroupLayout } from './cgroups/layout.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
 import { confine, confinedText, environmentIn, type Confinement } from './confinement.ts'
+import type { ProcessDriverOptions } from './driver-options.ts'
 import { entranceOf } from './entrance.ts'
 import { isSignal, shellSpeaks } from './exit.ts'
 import { ageMsOf, currentBoot } from './identity.ts'
-import { launchScript } from './launch.ts'
+import { launchScript, RUN_FILES } from './launch.ts'
 import { launchSafely, preparePlaces, type LaunchingOptions } from './launching.ts'
+import { RunLeases, unlessOver, watchdogLine } from './leases.ts'
 import { fileNameOf } from './record-text.ts'
 import { Records } from './records.ts'
 import { exitIn } from './run-folder.ts'
 import { RunFolders } from './run-folders.ts'
 import { endRun, killRun, signalRun, type Run } from './run.ts'
-import { SHELL, type Launcher } from './spawner.ts'
-
-/** Where output goes; output/output.ts is it. */
-export interface OutputSink {
-  /** Where an instance's files are; it is to be there before the first `begin` of a run. Absolute. */
-  folderOf(instance: InstanceId): string
-  /** The files that an instance's output is appended to. Called again, as running, once the launch has opened them. */
-  begin(
-    instance: InstanceId,
-    process: { readonly isRunning: boolean },
-  ): { readonly stdout: string; readonly stderr: string }
-  /** The instance's processes are gone: nothing more comes until it begins again. */
-  end(instance: InstanceId): void
-}
-
-/** What the driver is built from. */
-export interface ProcessDriverOptions {
-  /** Absolute; the driver's own. Records, run directories and working directories are in it. */
-  readonly folder: string
-  /** For messages. */
-  readonly peer: string
-  readonly clock: Clock
-  readonly log: Log
-  readonly output: OutputSink
-  readonly launcher: Launcher
-  /** Where control groups are. @default this machine's, as this process sees it */
-  readonly cgroups?: CgroupLayout | undefined
-}
+import { SHELL } from './spawner.ts'
 
 // Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
 // event loop comes between other things and not five hundred times in a row.
@@ -87,6 +60,7 @@ export class ProcessDriver implements Driver, Enterable {
   /** Nonce of each instance's last run, whose directory is kept for its exit status. */
   readonly #last = new Map<InstanceId, string>()
   readonly #cgroups: Cgroups
+  readonly #leases: RunLeases
   readonly #folders: RunFolders
   readonly #launching: LaunchingOptions
   #events: DriverEvents = { exited: () => undefined }
@@ -102,6 +76,7 @@ export class ProcessDriver implements Driver, Enterable {
     const { cgroups = currentLayout(), clock, folder, launcher, log } = options
     // Its parts are made with whatever mode the umask leaves; what is in them is the peer's own.
     mkdirSync(join(folder, 'work'), { recursive: true, mode: 0o700 })
+    this.#leases = new RunLeases(clock)
     this.#folders = new RunFolders(join(folder, 'runs'), log)
     this.#cgroups = Cgroups.open(cgroups, groupNameOf(folder), clock, log)
     this.#launching = { launcher, folders: this.#folders, cgroups: this.#cgroups, clock, log }
@@ -140,6 +115,7 @@ export class ProcessDriver implements Driver, Enterable {
     await endLeftovers(new Set(found.map((run) => run.record.nonce)), new Set(this.#last.values()), adoption)
     for (const run of found) {
       this.#options.output.begin(run.record.instance, { isRunning: true })
+      if (run.record.fence !== undefined) this.#leases.begin(run.record.instance, run.folder, null)
       this.#watch(run)
       adopted.push({
         record: run.record,
@@ -156,7 +132,7 @@ export class ProcessDriver implements Driver, Enterable {
     return await this.#gate.pass(async () => await this.#spawn(request))
   }
 
-  async #spawn({ record, environment }: SpawnRequest): Promise<Spawned> {
+  async #spawn({ record, environment, lease }: SpawnRequest): Promise<Spawned> {
     const { instance, definition } = record
     assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
     const { peer, output } = this.#options
@@ -173,6 +149,8 @@ export class ProcessDriver implements Driver, Enterable {
     this.#last.set(instance, record.nonce)
     const { shortfall } = confinement
     if (shortfall !== '') this.#options.log.log('warn', `${instance} ${shortfall}`)
+    if (lease !== undefined) this.#leases.begin(instance, folder, lease)
+    const { groups, isSandboxed } = confinement
     const script = launchScript({
       shell: SHELL,
       shim: this.#shim,
@@ -180,18 +158,30 @@ export class ProcessDriver implements Driver, Enterable {
       workingDirectory,
       ...output.begin(instance, { isRunning: false }),
       confined: confinedText(confinement),
-      environment: environmentIn(confinement, definition, environment),
-      prelude: confinement.prelude,
+      environment: {
+        ...environmentIn(confinement, definition, environment),
+        // Neither a sandbox nor another user sees the driver's own directories.
+        ...(lease === undefined || isSandboxed || definition.user !== null
+          ? {}
+          : { TUTTI_FENCE_FILE: join(folder, RUN_FILES.lease) }),
+      },
+      watchdog: lease === undefined ? '' : watchdogLine(SHELL, folder, record.nonce, groups.tracking),
+      prelude: lease === undefined ? confinement.prelude : unlessOver(confinement.prelude, folder),
       command: confinement.command,
     })
     try {
-      const run = await launchSafely({ record, folder, script, confined: confinement }, this.#launching)
+      const write = (): void => this.#leases.write(instance)
+      const run = await launchSafely(
+        { record, folder, script, confined: confinement, write },
+        this.#launching,
+      )
       output.begin(instance, { isRunning: true })
       this.#watch(run)
       // Nobody asks for it since the record names another run; and a restart does not wait for it.
       if (lastNonce !== undefined) await this.#folders.drop(lastNonce)
       return { pid: run.shim.pid, shortfall }
     } catch (error) {
+      this.#leases.end(instance)
       output.end(instance)
       throw error
     }
@@ -242,6 +232,17 @@ export class ProcessDriver implements Driver, Enterable {
     if (run === undefined) return
     assert(run.record.nonce === record.nonce, `an update of ${record.instance} is of its present run`)
     await this.#records.write({ boot: this.#boot, record })
+  }
+
+  extend(instance: InstanceId, lease: HeldLease): void {
+    try {
+      this.#leases.extend(instance, lease)
+    } catch (error) {
+      this.#options.log.log('error', 'a lease could not be written; its run will be ended', {
+        instance,
+        error,
+      })
+    }
   }
 
   async stop(instance: InstanceId, signal: string, graceMs: number): Promise<void> {
@@ -302,6 +303,7 @@ export class ProcessDriver implements Driver, Enterable {
     if (this.#closed) return
     const told = exitIn(run.folder, this.#speaks, run.killed ? 0 : oomKills)
     this.#runs.delete(instance)
+    this.#leases.end(instance)
     output.end(instance)
     this.#events.exited(
       instance,

@@ -31,6 +31,8 @@ export interface Launch {
   readonly folder: string
   readonly script: string
   readonly confined: Confined
+  /** Writes into the run directory, once it is there, what the launch needs to find. */
+  readonly write: () => void
 }
 
 // From the request to the shim's first line: 4 ms on a quiet machine; a machine this much slower is not working.
@@ -70,7 +72,8 @@ export const launchSafely = async (launch: Launch, options: LaunchingOptions): P
 }
 
 const launchOnce = async (launcher: Launcher, launch: Launch, clock: Clock): Promise<Run> => {
-  const { record, folder, script } = launch
+  const { record, folder, script, write } = launch
+  write()
   const alive = watchAlive(join(folder, RUN_FILES.alive))
   const late = Promise.withResolvers<never>()
   const cancel = clock.after(SPAWN_TIMEOUT_MS, () => {
