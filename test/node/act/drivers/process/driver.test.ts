@@ -230,10 +230,10 @@ describe('process driver › after a crash of the peer (S10)', () => {
       const { exited } = await hosted(point, nonce, lasting)
       await exited
       const { driver, adopted } = await started()
-      // The record was there before anything else.
+      // The record was there before anything was started; before it there are empty places at most.
       assert.deepEqual(
         adopted.map((found) => found.record.nonce),
-        [nonce],
+        point === 'before-prepare' ? [] : [nonce],
       )
       const pid = adopted[0]?.pid ?? null
       const carriers = carriersOf(nonce)
