@@ -2,6 +2,7 @@
 // replaced. Used by plan, apply and every command that edits.
 
 import { unreachable } from '../lib/assert.ts'
+import { formatDuration } from '../lib/time.ts'
 import type { ChangeReply } from '../node/serve/api/contract.ts'
 import type { Sink } from './io.ts'
 import { counted, fitted, harmless, type Colour, type Paint } from './render.ts'
@@ -79,6 +80,17 @@ const wordsOf = (kind: SlotChange['kind'], from: string, to: string): readonly [
   }
 }
 
+/** `takes 6s at least: shop/web 3 turns of 1, each 2s to prove itself`; empty: at once, or an earlier version. */
+const durationOf = ({ duration }: ChangeReply): string => {
+  if (duration === undefined || duration.leastMs === 0) return ''
+  const slowest = duration.services.slice(0, SLOWEST_SHOWN_MAX)
+  const parts = slowest.map(({ service, reason }) => `${harmless(service)} ${harmless(reason)}`)
+  return `takes ${formatDuration(duration.leastMs)} at least: ${parts.join('; ')}`
+}
+
+/** The others are faster. */
+const SLOWEST_SHOWN_MAX = 1
+
 /** `3 fields, 2 slots start, 1 moves`. */
 export const summaryOf = (change: ChangeReply): string => {
   const parts = change.edits.length === 0 ? [] : [counted(change.edits.length, 'field')]
@@ -92,5 +104,6 @@ export const summaryOf = (change: ChangeReply): string => {
     const count = change.slots.filter((slot) => slot.kind === kind).length
     if (count > 0) parts.push(`${counted(count, 'slot')} ${verb}`)
   }
-  return parts.join(', ')
+  const took = durationOf(change)
+  return [parts.join(', '), ...(took === '' ? [] : [took])].join('\n')
 }

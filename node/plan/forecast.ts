@@ -7,7 +7,7 @@ import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { MemberView, ServiceView, View } from '../../crdt/schema/view.ts'
 import { refusalBy } from './constraints.ts'
 import { rosterOf } from './eligibility.ts'
-import { place, type PlacementMemo } from './placement.ts'
+import { place, PlacementMemo } from './placement.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
 
 export interface SlotChange {
@@ -26,13 +26,21 @@ export interface Forecast {
   readonly warnings: readonly string[]
 }
 
+/** What a caller has worked out before; only saves work. */
+export interface Known {
+  readonly memo?: PlacementMemo | undefined
+  /** Where slots are placed before. */
+  readonly before?: ReadonlyMap<SlotId, SlotPlacement> | undefined
+}
+
 /** What another view would change for the same members. */
-export const forecastView = (input: PlanInput, view: View, memo?: PlacementMemo): Forecast =>
-  forecast(input, { ...input, view }, memo)
+export const forecastView = (input: PlanInput, view: View, known?: Known): Forecast =>
+  forecast(input, { ...input, view }, known)
 
 /** What changes between two situations. */
-export const forecast = (before: PlanInput, after: PlanInput, memo?: PlacementMemo): Forecast => {
-  const from = place(before, memo)
+export const forecast = (before: PlanInput, after: PlanInput, known: Known = {}): Forecast => {
+  const memo = known.memo ?? new PlacementMemo()
+  const from = known.before ?? place(before, memo)
   const to = place(after, memo)
   const servicesBefore = byId(before.view.services)
   const servicesAfter = byId(after.view.services)

@@ -4,7 +4,7 @@
 import type { Edit } from '../../../crdt/edit.ts'
 import type { View } from '../../../crdt/schema/view.ts'
 import type { Log } from '../../../lib/log.ts'
-import { place, PlacementMemo } from '../../plan/placement.ts'
+import { place, type PlacementMemo } from '../../plan/placement.ts'
 import type { AgentPort, AgentSnapshot, Exec, Output } from '../../ports.ts'
 import { readingOf, type Reading } from '../replies/reading.ts'
 import type { Doctor, Examiner } from '../doctor/doctor.ts'
@@ -41,6 +41,8 @@ export interface ApiOptions {
 export interface ApiContext extends Omit<ApiOptions, 'token' | 'examiner'> {
   readonly doctor: Doctor | null
   readonly reading: () => Reading
+  /** What readings and forecasts of this API save each other. */
+  readonly memo: PlacementMemo
   readonly watch: WatchFeed
   /** Aborts when the server closes: every stream ends with it. */
   readonly closing: AbortSignal
@@ -54,10 +56,9 @@ export interface StreamGate {
 }
 
 /** Makes readings, reusing the placement's memo from one to the next. */
-export const reader = (snapshot: () => AgentSnapshot): (() => Reading) => {
-  const memo = new PlacementMemo()
-  return () => {
+export const reader =
+  (snapshot: () => AgentSnapshot, memo: PlacementMemo): (() => Reading) =>
+  () => {
     const now = snapshot()
     return readingOf(now, place(now, memo))
   }
-}

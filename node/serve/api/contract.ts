@@ -276,6 +276,24 @@ export const ChangeReply = Type.Object({
       reason: Text,
     }),
   ),
+  /** How long it takes at least when everything goes well. Left out by an earlier version. */
+  duration: Type.Optional(
+    Type.Object({
+      leastMs: Count,
+      /** Slowest first. */
+      services: Type.Array(
+        Type.Object({
+          service: Text,
+          /** Turns in which its slots change, one after the other. */
+          waves: Count,
+          leastMs: Count,
+          /** From then on what is not as desired is reported. */
+          overdueMs: Count,
+          reason: Text,
+        }),
+      ),
+    }),
+  ),
   /** What is allowed but probably not meant: a constraint nobody meets, a replica count no one can hold. */
   warnings: Type.Array(Text),
 })

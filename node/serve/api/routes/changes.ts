@@ -4,6 +4,8 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { requireDigest } from '../../../../crdt/condition.ts'
 import { forecastView } from '../../../plan/forecast.ts'
+import { leastDuration } from '../../../plan/least-duration.ts'
+import type { PlacementMemo } from '../../../plan/placement.ts'
 import type { EditResult } from '../../../ports.ts'
 import { asOf, nameOf, type Reading } from '../../replies/reading.ts'
 import { prepareChange, type PreparedChange } from '../changes.ts'
@@ -36,21 +38,32 @@ export const changeRoutes = (app: FastifyInstance, context: ApiContext): void =>
       // Edits that change nothing are for the replica to recognize: one that says nothing new may still settle a conflict.
       if (body.dry === true || edits.length === 0) {
         const after = context.preview(edits)
-        return replyOf(before, prepared, { change: null, digest: snapshot.view.digest, view: after })
+        return replyOf(before, context.memo, prepared, {
+          change: null,
+          digest: snapshot.view.digest,
+          view: after,
+        })
       }
       const meta = { message: prepared.message, at: Math.max(0, Math.floor(snapshot.wall)) }
       // Made first and told after: what it does to every slot is worked out while it is on its way to the others.
-      return replyOf(before, prepared, await inTime(context.agent.edit(edits, meta, body), WRITE_MS))
+      return replyOf(
+        before,
+        context.memo,
+        prepared,
+        await inTime(context.agent.edit(edits, meta, body), WRITE_MS),
+      )
     },
   )
 }
 
 const replyOf = (
   reading: Reading,
+  memo: PlacementMemo,
   { described: edits }: PreparedChange,
   { change, digest, view }: EditResult,
 ): ChangeReply => {
-  const { slots, warnings } = forecastView(reading.snapshot, view)
+  const { slots, warnings } = forecastView(reading.snapshot, view, { memo, before: reading.placements })
+  const { leastMs, services } = leastDuration(slots, view)
   return {
     asOf: asOf(reading),
     change,
@@ -64,6 +77,7 @@ const replyOf = (
       to: to === null ? null : nameOf(reading, to),
       reason,
     })),
+    duration: { leastMs, services: services.map((service) => ({ ...service })) },
     warnings: [...warnings],
   }
 }
