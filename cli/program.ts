@@ -15,6 +15,7 @@ import { Frame } from './tree/frame.ts'
 import { addHistoryCommands, addRollbackCommands } from './tree/history.ts'
 import { addLookCommands, addShellCommands } from './tree/look.ts'
 import { addMachineCommands } from './tree/machine.ts'
+import { addSimulateCommands } from './tree/simulate.ts'
 
 const versionOf = (): string => {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
@@ -22,7 +23,7 @@ const versionOf = (): string => {
 }
 
 // Promised by the contract and not built yet: an honest sentence instead of a wrong suggestion.
-const LATER = ['simulate', 'package', 'top']
+const LATER = ['package', 'top']
 
 const rootCommand = (io: Io, frame: Frame): Command => {
   const root = new Command('tutti')
@@ -51,6 +52,7 @@ const rootCommand = (io: Io, frame: Frame): Command => {
   root.commandsGroup('Looking:')
   addLookCommands(root, frame)
   addHistoryCommands(root, frame)
+  addSimulateCommands(root, frame)
   root.commandsGroup('Shell:')
   addShellCommands(root, frame, (text) => io.stdout.write(text))
   return root

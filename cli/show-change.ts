@@ -57,7 +57,8 @@ const editLine = ({ from, to }: Edit, field: string, sink: Sink, paint: Paint): 
   return paint('yellow', `  ~ ${name}${value(from)} → ${value(to)}`)
 }
 
-const slotLine = ({ slot, kind, from, to, reason }: SlotChange, paint: Paint): string => {
+/** One slot's change as one line. */
+export const slotLine = ({ slot, kind, from, to, reason }: SlotChange, paint: Paint): string => {
   const [sign, colour, words] = wordsOf(kind, from ?? '?', to ?? '?')
   const why = reason === '' ? '' : paint('dim', ` (${harmless(reason)})`)
   return `${paint(colour, `  ${sign} ${harmless(slot)} ${harmless(words)}`)}${why}`

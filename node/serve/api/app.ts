@@ -18,6 +18,7 @@ import { metaRoutes } from './routes/meta.ts'
 import { peerRoutes } from './routes/peers.ts'
 import { placementRoutes } from './routes/placements.ts'
 import { serviceRoutes } from './routes/services.ts'
+import { simulationRoutes } from './routes/simulations.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { outsideError, statusOf, UnauthorizedError } from './statuses.ts'
 import { guardFor, suggestion } from './validation.ts'
@@ -97,6 +98,7 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
     execRoute,
     changeRoutes,
     historyRoutes,
+    simulationRoutes,
     doctorRoutes,
     metaRoutes,
   ]) {

@@ -346,6 +346,10 @@ export const ROUTES = {
   diff: '/v1/diff',
   /** IntentReply of contract-history.ts; `?at=A`. */
   intent: '/v1/intent',
+  /** POST, SimulationRequest of contract-simulate.ts. */
+  simulations: '/v1/simulations',
+  /** RebalanceReply of contract-simulate.ts. */
+  rebalance: '/v1/rebalance',
   /** POST, InviteRequest. */
   invites: '/v1/invites',
   /** POST, JoinRequest. */
