@@ -29,7 +29,6 @@ const ports = /^node\/ports\.ts$/
 const doctor = /^node\/doctor\//
 // What the command line shares with the API: types, and the exec's two light codecs.
 const contract =
-const contract =
   /^node\/serve\/api\/(contract|contract-exec|contract-history|contract-simulate|contract-streams|exec-wire|web-socket)\.ts$/
 
 const rooms: readonly Room[] = [
