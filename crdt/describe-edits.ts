@@ -2,6 +2,7 @@
 // and, of a new service, what is as it is by default.
 
 import {
+  dutyOfEntity,
   memberOfEntity,
   formatPath,
   LIFE,
@@ -72,6 +73,12 @@ const beforeOf = (
     return services.get(entity)?.get(place.name) ?? null
   }
   if (entity.startsWith('members/')) return memberField(members.get(memberOfEntity(entity)), field)
+  const duty = view.buildDuties?.find(({ name }) => name === dutyOfEntity(entity))
+  if (duty !== undefined) {
+    const { repository, branch, file, everyMs, outcome } = duty
+    if (field === 'duty') return canonicalJson({ repository, branch, file, everyMs })
+    return outcome === null ? null : canonicalJson(outcome)
+  }
   if (!entity.startsWith('invites/')) return null
   const invite = view.invites.find(({ id }) => id === memberOfEntity(entity))
   if (invite === undefined) return null

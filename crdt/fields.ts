@@ -11,11 +11,12 @@ import { LIMITS } from '../lib/limits.ts'
 import { canonicalJson, type Json } from '../lib/order.ts'
 import { isMemberId } from '../lib/signature.ts'
 import type { ContainerName, Scalar } from './edit.ts'
+import { BuildDuty, BuildOutcome } from './schema/build-duty.ts'
 import { ServiceSpec } from './schema/service.ts'
 
 /** Where a key belongs: all fields of one entity are read together. */
 export interface FieldPlace {
-  /** `cluster`, `members/<id>`, `invites/<id>`, `services/<cell>/<service>`. */
+  /** `cluster`, `members/<id>`, `invites/<id>`, `services/<cell>/<service>`, `build-duties/<name>`. */
   readonly entity: string
   /** The rest of the key; empty for an invite, which is one value. */
   readonly field: string
@@ -23,6 +24,9 @@ export interface FieldPlace {
 
 /** The field that says whether an entity exists. */
 export const LIFE = '@'
+
+/** What of the container `cells` follows repositories. */
+const BUILD_DUTIES = 'build-duties'
 
 /** `3:live`: an entity's generation, and whether it is gone. Deletion beats life within a generation, the next one beats both. */
 export interface Life {
@@ -155,6 +159,11 @@ const CLUSTER_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['name', text(NAME)],
 ])
 
+const BUILD_DUTY_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
+  ['duty', orNull(json(BuildDuty))],
+  ['outcome', orNull(json(BuildOutcome))],
+])
+
 const inviteValue = orNull(json(Invite))
 
 /** The place of a key; null when no such key exists in this version. */
@@ -178,7 +187,11 @@ export const placeOf = (container: ContainerName, key: string): FieldPlace | nul
         ? { entity: `services/${serviceIdOf(cell, name)}`, field }
         : null
     }
-    case 'cells':
+    case 'cells': {
+      const [kind, name = '', field = '', ...more] = key.split('/')
+      const isKnown = kind === BUILD_DUTIES && more.length === 0 && BUILD_DUTY_FIELDS.has(field)
+      return isKnown && NAME.test(name) ? { entity: `${BUILD_DUTIES}/${name}`, field } : null
+    }
     case 'packages':
       return null
     default:
@@ -195,6 +208,7 @@ export const keyOf = (
   if (entity.startsWith('invites/')) return { container: 'invites', key: memberOfEntity(entity) }
   if (entity.startsWith('members/'))
     return { container: 'members', key: `${memberOfEntity(entity)}/${field}` }
+  if (dutyOfEntity(entity) !== null) return { container: 'cells', key: `${entity}/${field}` }
   return { container: 'services', key: `${serviceOfEntity(entity)}/${field}` }
 }
 
@@ -243,6 +257,7 @@ const checkOf = (container: ContainerName, field: string): Check | null => {
     case 'services':
       return serviceCheckOf(field)
     case 'cells':
+      return BUILD_DUTY_FIELDS.get(field) ?? null
     case 'packages':
       return null
     default:
@@ -272,8 +287,13 @@ export const placeOfPath = (path: string): FieldPlace => {
   if (head === 'cluster') return { entity: 'cluster', field: rest.join(' ') }
   if (head === 'peer') return { entity: `members/${rest[0] ?? ''}`, field: rest[1] ?? LIFE }
   if (head === 'invite') return { entity: `invites/${rest[0] ?? ''}`, field: '' }
+  if (head === 'build') return { entity: `${BUILD_DUTIES}/${rest[1] ?? ''}`, field: rest[2] ?? 'duty' }
   return { entity: `services/${head}`, field: rest.join(' ').replaceAll('.', '/') }
 }
+
+/** The name of a build duty's entity; null for any other. */
+export const dutyOfEntity = (entity: string): string | null =>
+  entity.startsWith(`${BUILD_DUTIES}/`) ? entity.slice(BUILD_DUTIES.length + 1) : null
 
 /** A field as people read it: `shop/web environment.LOG_LEVEL`, `peer n1 cordoned`. */
 export const formatPath = (entity: string, field: string, nameOf?: (member: MemberId) => string): string => {
@@ -284,6 +304,8 @@ export const formatPath = (entity: string, field: string, nameOf?: (member: Memb
       ? serviceOfEntity(entity)
       : `${serviceOfEntity(entity)} ${name.replaceAll('/', '.')}`
   }
+  const duty = dutyOfEntity(entity)
+  if (duty !== null) return field === 'duty' ? `build duty ${duty}` : `build duty ${duty} ${field}`
   const member = memberOfEntity(entity)
   const shown = nameOf?.(member) ?? member
   if (entity.startsWith('invites/')) return `invite ${shown}`

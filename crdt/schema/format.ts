@@ -24,12 +24,16 @@ const VALUES_SINCE: ReadonlyMap<string, ReadonlyMap<Scalar, number>> = new Map([
   ['onPartition', new Map<Scalar, number>([['quorum', 2]])],
 ])
 
+/** All that the container `cells` holds so far. */
+const BUILD_DUTIES_SINCE = 2
+
 /** The format that a reader of an edit must know, and the field that asks for it; null: every version reads it. */
 export const demandOf = ({
   container,
   key,
   value,
 }: Edit): { readonly format: number; readonly field: string } | null => {
+  if (container === 'cells') return { format: BUILD_DUTIES_SINCE, field: 'build duty' }
   if (container !== 'services') return null
   // <cell>/<service>/<generation>/<field>
   const field = key.split('/').slice(3).join('/')

@@ -51,6 +51,26 @@ export const FormatFacts = Type.Object({
 })
 export type FormatFacts = Static<typeof FormatFacts>
 
+/** Key `builder`: whether this member can build releases. More fields may come. */
+export const BuilderFacts = Type.Object({
+  /** Why it cannot; empty: it can. */
+  lack: ShortText,
+})
+export type BuilderFacts = Static<typeof BuilderFacts>
+
+/** Key `build/<duty>`: what this member does about a build duty; no entry while it only watches. More fields may come. */
+export const BuildProgress = Type.Object({
+  /** `building`: the commit is being built and released. `hindered`: it cannot be now, for no fault of the commit. */
+  phase: Type.Enum(['building', 'hindered'] as const),
+  /** Empty: none is known. */
+  commit: ShortText,
+  /** Wall time, for display. */
+  since: Count,
+  /** Why it is hindered. */
+  reason: ShortText,
+})
+export type BuildProgress = Static<typeof BuildProgress>
+
 /** Key `report`: how far this peer is. */
 export const PeerReport = Type.Object({
   digest: Type.String({ maxLength: 64 }),
@@ -125,6 +145,10 @@ export interface MemberStatus {
   readonly confinement?: ConfinementFacts
   /** Left out: the first version. */
   readonly formats?: FormatFacts
+  /** Left out: an earlier version, or it has not said yet. */
+  readonly builder?: BuilderFacts
+  /** By build duty; left out: it does nothing about any. */
+  readonly builds?: ReadonlyMap<string, BuildProgress>
   readonly report: PeerReport | null
   /** By instance id. */
   readonly instances: ReadonlyMap<string, InstanceStatus>

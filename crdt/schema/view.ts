@@ -2,6 +2,7 @@
 // else. Two peers with the same changes have byte-equal views (S1), whatever order delivered them.
 
 import type { ChangeHash, ClusterId, Digest, MemberId, ReleaseId, ServiceId } from '../../lib/ids.ts'
+import type { BuildDuty, BuildOutcome } from './build-duty.ts'
 import type { Healthcheck, ServiceSpec } from './service.ts'
 
 export type Role = 'operator' | 'runner'
@@ -76,6 +77,12 @@ export interface InviteView {
   readonly used: number
 }
 
+export interface BuildDutyView extends BuildDuty {
+  readonly name: string
+  /** Of the last commit that was built; null: none was yet. */
+  readonly outcome: BuildOutcome | null
+}
+
 export interface View {
   readonly cluster: ClusterId
   /** Sorted by id; removed members are in `removed`. */
@@ -84,6 +91,8 @@ export interface View {
   readonly invites: readonly InviteView[]
   /** Sorted by id. */
   readonly services: readonly ServiceView[]
+  /** Sorted by name; left out: none. */
+  readonly buildDuties?: readonly BuildDutyView[]
   /**
    * Last generation by service id or member id, where it cannot be read above: of everything deleted or removed, and of
    * members admitted again. What is created anew exceeds it; what is not named is in generation 1, or never was.
