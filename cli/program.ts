@@ -15,6 +15,7 @@ import { Frame } from './tree/frame.ts'
 import { addHistoryCommands, addRollbackCommands } from './tree/history.ts'
 import { addLookCommands, addShellCommands } from './tree/look.ts'
 import { addMachineCommands } from './tree/machine.ts'
+import { addReleaseCommands } from './tree/releases.ts'
 
 const versionOf = (): string => {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
@@ -48,6 +49,7 @@ const rootCommand = (io: Io, frame: Frame): Command => {
   root.commandsGroup('Cells and services:')
   addCellCommands(root, frame)
   addRollbackCommands(root, frame)
+  addReleaseCommands(root, frame)
   root.commandsGroup('Looking:')
   addLookCommands(root, frame)
   addHistoryCommands(root, frame)

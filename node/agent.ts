@@ -8,6 +8,7 @@ import type { Staged } from '../crdt/replica.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import { defined } from '../lib/assert.ts'
 import type { ChangeHash, MemberId } from '../lib/ids.ts'
+import type { Json } from '../lib/order.ts'
 import { Dialler } from '../net/dialler.ts'
 import { FailureDetector } from '../net/failure-detector.ts'
 import type { TransportEvents } from '../net/transport.ts'
@@ -235,6 +236,11 @@ export class Agent implements AgentPort {
   /** Whether that change is in the document here. */
   holds(change: ChangeHash): boolean {
     return this.#replication.holds(change)
+  }
+
+  /** Sets an entry of this peer's status, for shells that have something to say of themselves; null: nothing any more. */
+  say(key: string, value: Json): void {
+    this.#replication.say(key, value, false)
   }
 
   /** Equal exactly when two peers hold the same changes. */

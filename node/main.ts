@@ -42,6 +42,8 @@ export interface PeerOptions {
   /** Null: found a cluster where there is none yet. */
   readonly join: JoinOptions | null
   readonly logLevel: LogLevel
+  /** The words that start the command line, for builds; null: this peer builds nothing. */
+  readonly program: readonly string[] | null
 }
 
 /** A peer that runs: what its first line says, and how it ends. */
@@ -193,6 +195,7 @@ class Peer {
       listen: this.#options.listen.length === 0 ? [LISTEN_DEFAULT] : this.#options.listen,
       labels: await this.#labels(),
       version,
+      program: this.#options.program,
       log: this.#log,
     })
     this.#handle.use(this.#runtime.agent)

@@ -202,6 +202,7 @@ export interface PeerEvent {
     | 'quarantine'
     | 'peer'
     | 'exec'
+    | 'build'
   readonly subject: string
   readonly message: string
 }

@@ -2,11 +2,14 @@
 // another cluster stops this one and starts the next. Stopping it leaves the instances running.
 
 import { randomBytes } from 'node:crypto'
+import { recordBuild } from '../crdt/build-duty-edits.ts'
+import { STATUS_KEYS } from '../crdt/status-decode.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { ActorId, ServiceId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import { seededRandom } from '../lib/random.ts'
 import { createLibp2pTransport, hostOfAddress } from '../net/libp2p/transport.ts'
+import { BuildSteward } from './act/builds/steward.ts'
 import type { DataDirectory } from './act/disk/data-directory.ts'
 import { raiseIncarnation, type ClusterOrigin, type Identity } from './act/disk/identity.ts'
 import { confinable } from './act/drivers/process/confinable.ts'
@@ -32,6 +35,8 @@ export interface RuntimeOptions {
   readonly listen: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly version: string
+  /** The words that start the command line, for builds; null: this peer builds nothing. */
+  readonly program: readonly string[] | null
   readonly log: Log
 }
 
@@ -62,7 +67,22 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     linkEnvironment: (uses) => links.environmentFor(uses.map((service) => service as ServiceId)),
   })
   const capacity = capacityOf()
-  const agent = await Agent.create({
+  const builds: BuildSteward = new BuildSteward({
+    folder: data.builds,
+    socket: data.socket,
+    program: options.program,
+    environment: process.env,
+    clock: systemClock,
+    log,
+    snapshot: () => agent.snapshot(),
+    say: (duty, progress) => agent.say(STATUS_KEYS.build(duty), progress),
+    note: (subject, message) => agent.note({ kind: 'build', subject, message }),
+    record: async (duty, outcome, after) => {
+      const message = `build duty ${duty}: ${outcome.commit.slice(0, 12)} ${outcome.kind}`
+      await agent.edit(recordBuild(agent.view(), duty, outcome, after), { message, at: systemClock.wall() })
+    },
+  })
+  const agent: Agent = await Agent.create({
     cluster: origin.cluster,
     signer: identity.signer,
     incarnation: await raiseIncarnation(data, systemClock.wall()),
@@ -89,14 +109,19 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
       startedAt: systemClock.wall(),
     },
     confinement: confinable,
+    builder: () => builds.facts(),
     hostOf: (addresses) => hostOfAddress(addresses[0] ?? '') ?? '127.0.0.1',
     bootstrap: bootstrapOf(origin, dial),
     founding: origin.kind === 'founded' ? { nonce: origin.nonce, name: origin.name } : null,
     newActor: () => toHex(randomBytes(ACTOR_BYTES)) as ActorId,
     newSeed: () => new Uint8Array(randomBytes(SEED_BYTES)),
-    afterPass: (snapshot) => follow(links, snapshot, log),
+    afterPass: (snapshot) => {
+      follow(links, snapshot, log)
+      builds.follow(snapshot)
+    },
   })
   await links.start()
+  builds.start()
   await built.exec.start()
   await agent.start()
   return {
@@ -106,6 +131,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     links,
     name: () => agent.snapshot().view.members.find(({ id }) => id === identity.member)?.name ?? origin.name,
     stop: async () => {
+      await builds.stop()
       await agent.stop()
       await built.close()
       await links.close()

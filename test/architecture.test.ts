@@ -29,7 +29,7 @@ const ports = /^node\/ports\.ts$/
 const doctor = /^node\/doctor\//
 // What the command line shares with the API: types, and the exec's two light codecs.
 const contract =
-  /^node\/serve\/api\/(contract|contract-exec|contract-history|contract-streams|exec-wire|web-socket)\.ts$/
+  /^node\/serve\/api\/(contract|contract-build-duties|contract-exec|contract-history|contract-streams|exec-wire|web-socket)\.ts$/
 
 const rooms: readonly Room[] = [
   { files: /^lib\/(hash|signature)\.ts$/, imports: [], packages: [/^node:crypto$/], pure: true },

@@ -5,6 +5,7 @@ import { statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { NAME_PATTERN } from '../../lib/ids.ts'
 import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
+import { readBuild, type Build } from './build.ts'
 import { readDeploy } from './deploy.ts'
 import { readIsolation, readOpenFiles, readUser } from './confinement.ts'
 import { readEnvironment } from './environment.ts'
@@ -32,13 +33,16 @@ const SIGNAL_OF_NUMBER: Readonly<Record<string, (typeof SIGNALS)[number]>> = {
 const isDirectory = (path: string): boolean =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
-/** Reads one service; problems are noted in the reader, and then the result must not be used. */
+/**
+ * Reads one service, and notes how it is built. Problems are noted in the reader, and then the result must not be used.
+ */
 export const readService = (
   reader: Reader,
   cell: string,
   name: string,
   entry: Entry,
   siblings: readonly string[],
+  builds: Map<string, Build>,
 ): ServiceSpec => {
   const path = `services.${name}`
   const { problems } = reader
@@ -55,6 +59,8 @@ export const readService = (
   const ports = readPorts(reader, section)
   refusePackage(reader, section)
   const workingDir = readWorkingDir(reader, section)
+  const build = readBuild(reader, section)
+  if (build !== null) builds.set(name, build)
   const liveness = readProbe(reader, section, 'liveness', ports)
   const onPartition = readOnPartition(reader, section)
   const deploy = readDeploy(reader, section, onPartition)
@@ -99,7 +105,7 @@ const readCommand = (reader: Reader, section: Section, entry: Entry, workingDir:
   const words = [...wordsOf(reader, section, 'entrypoint'), ...wordsOf(reader, section, 'command')]
   const [program] = words
   if (program === undefined) {
-    const isExcused = section.has('image') || section.has('build') || section.has('package')
+    const isExcused = section.has('image') || section.has('package')
     const isWrong = section.has('command') || section.has('entrypoint') || entry.value.kind !== 'map'
     const isMistyped = reader.problems.list.some(
       ({ message }) => message.startsWith(`${section.path}.`) && message.endsWith('did you mean command?'),

@@ -2,6 +2,7 @@
 // ready. The peer computes the plan; this file only shows it.
 
 import type { ChangeReply, ChangeRequest, StatusReply } from '../../node/serve/api/contract.ts'
+import { TuttiError } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
 import { loadCellFile, type CellFile } from '../cell-file/read.ts'
 import { requestOf } from '../change-request.ts'
@@ -22,6 +23,12 @@ export interface ApplyOptions {
 const readFile = (context: Context, file: string): CellFile => {
   const read = loadCellFile(file, context.io.directory, context.io.environment)
   for (const warning of read.warnings) warn(context, warning)
+  const [built] = read.builds.keys()
+  if (built !== undefined)
+    throw new TuttiError(
+      'unsupported',
+      `services.${built}.build: packages are built from a commit; use tutti release -f ${file}`,
+    )
   return read
 }
 

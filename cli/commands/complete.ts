@@ -2,7 +2,12 @@
 // from the peer when it answers at once; a shell must never hang for them.
 
 import type { Command } from 'commander'
-import type { InstancesReply, PeersReply, ServicesReply } from '../../node/serve/api/contract.ts'
+import type {
+  BuildDutiesReply,
+  InstancesReply,
+  PeersReply,
+  ServicesReply,
+} from '../../node/serve/api/contract.ts'
 import type { HistoryReply } from '../../node/serve/api/contract-history.ts'
 import { clientOf } from '../client.ts'
 import { candidatesAt, needsNames, positionOf, type Names } from '../completion.ts'
@@ -16,12 +21,12 @@ const PATIENCE_MS = 400
 /** Changes worth completing: older ones are looked up. */
 const CHANGES_COMPLETED = 20
 
-const NO_NAMES: Names = { peers: [], cells: [], services: [], slots: [], changes: [] }
+const NO_NAMES: Names = { peers: [], cells: [], services: [], slots: [], changes: [], buildDuties: [] }
 
 const namesOf = async (context: Context): Promise<Names> => {
   try {
     const client = clientOf(context)
-    const [peers, services, instances, history] = await Promise.all([
+    const [peers, services, instances, history, { duties }] = await Promise.all([
       client.get<PeersReply>('/v1/peers', {}, PATIENCE_MS),
       client.get<ServicesReply>('/v1/services', {}, PATIENCE_MS),
       client.get<InstancesReply>('/v1/instances', {}, PATIENCE_MS),
@@ -29,6 +34,8 @@ const namesOf = async (context: Context): Promise<Names> => {
       client
         .get<HistoryReply>('/v1/changes', { limit: CHANGES_COMPLETED }, PATIENCE_MS)
         .catch(() => ({ changes: [] })),
+      // A peer of an earlier version has no such route.
+      client.get<BuildDutiesReply>('/v1/build-duties', {}, PATIENCE_MS).catch(() => ({ duties: [] })),
     ])
     return {
       peers: peers.peers.map(({ name }) => name),
@@ -36,6 +43,7 @@ const namesOf = async (context: Context): Promise<Names> => {
       services: services.services.map(({ cell, name }) => `${cell}/${name}`),
       slots: [...new Set(instances.instances.map(({ slot }) => slot))],
       changes: history.changes.map(({ change }) => short(change)),
+      buildDuties: duties.map(({ name }) => name),
     }
   } catch {
     return NO_NAMES

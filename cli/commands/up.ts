@@ -10,6 +10,7 @@ import type { PeerOptions, RunningPeer } from '../../node/main.ts'
 import { defaultDataDirectory } from '../default-data.ts'
 import { EXIT, Failure, UsageError } from '../exit.ts'
 import { writeJson, type Context } from '../io.ts'
+import { LAUNCHER } from '../launch.ts'
 import { programName } from '../program-name.ts'
 import { harmless, paintFor, short } from '../render.ts'
 
@@ -49,6 +50,7 @@ export const peerOptionsOf = (context: Context, options: UpOptions): PeerOptions
     labels: labelsOf(options.labels),
     join: joinOf(options.join ?? environment['TUTTI_TICKET'], context.token),
     logLevel: options.logLevel,
+    program: [LAUNCHER],
   }
 }
 

@@ -1,6 +1,6 @@
 // What an agent is built from: ports, and the few facts that only the composition root knows. Interfaces only.
 
-import type { ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
+import type { BuilderFacts, ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
 import type { Files } from '../../crdt/log/files.ts'
 import type { Store } from '../../crdt/store.ts'
 import type { ActorId, ClusterId } from '../../lib/ids.ts'
@@ -30,6 +30,8 @@ export interface AgentOptions {
   readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
   /** What instances can be confined by here; asked now and then, since programs are installed. @default nothing is said */
   readonly confinement?: () => ConfinementFacts
+  /** Whether releases can be built here; asked now and then. @default nothing is said */
+  readonly builder?: () => BuilderFacts
   /** The host on which instances are reached, given the addresses that the transport listens on. */
   readonly hostOf: (addresses: readonly string[]) => string
   /** Members known before the document is. */

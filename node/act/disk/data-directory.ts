@@ -21,6 +21,8 @@ export interface DataPaths {
   readonly output: string
   /** Working directories of instances that have none of their own. */
   readonly work: string
+  /** Repositories that are followed, and builds of them; made when there is one. */
+  readonly builds: string
 }
 
 export interface DataDirectory extends DataPaths {
@@ -38,7 +40,7 @@ const SMALL_BYTES_MAX = 1024 * 1024
 const SOCKET_PATH_BYTES_MAX = 107
 const SMALL_NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/
 const DRAFT = '.tmp'
-const RESERVED = new Set([LOCK_FILE, 'tutti.sock', 'log', 'instances', 'output', 'work'])
+const RESERVED = new Set([LOCK_FILE, 'tutti.sock', 'log', 'instances', 'output', 'work', 'builds'])
 
 /** Where things lie in a data directory; needs no such directory to exist. */
 export const dataPathsOf = (directory: string): DataPaths => {
@@ -50,6 +52,7 @@ export const dataPathsOf = (directory: string): DataPaths => {
     instances: join(root, 'instances'),
     output: join(root, 'output'),
     work: join(root, 'work'),
+    builds: join(root, 'builds'),
   }
 }
 

@@ -10,6 +10,7 @@ import type { TSchema } from 'typebox'
 import { TuttiError } from '../../../lib/errors.ts'
 import type { ApiContext } from './context.ts'
 import { MESSAGE_BYTES_MAX } from './exec-wire.ts'
+import { buildDutyRoutes } from './routes/build-duties.ts'
 import { changeRoutes } from './routes/changes.ts'
 import { doctorRoutes } from './routes/doctor.ts'
 import { execRoute } from './routes/exec.ts'
@@ -95,6 +96,7 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
     placementRoutes,
     streamRoutes,
     execRoute,
+    buildDutyRoutes,
     changeRoutes,
     historyRoutes,
     doctorRoutes,

@@ -6,6 +6,13 @@ import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
+import {
+  BuildDutyReply,
+  RecordBuild,
+  RemoveBuildDuty,
+  RetryBuild,
+  SetBuildDuty,
+} from './contract-build-duties.ts'
 import { leasedFields, leasedSlots, LeaseReply, VotersReply } from './contract-leases.ts'
 
 const strict = { additionalProperties: false } as const
@@ -167,6 +174,9 @@ export const CellsReply = Type.Object({
 })
 export type CellsReply = Static<typeof CellsReply>
 
+export const BuildDutiesReply = Type.Object({ asOf: AsOf, duties: Type.Array(BuildDutyReply) })
+export type BuildDutiesReply = Static<typeof BuildDutiesReply>
+
 export const ExplainReply = Type.Object({
   asOf: AsOf,
   slots: Type.Array(
@@ -241,6 +251,10 @@ export const Operation = Type.Union([
     },
     strict,
   ),
+  SetBuildDuty,
+  RemoveBuildDuty,
+  RetryBuild,
+  RecordBuild,
 ])
 export type Operation = Static<typeof Operation>
 
@@ -328,6 +342,8 @@ export const ROUTES = {
   diff: '/v1/diff',
   /** IntentReply of contract-history.ts; `?at=A`. */
   intent: '/v1/intent',
+  /** BuildDutiesReply. */
+  buildDuties: '/v1/build-duties',
   /** POST, InviteRequest. */
   invites: '/v1/invites',
   /** POST, JoinRequest. */

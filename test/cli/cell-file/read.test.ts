@@ -372,12 +372,6 @@ describe('parseCellFile, with mistakes', () => {
         '5:14: services.web.package: packages are not offered yet; put the directory on the peers and name it with working_dir',
       ],
     ],
-    [
-      web('build: .'),
-      [
-        '5:5: services.web.build: building is not offered yet; build beforehand and name the directory with working_dir',
-      ],
-    ],
     [web('user: "a b"'), ["5:11: services.web.user: 'a b' is not a user; write NAME, UID or UID:GID"]],
     [
       web('isolation: hyperv'),
@@ -560,8 +554,8 @@ describe('parseCellFile, with mistakes', () => {
   })
 
   it('calls a file unsupported only when nothing else is wrong with it', () => {
-    assert.throws(() => read(web('build: x')), { code: 'unsupported' })
-    assert.throws(() => read(web('build: x\n    foo: x')), { code: 'invalid' })
+    assert.throws(() => read(web('image: x')), { code: 'unsupported' })
+    assert.throws(() => read(web('image: x\n    foo: x')), { code: 'invalid' })
   })
 
   it('refuses a file above 1 MiB', () => {
