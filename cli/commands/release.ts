@@ -12,6 +12,7 @@ import { clientOf, type Client } from '../client.ts'
 import { EXIT, Failure } from '../exit.ts'
 import { WAIT_DEFAULT_MS, followConvergence } from '../follow.ts'
 import { tell, writeJson, type Context } from '../io.ts'
+import { ownPrefix } from '../release/leftovers.ts'
 import { makeRelease, type MadeRelease } from '../release/make-release.ts'
 import { publisherOf } from '../release/publisher.ts'
 import { harmless, paintFor, short } from '../render.ts'
@@ -61,6 +62,7 @@ const releaseWithin = async (context: Context, options: ReleaseCommandOptions): 
         directory: io.directory,
         environment: io.environment,
         signal: io.interruption(),
+        base: work ?? tmpdir(),
         temporary: () => temporary.directory(),
         publisher: publisherOf(context, client),
         show: (service, line) => show(context, service, line),
@@ -73,12 +75,12 @@ const releaseWithin = async (context: Context, options: ReleaseCommandOptions): 
   }
 }
 
-/** One directory for what must not outlive the command; made when it is needed. */
+/** One directory for what must not outlive the command; made when it is needed, and found by the next release after a kill. */
 class Temporary {
   #directory: string | null = null
 
   directory(): string {
-    this.#directory ??= mkdtempSync(join(tmpdir(), 'tutti-work-'))
+    this.#directory ??= mkdtempSync(join(tmpdir(), ownPrefix()))
     return this.#directory
   }
 

@@ -40,7 +40,7 @@ export interface ReleaseOptions {
   readonly repo: string | null
   readonly rev: string
   readonly allowDirty: boolean
-  /** Where a repository is fetched to and builds are made; null: in temporary directories. */
+  /** Where a repository is fetched to and stays; null: a URL is fetched into a temporary directory. */
   readonly work: string | null
 }
 
@@ -48,6 +48,8 @@ export interface Surroundings {
   readonly directory: string
   readonly environment: Environment
   readonly signal: AbortSignal
+  /** Where commits are checked out. */
+  readonly base: string
   /** A directory for what goes with this command. */
   readonly temporary: () => string
   readonly publisher: Publisher
@@ -77,7 +79,7 @@ export const makeRelease = async (
   options: ReleaseOptions,
   surroundings: Surroundings,
 ): Promise<MadeRelease> => {
-  const { directory, environment, signal, temporary } = surroundings
+  const { directory, environment, signal, temporary, base } = surroundings
   const { file, repo, rev, work } = options
   const repository = await openRepository({
     file,
@@ -91,7 +93,7 @@ export const makeRelease = async (
   if (!options.allowDirty && !repository.isBare) await requireClean(repository)
   const revision = await revisionOf(repository.git, rev)
   surroundings.show(null, `${revision.version}: ${revision.subject}`)
-  return await withWorktree(repository.git, revision.commit, work ?? temporary(), async (workplace) => {
+  return await withWorktree(repository.git, revision.commit, base, async (workplace) => {
     const read = cellFileOf(repository, revision, workplace.checkout, environment)
     for (const warning of read.warnings) surroundings.warn(warning)
     const logs = join(repository.gitDirectory, 'tutti')

@@ -205,6 +205,8 @@ export class BuildSteward {
       this.#building = null
       done.resolve()
       if (watch.progress?.phase === 'building') this.#tell(duty.name, watch, null)
+      // A duty that was taken back meanwhile leaves its repository now.
+      if (!this.#stopping.signal.aborted) this.follow(this.#options.snapshot())
     }
   }
 

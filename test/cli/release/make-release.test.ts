@@ -36,6 +36,7 @@ const releaseOf = (
       directory: repository.directory,
       environment: { ...GIT_ENVIRONMENT, ...over.environment },
       signal: over.signal ?? new AbortController().signal,
+      base: temporary,
       temporary: () => temporary,
       publisher,
       show: (service, line) => void shown.push(service === null ? line : `${service}: ${line}`),
@@ -257,6 +258,7 @@ describe('release', () => {
     await releaseOf({ file: 'app/cell.yaml', repo: bare, work, rev: 'main' })
     assert.equal(publisher.pushed.length, 1)
     assert.deepEqual(readdirSync(work), ['repository.git'])
+    nothingLeft()
     await assert.rejects(releaseOf({ file: 'app/cell.yaml', repo: join(repository.base, 'gone'), work }), {
       code: 'unreachable',
     })
