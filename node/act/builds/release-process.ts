@@ -2,7 +2,7 @@
 // through this peer's own API. Bounded in time and in what is kept of its output. What its end means for the duty,
 // steward.ts decides.
 
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { setPriority } from 'node:os'
 
@@ -27,6 +27,8 @@ const EXIT_INTERRUPTED = 130
 const TIMEOUT_MS = 2 * 3_600_000
 /** It removes its worktree meanwhile. */
 const GRACE_MS = 10_000
+/** After its end, a process that it left behind may hold its output open; nobody waits for that. */
+const SILENCE_MS = 500
 /** The last lines are all that is looked at. */
 const KEPT_LENGTH_MAX = 64 * 1024
 const LINES_MAX = 20
@@ -52,8 +54,8 @@ export const runRelease = async ({ words, environment, signal }: ReleaseProcess)
   if (child.pid !== undefined) humble(child.pid)
   let timedOut = false
   const end = (): void => {
-    child.kill('SIGTERM')
-    setTimeout(() => child.kill('SIGKILL'), GRACE_MS).unref()
+    signalGroup(child, 'SIGTERM')
+    setTimeout(() => signalGroup(child, 'SIGKILL'), GRACE_MS).unref()
   }
   const timer = setTimeout(() => {
     timedOut = true
@@ -64,12 +66,28 @@ export const runRelease = async ({ words, environment, signal }: ReleaseProcess)
   try {
     const ended = await new Promise<number | string>((resolve) => {
       child.once('error', (error) => resolve(error.message))
-      child.once('close', (code, signalled) => resolve(code ?? signalled ?? ''))
+      child.once('exit', (code, signalled) => {
+        const late = setTimeout(() => child.stderr.destroy(), SILENCE_MS)
+        child.once('close', () => {
+          clearTimeout(late)
+          resolve(code ?? signalled ?? '')
+        })
+      })
     })
     return endOf(ended, kept, timedOut)
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', end)
+  }
+}
+
+/** The launcher's own small commands included; builds are in groups of their own, which the command line ends. */
+const signalGroup = (child: ChildProcess, signal: NodeJS.Signals): void => {
+  try {
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(-child.pid, signal)
+  } catch {
+    // The whole group is gone.
   }
 }
 
