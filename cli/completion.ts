@@ -44,6 +44,7 @@ export interface Names {
   readonly cells: readonly string[]
   readonly services: readonly string[]
   readonly slots: readonly string[]
+  readonly packages: readonly string[]
 }
 
 // Which names an argument takes, by the argument's name in the command tree.
@@ -54,6 +55,7 @@ const NAMES_OF: Readonly<Record<string, (names: Names) => readonly string[]>> = 
   'service-or-slot': ({ services, slots }) => [...services, ...slots],
   'cell-or-service': ({ cells, services }) => [...cells, ...services],
   'cell-service-or-slot': ({ cells, services, slots }) => [...cells, ...services, ...slots],
+  package: ({ packages }) => packages,
   shell: () => SHELLS,
 }
 

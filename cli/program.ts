@@ -14,6 +14,7 @@ import { addCellCommands } from './tree/cells.ts'
 import { Frame } from './tree/frame.ts'
 import { addLookCommands, addShellCommands } from './tree/look.ts'
 import { addMachineCommands } from './tree/machine.ts'
+import { addPackageCommands } from './tree/packages.ts'
 
 const versionOf = (): string => {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
@@ -21,7 +22,7 @@ const versionOf = (): string => {
 }
 
 // Promised by the contract and not built yet: an honest sentence instead of a wrong suggestion.
-const LATER = ['history', 'diff', 'rollback', 'simulate', 'package', 'top']
+const LATER = ['history', 'diff', 'rollback', 'simulate', 'top']
 
 const rootCommand = (io: Io, frame: Frame): Command => {
   const root = new Command('tutti')
@@ -46,6 +47,7 @@ const rootCommand = (io: Io, frame: Frame): Command => {
   addMachineCommands(root, frame)
   root.commandsGroup('Cells and services:')
   addCellCommands(root, frame)
+  addPackageCommands(root, frame)
   root.commandsGroup('Looking:')
   addLookCommands(root, frame)
   root.commandsGroup('Shell:')

@@ -11,13 +11,14 @@ import { LIMITS } from '../lib/limits.ts'
 import { canonicalJson, type Json } from '../lib/order.ts'
 import { isMemberId } from '../lib/signature.ts'
 import type { ContainerName, Scalar } from './edit.ts'
+import { PACKAGE_PIN_PATTERN, PACKAGE_REF_PATTERN, PackageEntry } from './schema/package.ts'
 import { ServiceSpec } from './schema/service.ts'
 
 /** Where a key belongs: all fields of one entity are read together. */
 export interface FieldPlace {
-  /** `cluster`, `members/<id>`, `invites/<id>`, `services/<cell>/<service>`. */
+  /** `cluster`, `members/<id>`, `invites/<id>`, `packages/<name>@<version>`, `services/<cell>/<service>`. */
   readonly entity: string
-  /** The rest of the key; empty for an invite, which is one value. */
+  /** The rest of the key; empty for an invite or a package, which is one value. */
   readonly field: string
 }
 
@@ -96,6 +97,8 @@ const life =
 const SERVICE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['command', json(properties.command)],
   ['workingDir', guard(properties.workingDir)],
+  // With its digest always: what a service runs must not depend on what else the document says of the version.
+  ['package', orNull(text(new RegExp(PACKAGE_PIN_PATTERN)))],
   ['healthcheck', orNull(json(properties.healthcheck))],
   ['liveness', orNull(json(properties.liveness))],
   ['uses', json(properties.uses)],
@@ -156,6 +159,8 @@ const CLUSTER_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
 ])
 
 const inviteValue = orNull(json(Invite))
+const PACKAGE_REF = new RegExp(PACKAGE_REF_PATTERN)
+const packageValue = json(PackageEntry)
 
 /** The place of a key; null when no such key exists in this version. */
 export const placeOf = (container: ContainerName, key: string): FieldPlace | null => {
@@ -178,8 +183,9 @@ export const placeOf = (container: ContainerName, key: string): FieldPlace | nul
         ? { entity: `services/${serviceIdOf(cell, name)}`, field }
         : null
     }
-    case 'cells':
     case 'packages':
+      return PACKAGE_REF.test(key) ? { entity: `packages/${key}`, field: '' } : null
+    case 'cells':
       return null
     default:
       return unreachable(container)
@@ -230,8 +236,9 @@ const checkOf = (container: ContainerName, field: string): Check | null => {
       return inviteValue
     case 'services':
       return serviceCheckOf(field)
-    case 'cells':
     case 'packages':
+      return packageValue
+    case 'cells':
       return null
     default:
       return unreachable(container)
@@ -248,6 +255,8 @@ export const serviceFieldOf = (
 
 /** `shop/web` of an entity of services. */
 export const serviceOfEntity = (entity: string): ServiceId => entity.slice('services/'.length) as ServiceId
+/** `api@1.4.2` of an entity of packages. */
+export const packageOfEntity = (entity: string): string => entity.slice('packages/'.length)
 /** The member id of an entity of members or invites. */
 export const memberOfEntity = (entity: string): MemberId => entity.slice(entity.indexOf('/') + 1) as MemberId
 
@@ -260,6 +269,7 @@ export const formatPath = (entity: string, field: string, nameOf?: (member: Memb
       ? serviceOfEntity(entity)
       : `${serviceOfEntity(entity)} ${name.replaceAll('/', '.')}`
   }
+  if (entity.startsWith('packages/')) return `package ${packageOfEntity(entity)}`
   const member = memberOfEntity(entity)
   const shown = nameOf?.(member) ?? member
   if (entity.startsWith('invites/')) return `invite ${shown}`

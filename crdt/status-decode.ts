@@ -7,6 +7,7 @@ import {
   Alert,
   ConfinementFacts,
   InstanceStatus,
+  PackageFacts,
   PeerFacts,
   PeerReport,
   type MemberStatus,
@@ -17,12 +18,14 @@ export const STATUS_KEYS = {
   facts: 'peer',
   confinement: 'confinement',
   report: 'report',
+  packages: 'packages',
   instance: (instance: string) => `instance/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
 } as const
 
 const facts = Compile(PeerFacts)
 const confinement = Compile(ConfinementFacts)
+const packages = Compile(PackageFacts)
 const report = Compile(PeerReport)
 const instance = Compile(InstanceStatus)
 const alert = Compile(Alert)
@@ -40,6 +43,7 @@ const parsed = (text: string | undefined): unknown => {
 export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, string>): MemberStatus => {
   const saidFacts = parsed(entries.get(STATUS_KEYS.facts))
   const saidConfinement = parsed(entries.get(STATUS_KEYS.confinement))
+  const saidPackages = parsed(entries.get(STATUS_KEYS.packages))
   const saidReport = parsed(entries.get(STATUS_KEYS.report))
   const instances = new Map<string, InstanceStatus>()
   const alerts = new Map<string, Alert>()
@@ -56,6 +60,7 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
     incarnation,
     facts: facts.Check(saidFacts) ? saidFacts : null,
     ...(confinement.Check(saidConfinement) ? { confinement: saidConfinement } : {}),
+    ...(packages.Check(saidPackages) ? { packages: saidPackages } : {}),
     report: report.Check(saidReport) ? saidReport : null,
     instances,
     alerts,

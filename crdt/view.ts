@@ -4,9 +4,10 @@
 import type { ClusterId, Digest, MemberId, ServiceId } from '../lib/ids.ts'
 import { compareStrings, deepFreeze, sortedBy } from '../lib/order.ts'
 import { conflictsOf, sortedConflicts } from './conflicts.ts'
-import { Invite, LIFE, memberOfEntity, serviceOfEntity } from './fields.ts'
+import { Invite, LIFE, memberOfEntity, packageOfEntity, serviceOfEntity } from './fields.ts'
 import { winnerOf, type EntityFields } from './registers.ts'
-import type { ConflictView, InviteView, MemberView, Role, View } from './schema/view.ts'
+import type { ConflictView, InviteView, MemberView, PackageView, Role, View } from './schema/view.ts'
+import { derivePackage, settledPackage } from './view-package.ts'
 import { deriveService, fingerprint, lifeOf, type DerivedService, type IsInPast } from './view-service.ts'
 
 interface DerivedMember {
@@ -21,6 +22,11 @@ interface DerivedMember {
 interface DerivedInvite {
   readonly id: MemberId
   readonly value: Invite | null
+  readonly conflicts: readonly ConflictView[]
+}
+
+interface DerivedPackage {
+  readonly view: PackageView
   readonly conflicts: readonly ConflictView[]
 }
 
@@ -43,6 +49,7 @@ export class ViewBuilder {
   readonly #services = new Map<ServiceId, DerivedService>()
   readonly #members = new Map<MemberId, DerivedMember>()
   readonly #invites = new Map<MemberId, DerivedInvite>()
+  readonly #packages = new Map<string, DerivedPackage>()
   #clusterConflicts: readonly ConflictView[] = []
   #people: People | null = null
   #view: View | null = null
@@ -64,6 +71,11 @@ export class ViewBuilder {
     } else if (entity.startsWith('invites/')) {
       this.#people = null
       this.#invites.set(memberOfEntity(entity), deriveInvite(entity, fields))
+    } else if (entity.startsWith('packages/')) {
+      const register = settledPackage(fields.get('') ?? [])
+      const view = derivePackage(entity, register)
+      if (view !== null)
+        this.#packages.set(packageOfEntity(entity), { view, conflicts: conflictsOf(entity, '', register) })
     } else {
       this.#clusterConflicts = entityConflicts(entity, fields)
     }
@@ -81,6 +93,7 @@ export class ViewBuilder {
     for (const [id, service] of this.#services) copy.#services.set(id, service)
     for (const [id, member] of this.#members) copy.#members.set(id, member)
     for (const [id, invite] of this.#invites) copy.#invites.set(id, invite)
+    for (const [ref, pushed] of this.#packages) copy.#packages.set(ref, pushed)
     copy.#clusterConflicts = this.#clusterConflicts
     return copy
   }
@@ -93,16 +106,20 @@ export class ViewBuilder {
     for (const { id, generation, gone } of everyone)
       if (gone || generation > 1) generations.push([id, generation])
     for (const [id, { generation, view }] of derived) if (view === null) generations.push([id, generation])
+    const packages = [...this.#packages].sort(([a], [b]) => compareStrings(a, b))
     const whole = {
       cluster: this.#cluster,
       members,
       removed,
       invites,
+      // Left out where there is none, so that such a view has the digest that it always had.
+      ...(packages.length === 0 ? {} : { packages: packages.map(([, { view }]) => view) }),
       generations: Object.fromEntries(generations),
       conflicts: sortedConflicts([
         ...this.#clusterConflicts,
         ...live.flatMap(({ conflicts }) => conflicts),
         ...sortedBy(this.#invites.values(), ({ id }) => id).flatMap(({ conflicts }) => conflicts),
+        ...packages.flatMap(([, { conflicts }]) => conflicts),
         ...derived.flatMap(([, { superseded }]) => superseded),
       ]),
     }

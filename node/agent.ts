@@ -4,7 +4,6 @@
 
 import type { Edit, EditMeta } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
-import type { Staged } from '../crdt/replica.ts'
 import type { ConfinementFacts, PeerFacts } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import type { Store } from '../crdt/store.ts'
@@ -16,6 +15,7 @@ import type { Clock } from '../lib/time.ts'
 import { Dialler } from '../net/dialler.ts'
 import { FailureDetector } from '../net/failure-detector.ts'
 import type { Transport, TransportEvents } from '../net/transport.ts'
+import { Chronicle } from './agent/chronicle.ts'
 import { Counters } from './agent/counters.ts'
 import { EventRing } from './agent/event-ring.ts'
 import { Introduction } from './agent/introduction.ts'
@@ -23,12 +23,14 @@ import { Journal } from './agent/journal.ts'
 import { journalLines } from './agent/journal-text.ts'
 import { Invitations } from './agent/invitations.ts'
 import { Neighbourhood, type KnownPeer } from './agent/neighbourhood.ts'
+import { packageKeeperOf, type PackageKeeper } from './agent/package-keeper.ts'
 import { PassLoop } from './agent/pass-loop.ts'
 import { Questions } from './agent/questions.ts'
 import { Replication } from './agent/replication.ts'
 import { Reporter } from './agent/reporter.ts'
 import { Wake } from './agent/wake.ts'
 import { Watchers } from './agent/watchers.ts'
+import type { PackageStore } from './package/store.ts'
 import { checkPlan } from './plan/check-plan.ts'
 import { makePlan } from './plan/make-plan.ts'
 import { PlacementMemo } from './plan/placement.ts'
@@ -61,6 +63,8 @@ export interface AgentOptions {
   readonly transport: Transport
   readonly store: Store
   readonly hands: Hands
+  /** Packages on this machine; left out: there are none, and no start waits for one. */
+  readonly packages?: PackageStore
   readonly log: Log
   /** How long this process has stood in line for a core so far, milliseconds. @default a sensor that says 0 */
   readonly coreWaitMs?: () => number
@@ -87,6 +91,7 @@ export class Agent implements AgentPort {
   readonly #options: AgentOptions
   readonly #counters: Counters
   readonly #events: EventRing
+  readonly #chronicle: Chronicle
   readonly #questions: Questions
   readonly #watchers: Watchers
   readonly #wake: Wake
@@ -96,6 +101,7 @@ export class Agent implements AgentPort {
   readonly #invitations: Invitations
   readonly #reporter: Reporter
   readonly #introduction: Introduction
+  readonly packages: PackageKeeper | null
   readonly #memo = new PlacementMemo()
   readonly #journal: Journal
   #plan: Plan | null = null
@@ -108,6 +114,7 @@ export class Agent implements AgentPort {
     this.#options = options
     this.#journal = new Journal(options.journalBytesMax)
     this.#events = new EventRing({ wall: () => clock.wall(), peer: () => this.#name() })
+    this.#chronicle = new Chronicle(this.#events, options.log, (member) => this.#nameOf(member))
     this.#passes = new PassLoop(clock, () => this.#pass())
     this.#replication = replication
     this.#counters = counters
@@ -153,6 +160,13 @@ export class Agent implements AgentPort {
       transport,
       addressesOf: (member) => this.#neighbourhood.addressesOf(member),
     })
+    this.packages = packageKeeperOf(options, {
+      ask: this.ask,
+      answer: this.answer,
+      replication,
+      neighbourhood: this.#neighbourhood,
+      changed: () => this.#passes.dirty(),
+    })
     this.#invitations = new Invitations({
       cluster,
       clock,
@@ -179,8 +193,8 @@ export class Agent implements AgentPort {
       changed: () => tell((it) => it.#changed()),
       reported: () => tell((it) => it.#reported()),
       durable: () => tell((it) => it.#reporter.durable()),
-      applied: (staged) => tell((it) => it.#applied(staged)),
-      quarantined: (from, reason) => tell((it) => it.#quarantined(from, reason)),
+      applied: (staged) => tell((it) => it.#chronicle.applied(staged)),
+      quarantined: (from, reason) => tell((it) => it.#chronicle.quarantined(from, reason)),
       storage: (trouble) => tell((it) => it.#storage(trouble)),
       inSync: () => tell((it) => it.#inSync()),
     })
@@ -192,16 +206,12 @@ export class Agent implements AgentPort {
   async start(): Promise<void> {
     const { transport, hands, clock, founding, signer } = this.#options
     this.#startedMs = clock.now()
+    await this.packages?.start()
     await hands.start({ changed: (urgent) => this.#passes.dirty(urgent) })
     await transport.start(this.#transportEvents())
     if (founding !== null && this.#replication.view().members.length === 0) {
-      const edits = foundingEdits({
-        member: signer.member,
-        nonce: founding.nonce,
-        name: founding.name,
-        addresses: transport.addresses(),
-      })
-      await this.edit(edits, { message: 'found the cluster', at: clock.wall() })
+      const founder = { ...founding, member: signer.member, addresses: transport.addresses() }
+      await this.edit(foundingEdits(founder), { message: 'found the cluster', at: clock.wall() })
     }
     this.#introduction.begin(transport.addresses())
     this.#follow()
@@ -224,6 +234,7 @@ export class Agent implements AgentPort {
     this.#wake.stop()
     this.#watchers.stop()
     this.#neighbourhood.stop()
+    this.packages?.stop()
     await this.#options.hands.close()
     await this.#replication.stop()
     await this.#options.transport.stop()
@@ -358,6 +369,7 @@ export class Agent implements AgentPort {
       local: hands.observe(),
       nowMs: began,
       unreadySinceMs: this.#plan?.unreadySinceMs ?? new Map(),
+      ...(this.packages === null ? {} : { packages: this.packages.states() }),
     }
     const plan = makePlan(input, this.#memo)
     this.#journal.note({ input, plan, wall: clock.wall() })
@@ -372,6 +384,7 @@ export class Agent implements AgentPort {
       })
     } else hands.execute(plan.actions)
     this.#plan = plan
+    this.packages?.follow(plan.packages ?? [])
     const trouble = violations[0] ?? this.#storageTrouble
     this.#reporter.report(input, plan, this.#replication.isDurable, trouble === null ? [] : [trouble])
     this.#counters.pass(clock.now() - began, plan.actions.length)
@@ -400,18 +413,6 @@ export class Agent implements AgentPort {
 
   #follow(): void {
     this.#neighbourhood.update(this.#replication.view(), this.#replication.statuses())
-  }
-
-  #applied(staged: readonly Staged[]): void {
-    for (const { info } of staged) {
-      this.#events.add({ kind: 'change', subject: this.#nameOf(info.author), message: info.message })
-    }
-  }
-
-  #quarantined(from: MemberId | null, reason: string): void {
-    const subject = from === null ? 'unknown' : this.#nameOf(from)
-    this.#options.log.log('warn', 'record quarantined', { from: subject, reason })
-    this.#events.add({ kind: 'quarantine', subject, message: reason })
   }
 
   #storage(trouble: string | null): void {

@@ -285,7 +285,15 @@ export interface AgentPort {
 }
 
 /** Questions between peers' faces. */
-export type PeerMethod = 'logs' | 'events' | 'doctor' | 'exec'
+export type PeerMethod =
+  | 'logs'
+  | 'events'
+  | 'doctor'
+  | 'exec'
+  | 'package-manifest'
+  | 'package-have'
+  | 'package-chunks'
+  | 'package-copy'
 
 export interface Invitation {
   /** One line to copy: cluster, addresses, secret. */

@@ -21,6 +21,8 @@ export interface CellFile {
   readonly cell: CellSpec
   /** What is allowed but probably not meant; one sentence each. */
   readonly warnings: readonly string[]
+  /** Directories that services run from and that are to be pushed, by the service's name; absolute. */
+  readonly packages: ReadonlyMap<string, string>
 }
 
 const NAME = new RegExp(NAME_PATTERN)
@@ -90,7 +92,11 @@ export const parseCellFile = (
   problems.throwAny(shown)
   checkSchema(cell, problems)
   problems.throwAny(shown)
-  return { cell, warnings: problems.warnings.map((warning) => `${shown}: ${warning}`) }
+  return {
+    cell,
+    warnings: problems.warnings.map((warning) => `${shown}: ${warning}`),
+    packages: reader.packages,
+  }
 }
 
 /** The `.env` beside the file; Compose takes values for `${VAR}` from there, the shell's first. */

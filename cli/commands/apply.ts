@@ -4,11 +4,13 @@
 import type { ChangeReply, ChangeRequest, StatusReply } from '../../node/serve/api/contract.ts'
 import { formatDuration } from '../../lib/time.ts'
 import { loadCellFile, type CellFile } from '../cell-file/read.ts'
-import { clientOf } from '../client.ts'
+import { clientOf, type Client } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { WAIT_DEFAULT_MS, followConvergence } from '../follow.ts'
 import { tell, writeJson, type Context } from '../io.ts'
-import { paintFor, short } from '../render.ts'
+import { harmless, paintFor, short } from '../render.ts'
+import { packCell, pushCell, type PackedCell } from '../package/automatic.ts'
+import { Progress, type ProgressLine } from '../progress.ts'
 import { isEmptyChange, showChange, summaryOf } from '../show-change.ts'
 import { isConfirmed, tellFreshness, warn } from '../talk.ts'
 
@@ -18,14 +20,14 @@ export interface ApplyOptions {
   readonly wait: boolean
 }
 
-const readFile = (context: Context, file: string): CellFile => {
-  const read = loadCellFile(file, context.io.directory, context.io.environment)
+const readFile = async (context: Context, file: string): Promise<PackedCell> => {
+  const read: CellFile = loadCellFile(file, context.io.directory, context.io.environment)
   for (const warning of read.warnings) warn(context, warning)
-  return read
+  return await packCell(read)
 }
 
-const requestFor = ({ cell }: CellFile, file: string, dry: boolean): ChangeRequest => ({
-  operations: [{ kind: 'apply', cell }],
+const requestFor = ({ cell, operations }: PackedCell, file: string, dry: boolean): ChangeRequest => ({
+  operations: [...operations, { kind: 'apply', cell }],
   message: `apply ${cell.name} from ${file}`.slice(0, 500),
   dry,
 })
@@ -38,7 +40,7 @@ const show = (context: Context, change: ChangeReply): void => {
 
 /** `tutti plan -f FILE`: 0 without changes, 10 with. */
 export const plan = async (context: Context, options: { readonly file: string }): Promise<number> => {
-  const file = readFile(context, options.file)
+  const file = await readFile(context, options.file)
   const client = clientOf(context)
   const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, true))
   if (context.json) {
@@ -52,10 +54,22 @@ export const plan = async (context: Context, options: { readonly file: string })
   return isEmptyChange(change) ? EXIT.done : EXIT.changes
 }
 
+/** Brings the directories that the file names to the peers, before anything is changed. */
+const push = async (context: Context, client: Client, file: PackedCell): Promise<void> => {
+  const sink = context.json ? context.io.stderr : context.io.stdout
+  const progress = new Progress(sink, paintFor(sink, context.io.environment))
+  const lines = new Map<string, ProgressLine>()
+  await pushCell(client, file, (ref, words) => {
+    const mark = words.startsWith('is on') || words.startsWith('was there') ? 'done' : 'waiting'
+    lines.set(ref, { key: ref, mark, text: harmless(words) })
+    progress.show([...lines.values()])
+  })
+}
+
 /** `tutti apply -f FILE`. */
 export const apply = async (context: Context, options: ApplyOptions): Promise<number> => {
   const startMs = performance.now()
-  const file = readFile(context, options.file)
+  const file = await readFile(context, options.file)
   const client = clientOf(context)
   const preview = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, true))
   show(context, preview)
@@ -67,6 +81,7 @@ export const apply = async (context: Context, options: ApplyOptions): Promise<nu
       tell(context, 'nothing was changed')
       return EXIT.failed
     }
+    await push(context, client, file)
     change = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, false))
     if (change.change !== null) tell(context, `applied ${file.cell.name} as change ${short(change.change)}`)
   }

@@ -41,6 +41,8 @@ interface PassLine {
   readonly statuses?: Changes<MemberStatus>
   readonly membership?: Membership
   readonly local?: Changes<LocalInstance>
+  /** Left out: as before. */
+  readonly packages?: PlanInput['packages']
   /** Of the first line only: later ones take it from the plan before. */
   readonly unreadySinceMs?: PlanInput['unreadySinceMs']
   /** Left out: as before. */
@@ -90,6 +92,7 @@ const lineOf = (
       : { statuses: changesOf(last?.statuses ?? new Map(), input.statuses) }),
     ...(sameMembership(last?.membership, input.membership) ? {} : { membership: input.membership }),
     ...(local.length === 0 ? {} : { local }),
+    ...(input.packages === last?.packages ? {} : { packages: input.packages }),
     ...(before === null ? { unreadySinceMs: input.unreadySinceMs ?? new Map() } : {}),
     ...(hasPlan ? { plan } : {}),
   }
@@ -126,6 +129,7 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
     line.statuses === undefined && last !== undefined
       ? last.statuses
       : new Map(sortedEntries(changed(last?.statuses ?? new Map(), line.statuses)))
+  const packages = line.packages ?? last?.packages
   const input: PlanInput = {
     self,
     view,
@@ -134,6 +138,7 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
     local: valuesOf(byId(last?.local), line.local),
     nowMs: line.nowMs,
     unreadySinceMs: line.unreadySinceMs ?? before?.plan.unreadySinceMs ?? new Map(),
+    ...(packages === undefined ? {} : { packages }),
   }
   return { input, plan, wall: line.wall }
 }

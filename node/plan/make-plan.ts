@@ -8,6 +8,7 @@ import { Claims } from './claims.ts'
 import { nextStandingChangeMs } from './eligibility.ts'
 import { Waves } from './gates.ts'
 import { thresholdsOf } from './health.ts'
+import { packagesHere } from './packages.ts'
 import { place, type PlacementMemo } from './placement.ts'
 import type { InstanceReport, Plan, PlanInput, SlotPlacement, Unfulfilled } from './plan.ts'
 import { reconcile, type Unready } from './reconcile.ts'
@@ -37,6 +38,7 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
   const wakes = [...result.wakes, ...overdue.wakes]
   const standing = nextStandingChangeMs(input)
   if (standing !== null) wakes.push(standing)
+  const packages = packagesHere(input, placements, services)
   const due = wakes.filter((atMs) => atMs > input.nowMs)
   return {
     actions: result.actions,
@@ -47,6 +49,7 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
     awaitsReports: sightings.askedReports,
     wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
     unreadySinceMs: overdue.sinceMs,
+    ...(packages.length === 0 ? {} : { packages }),
   }
 }
 
@@ -136,7 +139,8 @@ class Overdue {
   mark(report: InstanceReport): InstanceReport {
     const overdue = this.#found.get(report.instance)
     if (overdue === undefined) return report
-    const state = report.state === 'pending' ? 'unfulfilled' : report.state
+    const isWaiting = report.state === 'pending' || report.state === 'fetching'
+    const state = isWaiting ? 'unfulfilled' : report.state
     return { ...report, state, unfulfilledSinceMs: overdue.sinceMs }
   }
 

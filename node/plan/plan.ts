@@ -1,10 +1,11 @@
 // The plan: one pass's output as a plain value. It is logged, shown by `tutti plan`, compared in transcripts, replayed in
 // simulations. Types, and the words of one; make-plan.ts computes it.
 
-import type { InstanceId, MemberId, ServiceId, SlotId } from '../../lib/ids.ts'
+import type { InstanceId, MemberId, PackageDigest, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { Membership } from '../../net/membership.ts'
+import type { PackageState } from '../package/store.ts'
 import type { Action } from './action.ts'
 import type { LocalInstance, ProcessExit } from './local.ts'
 
@@ -22,6 +23,8 @@ export interface PlanInput {
    * What is not in it counts from this pass on.
    */
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
+  /** How the packages that the last plan named stand here; what is not in it is yet to be fetched. Left out: all are here. */
+  readonly packages?: ReadonlyMap<PackageDigest, PackageState>
 }
 
 /** Where one slot is placed, and why not elsewhere. */
@@ -96,4 +99,6 @@ export interface Plan {
    * pass it to the next plan. A new release is given time anew.
    */
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
+  /** What runs here or is about to comes from these: to be fetched at once, long before its turn. Left out: none. */
+  readonly packages?: readonly PackageDigest[]
 }

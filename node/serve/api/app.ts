@@ -14,6 +14,7 @@ import { changeRoutes } from './routes/changes.ts'
 import { doctorRoutes } from './routes/doctor.ts'
 import { execRoute } from './routes/exec.ts'
 import { metaRoutes } from './routes/meta.ts'
+import { packageRoutes } from './routes/packages.ts'
 import { peerRoutes } from './routes/peers.ts'
 import { placementRoutes } from './routes/placements.ts'
 import { serviceRoutes } from './routes/services.ts'
@@ -95,6 +96,7 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
     streamRoutes,
     execRoute,
     changeRoutes,
+    packageRoutes,
     doctorRoutes,
     metaRoutes,
   ]) {

@@ -16,6 +16,7 @@ import {
   stop,
   uncordon,
 } from '../../../crdt/edits.ts'
+import { putPackage, removePackage } from '../../../crdt/edits-package.ts'
 import { describeEdits } from '../../../crdt/describe-edits.ts'
 import type { View } from '../../../crdt/schema/view.ts'
 import { unreachable } from '../../../lib/assert.ts'
@@ -85,6 +86,10 @@ const editsOf = (view: View, operation: Operation, token: () => string): readonl
       return drain(view, operation.peer)
     case 'remove-peer':
       return removeMember(view, operation.peer)
+    case 'put-package':
+      return putPackage(view, operation, operation.keep ?? null)
+    case 'remove-package':
+      return removePackage(view, operation.ref)
     default:
       return unreachable(operation)
   }
@@ -109,6 +114,10 @@ const wordsOf = (operation: Operation): string => {
       return `${operation.kind} ${operation.peer}`
     case 'remove-peer':
       return `remove peer ${operation.peer}`
+    case 'put-package':
+      return `push ${operation.ref}`
+    case 'remove-package':
+      return `remove package ${operation.ref}`
     default:
       return unreachable(operation)
   }

@@ -3,18 +3,17 @@
 // is no instant at which a crash of the peer leaves a process that the next peer cannot find. Decides nothing: when to
 // start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { assert, defined } from '../../../../lib/assert.ts'
 import { asTuttiError, messageOf, TuttiError } from '../../../../lib/errors.ts'
 import { Gate } from '../../../../lib/gate.ts'
-import type { InstanceId } from '../../../../lib/ids.ts'
+import type { InstanceId, PackageDigest } from '../../../../lib/ids.ts'
 import type { Log } from '../../../../lib/log.ts'
 import { compareStrings } from '../../../../lib/order.ts'
 import type { Clock } from '../../../../lib/time.ts'
-import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
 import { EXIT_UNKNOWN } from '../../../plan/facts.ts'
 import type {
   Adopted,
@@ -33,12 +32,13 @@ import { oomKillsOf } from './cgroups/group.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
 import { confine, confinedText, environmentIn, type Confined } from './confinement.ts'
+import { Directories } from './directories.ts'
 import { entranceOf } from './entrance.ts'
 import { isSignal, shellSpeaks } from './exit.ts'
 import { processesByNonce, sweep, type Traces } from './group.ts'
 import { ageMsOf, currentBoot, isAlive, nonceOf, parseIdentity, type ProcessIdentity } from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'
-import { fileNameOf, Records, type StoredRecord } from './records.ts'
+import { Records, type StoredRecord } from './records.ts'
 import { confinedIn, endedAgoMsIn, exitIn, textOf } from './run-folder.ts'
 import { endRun, killRun, signalRun, type Run } from './run.ts'
 import { directLauncher, SHELL, type Launcher } from './spawner.ts'
@@ -66,6 +66,8 @@ export interface ProcessDriverOptions {
   readonly log: Log
   readonly output: OutputSink
   readonly launcher: Launcher
+  /** Where a package lies, unpacked. @default nowhere: nothing runs from a package */
+  readonly packageDirectory?: (digest: PackageDigest) => string
   /** Where control groups are. @default this machine's, as this process sees it */
   readonly cgroups?: CgroupLayout | undefined
 }
@@ -87,6 +89,8 @@ const SPAWNS_MAX = 32
 /** Runs instances as processes. Contract: test/contracts/driver.ts. */
 export class ProcessDriver implements Driver, Enterable {
   readonly #options: ProcessDriverOptions
+  /** Where instances run. */
+  readonly directories: Directories
   readonly #records: Records
   readonly #shim = fileURLToPath(new URL('shim.sh', import.meta.url))
   readonly #boot = currentBoot()
@@ -105,15 +109,11 @@ export class ProcessDriver implements Driver, Enterable {
     assert(resolve(options.folder) === options.folder, 'the folder of a driver is absolute')
     this.#options = options
     this.#census = new Census(options.clock)
+    this.directories = new Directories(join(options.folder, 'work'), options.packageDirectory)
     this.#records = new Records(join(options.folder, 'records'))
     mkdirSync(join(options.folder, 'runs'), { recursive: true, mode: 0o700 })
     const { cgroups = currentLayout(), clock, folder, log } = options
     this.#cgroups = Cgroups.open(cgroups, groupNameOf(folder), clock, log)
-  }
-
-  /** Where an instance runs: its definition's directory, or one of its own. */
-  directoryOf(instance: InstanceId, definition: ReleaseDefinition): string {
-    return definition.workingDir ?? join(this.#options.folder, 'work', fileNameOf(instance))
   }
 
   async start(events: DriverEvents): Promise<readonly Adopted[]> {
@@ -155,10 +155,8 @@ export class ProcessDriver implements Driver, Enterable {
     const { instance, definition } = record
     assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
     const { peer, output } = this.#options
-    const workingDirectory = this.directoryOf(instance, definition)
-    // Off the event loop, as all that makes files here: the disk may be busy with a sync, and then each of them waits for it.
-    if (definition.workingDir === null && !existsSync(workingDirectory))
-      await mkdir(workingDirectory, { recursive: true, mode: 0o700 })
+    const workingDirectory = this.directories.workingOf(instance, definition)
+    const beside = await this.directories.prepare(instance, definition)
     await output.prepare(instance)
     checkDirectory(workingDirectory, peer)
     const [word = '', ...words] = definition.command
@@ -171,7 +169,8 @@ export class ProcessDriver implements Driver, Enterable {
         peer,
         definition,
         workingDirectory,
-        isOwnDirectory: definition.workingDir === null,
+        ownDirectory: beside.own,
+        packageDirectory: beside.package,
         command: [program, ...words],
       },
       this.#cgroups,
@@ -210,7 +209,7 @@ export class ProcessDriver implements Driver, Enterable {
     const run = this.#runs.get(instance)
     const { peer } = this.#options
     if (run === undefined) throw new TuttiError('conflict', `${instance} does not run on peer '${peer}'`)
-    return entranceOf(run, this.directoryOf(instance, run.record.definition), peer)
+    return entranceOf(run, this.directories.workingOf(instance, run.record.definition), peer)
   }
 
   async update(record: InstanceRecord): Promise<void> {
@@ -247,7 +246,7 @@ export class ProcessDriver implements Driver, Enterable {
     assert(!this.#runs.has(instance), `${instance} is forgotten after its exit`)
     await this.#records.remove(instance)
     await this.#dropLastRun(instance)
-    await rm(join(this.#options.folder, 'work', fileNameOf(instance)), { recursive: true, force: true })
+    await this.directories.remove(instance)
   }
 
   async close(): Promise<void> {

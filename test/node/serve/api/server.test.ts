@@ -8,6 +8,7 @@ import { AssertionError } from '../../../../lib/assert.ts'
 import { ERROR_CODES, TuttiError } from '../../../../lib/errors.ts'
 import type { LogLevel } from '../../../../lib/log.ts'
 import * as contract from '../../../../node/serve/api/contract.ts'
+import { PACKAGE_ROUTES } from '../../../../node/serve/api/contract-packages.ts'
 import { createApi, type Api } from '../../../../node/serve/api/server.ts'
 import { HTTP_STATUSES } from '../../../../node/serve/api/statuses.ts'
 import { FakeAgent, FakeExec, FakeOutput, logLine, service, WALL } from '../fake-agent.ts'
@@ -360,11 +361,12 @@ describe('OpenAPI document', () => {
       assert.ok(route.responses?.['4XX'] !== undefined && route.responses['5XX'] !== undefined, path)
     }
     const paths = described.map(({ path }) => path)
-    for (const path of Object.values(contract.ROUTES)) assert.ok(paths.includes(path), path)
+    for (const path of Object.values({ ...contract.ROUTES, ...PACKAGE_ROUTES }))
+      assert.ok(paths.includes(path), path)
     for (const path of ['/v1', '/v1/openapi.json', '/metrics', '/healthz', '/readyz'])
       assert.ok(paths.includes(path), path)
-    for (const { path } of described)
-      assert.ok(api.app.hasRoute({ url: path, method: path.match(/changes|invites|join/) ? 'POST' : 'GET' }))
+    for (const { path, method } of described)
+      assert.ok(api.app.hasRoute({ url: path, method: method === 'post' ? 'POST' : 'GET' }))
     const logs = body.paths['/v1/logs'].get
     assert.deepEqual(
       logs.parameters.map(({ name, in: where }: { name: string; in: string }) => `${where} ${name}`),
