@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { MemberId } from '../../lib/ids.ts'
 import { seededRandom, type Random } from '../../lib/random.ts'
 import { Fetch, hasBit, OUTSTANDING_BYTES_MAX, type FetchEffect } from '../../net/fetch.ts'

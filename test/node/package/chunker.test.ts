@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { seededRandom } from '../../../lib/random.ts'
 import { concatBytes } from '../../../lib/bytes.ts'
 import { sha256Hex } from '../../../lib/hash.ts'
