@@ -47,6 +47,7 @@ export interface Names {
   /** The newest changes, as tables show them. */
   readonly changes: readonly string[]
   readonly buildDuties: readonly string[]
+  readonly packages: readonly string[]
 }
 
 // Which names an argument takes, by the argument's name in the command tree.
@@ -60,6 +61,7 @@ const NAMES_OF: Readonly<Record<string, (names: Names) => readonly string[]>> = 
   change: ({ changes }) => ['now', ...changes],
   'change-or-scope': ({ changes, cells, services }) => ['now', ...changes, ...cells, ...services],
   'build-duty': ({ buildDuties }) => buildDuties,
+  package: ({ packages }) => packages,
   shell: () => SHELLS,
 }
 

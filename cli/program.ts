@@ -15,6 +15,7 @@ import { Frame } from './tree/frame.ts'
 import { addHistoryCommands, addRollbackCommands } from './tree/history.ts'
 import { addLookCommands, addShellCommands } from './tree/look.ts'
 import { addMachineCommands } from './tree/machine.ts'
+import { addPackageCommands } from './tree/packages.ts'
 import { addReleaseCommands } from './tree/releases.ts'
 
 const versionOf = (): string => {
@@ -23,7 +24,7 @@ const versionOf = (): string => {
 }
 
 // Promised by the contract and not built yet: an honest sentence instead of a wrong suggestion.
-const LATER = ['simulate', 'package', 'top']
+const LATER = ['simulate', 'top']
 
 const rootCommand = (io: Io, frame: Frame): Command => {
   const root = new Command('tutti')
@@ -50,6 +51,7 @@ const rootCommand = (io: Io, frame: Frame): Command => {
   addCellCommands(root, frame)
   addRollbackCommands(root, frame)
   addReleaseCommands(root, frame)
+  addPackageCommands(root, frame)
   root.commandsGroup('Looking:')
   addLookCommands(root, frame)
   addHistoryCommands(root, frame)

@@ -12,13 +12,14 @@ import { canonicalJson, type Json } from '../lib/order.ts'
 import { isMemberId } from '../lib/signature.ts'
 import type { ContainerName, Scalar } from './edit.ts'
 import { BuildDuty, BuildOutcome } from './schema/build-duty.ts'
+import { PACKAGE_PIN_PATTERN, PACKAGE_REF_PATTERN, PackageEntry } from './schema/package.ts'
 import { ServiceSpec } from './schema/service.ts'
 
 /** Where a key belongs: all fields of one entity are read together. */
 export interface FieldPlace {
-  /** `cluster`, `members/<id>`, `invites/<id>`, `services/<cell>/<service>`, `build-duties/<name>`. */
+  /** `cluster`, `members/<id>`, `invites/<id>`, `packages/<name>@<version>`, `services/<cell>/<service>`, `build-duties/<name>`. */
   readonly entity: string
-  /** The rest of the key; empty for an invite, which is one value. */
+  /** The rest of the key; empty for an invite or a package, which is one value. */
   readonly field: string
 }
 
@@ -100,6 +101,8 @@ const life =
 const SERVICE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['command', json(properties.command)],
   ['workingDir', guard(properties.workingDir)],
+  // With its digest always: what a service runs must not depend on what else the document says of the version.
+  ['package', orNull(text(new RegExp(PACKAGE_PIN_PATTERN)))],
   ['healthcheck', orNull(json(properties.healthcheck))],
   ['liveness', orNull(json(properties.liveness))],
   ['uses', json(properties.uses)],
@@ -165,6 +168,8 @@ const BUILD_DUTY_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
 ])
 
 const inviteValue = orNull(json(Invite))
+const PACKAGE_REF = new RegExp(PACKAGE_REF_PATTERN)
+const packageValue = json(PackageEntry)
 
 /** The place of a key; null when no such key exists in this version. */
 export const placeOf = (container: ContainerName, key: string): FieldPlace | null => {
@@ -193,7 +198,7 @@ export const placeOf = (container: ContainerName, key: string): FieldPlace | nul
       return isKnown && NAME.test(name) ? { entity: `${BUILD_DUTIES}/${name}`, field } : null
     }
     case 'packages':
-      return null
+      return PACKAGE_REF.test(key) ? { entity: `packages/${key}`, field: '' } : null
     default:
       return unreachable(container)
   }
@@ -208,6 +213,7 @@ export const keyOf = (
   if (entity.startsWith('invites/')) return { container: 'invites', key: memberOfEntity(entity) }
   if (entity.startsWith('members/'))
     return { container: 'members', key: `${memberOfEntity(entity)}/${field}` }
+  if (entity.startsWith('packages/')) return { container: 'packages', key: packageOfEntity(entity) }
   if (dutyOfEntity(entity) !== null) return { container: 'cells', key: `${entity}/${field}` }
   return { container: 'services', key: `${serviceOfEntity(entity)}/${field}` }
 }
@@ -259,7 +265,7 @@ const checkOf = (container: ContainerName, field: string): Check | null => {
     case 'cells':
       return BUILD_DUTY_FIELDS.get(field) ?? null
     case 'packages':
-      return null
+      return packageValue
     default:
       return unreachable(container)
   }
@@ -275,6 +281,8 @@ export const serviceFieldOf = (
 
 /** `shop/web` of an entity of services. */
 export const serviceOfEntity = (entity: string): ServiceId => entity.slice('services/'.length) as ServiceId
+/** `api@1.4.2` of an entity of packages. */
+export const packageOfEntity = (entity: string): string => entity.slice('packages/'.length)
 /** The member id of an entity of members or invites. */
 export const memberOfEntity = (entity: string): MemberId => entity.slice(entity.indexOf('/') + 1) as MemberId
 
@@ -287,6 +295,7 @@ export const placeOfPath = (path: string): FieldPlace => {
   if (head === 'cluster') return { entity: 'cluster', field: rest.join(' ') }
   if (head === 'peer') return { entity: `members/${rest[0] ?? ''}`, field: rest[1] ?? LIFE }
   if (head === 'invite') return { entity: `invites/${rest[0] ?? ''}`, field: '' }
+  if (head === 'package') return { entity: `packages/${rest[0] ?? ''}`, field: '' }
   if (head === 'build') return { entity: `${BUILD_DUTIES}/${rest[1] ?? ''}`, field: rest[2] ?? 'duty' }
   return { entity: `services/${head}`, field: rest.join(' ').replaceAll('.', '/') }
 }
@@ -306,6 +315,7 @@ export const formatPath = (entity: string, field: string, nameOf?: (member: Memb
   }
   const duty = dutyOfEntity(entity)
   if (duty !== null) return field === 'duty' ? `build duty ${duty}` : `build duty ${duty} ${field}`
+  if (entity.startsWith('packages/')) return `package ${packageOfEntity(entity)}`
   const member = memberOfEntity(entity)
   const shown = nameOf?.(member) ?? member
   if (entity.startsWith('invites/')) return `invite ${shown}`

@@ -13,6 +13,7 @@ import {
   Fence,
   FormatFacts,
   InstanceStatus,
+  PackageFacts,
   PeerFacts,
   PeerReport,
   type MemberStatus,
@@ -26,6 +27,7 @@ export const STATUS_KEYS = {
   builder: 'builder',
   build: (duty: string) => `build/${duty}`,
   report: 'report',
+  packages: 'packages',
   instance: (instance: string) => `instance/${instance}`,
   fence: (instance: string) => `fence/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
@@ -48,6 +50,7 @@ const readConfinement = reader(ConfinementFacts)
 const readFormats = reader(FormatFacts)
 const readBuilder = reader(BuilderFacts)
 const readBuild = reader(BuildProgress)
+const readPackages = reader(PackageFacts)
 const readReport = reader(PeerReport)
 const readInstance = reader(InstanceStatus)
 const readFence = reader(Fence)
@@ -85,6 +88,7 @@ export const decodeStatus = (
   const confinement = readConfinement(parsed(entries.get(STATUS_KEYS.confinement)))
   const formats = readFormats(parsed(entries.get(STATUS_KEYS.formats)))
   const builder = readBuilder(parsed(entries.get(STATUS_KEYS.builder)))
+  const packages = readPackages(parsed(entries.get(STATUS_KEYS.packages)))
   const instances = new Map<string, InstanceStatus>()
   const fences = new Map<string, number>()
   const alerts = new Map<string, Alert>()
@@ -115,6 +119,7 @@ export const decodeStatus = (
     ...(formats === undefined ? {} : { formats }),
     ...(builder === undefined ? {} : { builder }),
     ...(builds.size === 0 ? {} : { builds }),
+    ...(packages === undefined ? {} : { packages }),
     report: readReport(parsed(entries.get(STATUS_KEYS.report))) ?? null,
     instances,
     ...(fences.size === 0 ? {} : { fences }),

@@ -4,10 +4,19 @@
 import type { ClusterId, Digest, MemberId, ServiceId } from '../lib/ids.ts'
 import { compareStrings, deepFreeze, sortedBy } from '../lib/order.ts'
 import { conflictsOf, sortedConflicts } from './conflicts.ts'
-import { dutyOfEntity, Invite, LIFE, memberOfEntity, serviceOfEntity } from './fields.ts'
+import { dutyOfEntity, Invite, LIFE, memberOfEntity, packageOfEntity, serviceOfEntity } from './fields.ts'
 import { winnerOf, type EntityFields } from './registers.ts'
 import type { BuildDuty, BuildOutcome } from './schema/build-duty.ts'
-import type { BuildDutyView, ConflictView, InviteView, MemberView, Role, View } from './schema/view.ts'
+import type {
+  BuildDutyView,
+  ConflictView,
+  InviteView,
+  MemberView,
+  PackageView,
+  Role,
+  View,
+} from './schema/view.ts'
+import { derivePackage, settledPackage } from './view-package.ts'
 import { deriveService, fingerprint, lifeOf, type DerivedService, type IsInPast } from './view-service.ts'
 
 interface DerivedMember {
@@ -31,6 +40,11 @@ interface DerivedDuty {
   readonly conflicts: readonly ConflictView[]
 }
 
+interface DerivedPackage {
+  readonly view: PackageView
+  readonly conflicts: readonly ConflictView[]
+}
+
 /** What only an edit of members or invites changes: the same values until then, so that readers can tell by identity. */
 interface People {
   /** Removed ones too. */
@@ -51,6 +65,7 @@ export class ViewBuilder {
   readonly #members = new Map<MemberId, DerivedMember>()
   readonly #invites = new Map<MemberId, DerivedInvite>()
   readonly #duties = new Map<string, DerivedDuty>()
+  readonly #packages = new Map<string, DerivedPackage>()
   #clusterConflicts: readonly ConflictView[] = []
   #people: People | null = null
   #view: View | null = null
@@ -75,6 +90,11 @@ export class ViewBuilder {
       this.#invites.set(memberOfEntity(entity), deriveInvite(entity, fields))
     } else if (dutyOfEntity(entity) !== null) {
       this.#duties.set(entity, deriveDuty(entity, fields))
+    } else if (entity.startsWith('packages/')) {
+      const register = settledPackage(fields.get('') ?? [])
+      const view = derivePackage(entity, register)
+      if (view !== null)
+        this.#packages.set(packageOfEntity(entity), { view, conflicts: conflictsOf(entity, '', register) })
     } else {
       this.#clusterConflicts = entityConflicts(entity, fields)
     }
@@ -102,6 +122,7 @@ export class ViewBuilder {
     for (const [id, member] of this.#members) copy.#members.set(id, member)
     for (const [id, invite] of this.#invites) copy.#invites.set(id, invite)
     for (const [entity, duty] of this.#duties) copy.#duties.set(entity, duty)
+    for (const [ref, pushed] of this.#packages) copy.#packages.set(ref, pushed)
     copy.#clusterConflicts = this.#clusterConflicts
     return copy
   }
@@ -116,6 +137,7 @@ export class ViewBuilder {
     for (const [id, { generation, view }] of derived) if (view === null) generations.push([id, generation])
     const duties = [...this.#duties].sort(([a], [b]) => compareStrings(a, b)).map(([, duty]) => duty)
     const buildDuties = duties.flatMap(({ view }) => view ?? [])
+    const packages = [...this.#packages].sort(([a], [b]) => compareStrings(a, b))
     const whole = {
       cluster: this.#cluster,
       members,
@@ -123,12 +145,15 @@ export class ViewBuilder {
       invites,
       // Left out where there is none, so that clusters without one keep the digest they always had.
       ...(buildDuties.length === 0 ? {} : { buildDuties }),
+      // Left out where there is none, so that such a view has the digest that it always had.
+      ...(packages.length === 0 ? {} : { packages: packages.map(([, { view }]) => view) }),
       generations: Object.fromEntries(generations),
       conflicts: sortedConflicts([
         ...this.#clusterConflicts,
         ...live.flatMap(({ conflicts }) => conflicts),
         ...sortedBy(this.#invites.values(), ({ id }) => id).flatMap(({ conflicts }) => conflicts),
         ...duties.flatMap(({ conflicts }) => conflicts),
+        ...packages.flatMap(([, { conflicts }]) => conflicts),
         ...derived.flatMap(([, { superseded }]) => superseded),
       ]),
     }

@@ -14,8 +14,10 @@ import type { DataDirectory } from './act/disk/data-directory.ts'
 import { raiseIncarnation, type ClusterOrigin, type Identity } from './act/disk/identity.ts'
 import { confinable } from './act/drivers/process/confinable.ts'
 import { directoryFiles } from './act/disk/files.ts'
+import { currentBoot } from './act/drivers/process/identity.ts'
 import { DiskStore } from './act/disk/log-store.ts'
 import { createHands } from './act/hands.ts'
+import { DiskPackages } from './act/packages/store.ts'
 import { coreWaitSensor } from './act/core-wait.ts'
 import { capacityOf } from './act/sampler.ts'
 import { Agent } from './agent.ts'
@@ -34,6 +36,8 @@ export interface RuntimeOptions {
   readonly dial: readonly string[]
   readonly listen: readonly string[]
   readonly labels: Readonly<Record<string, string>>
+  /** What packages may take on the disk; null: a default by the size of the disk. */
+  readonly packageBudgetBytes: number | null
   readonly version: string
   /** The words that start the command line, for builds; null: this peer builds nothing. */
   readonly program: readonly string[] | null
@@ -55,8 +59,15 @@ const SEED_BYTES = 32
 
 /** Builds and starts everything. @throws TuttiError `storage`, `busy` (a port is taken), `invalid`. */
 export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> => {
-  const { data, identity, origin, dial, listen, labels, version, log } = options
+  const { data, identity, origin, dial, listen, labels, packageBudgetBytes, version, log } = options
   const random = seededRandom(randomBytes(SEED_BYTES).toString('hex'))
+  const packages = new DiskPackages({
+    folder: data.packages,
+    budgetBytes: packageBudgetBytes,
+    boot: currentBoot(),
+    clock: systemClock,
+    log,
+  })
   const links = new ServiceLinks({ log, store: data })
   const built = createHands({
     folder: data.directory,
@@ -64,6 +75,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     clock: systemClock,
     log,
     random: random.fork('hands'),
+    packageDirectory: (digest) => packages.directoryOf(digest),
     linkEnvironment: (uses) => links.environmentFor(uses.map((service) => service as ServiceId)),
   })
   const capacity = capacityOf()
@@ -99,6 +111,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     store: new DiskStore(data.log),
     promises: directoryFiles(data.log),
     hands: built.hands,
+    packages,
     log,
     facts: {
       version,

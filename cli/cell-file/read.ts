@@ -24,6 +24,8 @@ export interface CellFile {
   readonly builds: Builds
   /** What is allowed but probably not meant; one sentence each. */
   readonly warnings: readonly string[]
+  /** Directories that services run from and that are to be pushed, by the service's name; absolute. */
+  readonly packages: ReadonlyMap<string, string>
 }
 
 const NAME = new RegExp(NAME_PATTERN)
@@ -94,7 +96,12 @@ export const parseCellFile = (
   problems.throwAny(shown)
   checkSchema(cell, problems)
   problems.throwAny(shown)
-  return { cell, builds, warnings: problems.warnings.map((warning) => `${shown}: ${warning}`) }
+  return {
+    cell,
+    builds,
+    warnings: problems.warnings.map((warning) => `${shown}: ${warning}`),
+    packages: reader.packages,
+  }
 }
 
 /** The `.env` beside the file; Compose takes values for `${VAR}` from there, the shell's first. */

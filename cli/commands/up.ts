@@ -21,6 +21,8 @@ export interface UpOptions {
   readonly api: string | undefined
   readonly labels: readonly string[]
   readonly join: string | undefined
+  /** Bytes; null: a default by the size of the disk. */
+  readonly packageBudget: number | null
   readonly logLevel: LogLevel
 }
 
@@ -48,6 +50,7 @@ export const peerOptionsOf = (context: Context, options: UpOptions): PeerOptions
     listen: options.listen,
     api,
     labels: labelsOf(options.labels),
+    packageBudgetBytes: options.packageBudget,
     join: joinOf(options.join ?? environment['TUTTI_TICKET'], context.token),
     logLevel: options.logLevel,
     program: [LAUNCHER],

@@ -4,6 +4,7 @@
 // Never in here: heartbeats, metric series, logs.
 
 import { Type, type Static } from 'typebox'
+import type { PackageDigest } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
 
 const Count = Type.Integer({ minimum: 0 })
@@ -70,6 +71,19 @@ export const BuildProgress = Type.Object({
   reason: ShortText,
 })
 export type BuildProgress = Static<typeof BuildProgress>
+
+/** Marks of packages in one entry: some 20 kB, below what an entry may have. A member that holds more tells of these. */
+export const PACKAGES_SAID_MAX = 1000
+
+const MARK_CHARACTERS = 16
+/** What members say of a package: enough of its digest to know it among all that a cluster has. */
+export const packageMark = (digest: PackageDigest): string => digest.slice(0, MARK_CHARACTERS)
+
+const PackageMarks = Type.Array(Type.String({ maxLength: MARK_CHARACTERS }), { maxItems: PACKAGES_SAID_MAX })
+
+/** Key `packages`: which packages it has, and which are on their way to it. More fields may come. */
+export const PackageFacts = Type.Object({ held: PackageMarks, fetching: PackageMarks })
+export type PackageFacts = Static<typeof PackageFacts>
 
 /** Key `report`: how far this peer is. */
 export const PeerReport = Type.Object({
@@ -149,6 +163,8 @@ export interface MemberStatus {
   readonly builder?: BuilderFacts
   /** By build duty; left out: it does nothing about any. */
   readonly builds?: ReadonlyMap<string, BuildProgress>
+  /** Left out: it has none. */
+  readonly packages?: PackageFacts
   readonly report: PeerReport | null
   /** By instance id. */
   readonly instances: ReadonlyMap<string, InstanceStatus>

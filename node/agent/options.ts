@@ -10,6 +10,7 @@ import type { Signer } from '../../lib/signature.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { AgentSnapshot, Hands } from '../ports.ts'
+import type { PackageStore } from '../package/store.ts'
 import type { KnownPeer } from './neighbourhood.ts'
 
 export interface AgentOptions {
@@ -23,6 +24,8 @@ export interface AgentOptions {
   /** Where this peer keeps what it has promised as a voter. */
   readonly promises: Files
   readonly hands: Hands
+  /** Packages on this machine; left out: there are none, and no start waits for one. */
+  readonly packages?: PackageStore
   readonly log: Log
   /** How long this process has stood in line for a core so far, milliseconds. @default a sensor that says 0 */
   readonly coreWaitMs?: () => number

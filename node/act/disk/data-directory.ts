@@ -19,6 +19,8 @@ export interface DataPaths {
   readonly instances: string
   /** What instances print. */
   readonly output: string
+  /** Packages, and what instances run from of them. */
+  readonly packages: string
   /** Working directories of instances that have none of their own. */
   readonly work: string
   /** Repositories that are followed, and builds of them; made when there is one. */
@@ -40,7 +42,16 @@ const SMALL_BYTES_MAX = 1024 * 1024
 const SOCKET_PATH_BYTES_MAX = 107
 const SMALL_NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/
 const DRAFT = '.tmp'
-const RESERVED = new Set([LOCK_FILE, 'tutti.sock', 'log', 'instances', 'output', 'work', 'builds'])
+const RESERVED = new Set([
+  LOCK_FILE,
+  'tutti.sock',
+  'log',
+  'instances',
+  'output',
+  'packages',
+  'work',
+  'builds',
+])
 
 /** Where things lie in a data directory; needs no such directory to exist. */
 export const dataPathsOf = (directory: string): DataPaths => {
@@ -51,6 +62,7 @@ export const dataPathsOf = (directory: string): DataPaths => {
     log: join(root, 'log'),
     instances: join(root, 'instances'),
     output: join(root, 'output'),
+    packages: join(root, 'packages'),
     work: join(root, 'work'),
     builds: join(root, 'builds'),
   }

@@ -16,6 +16,7 @@ import { doctorRoutes } from './routes/doctor.ts'
 import { execRoute } from './routes/exec.ts'
 import { historyRoutes } from './routes/history.ts'
 import { metaRoutes } from './routes/meta.ts'
+import { packageRoutes } from './routes/packages.ts'
 import { peerRoutes } from './routes/peers.ts'
 import { placementRoutes } from './routes/placements.ts'
 import { serviceRoutes } from './routes/services.ts'
@@ -99,6 +100,7 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
     buildDutyRoutes,
     changeRoutes,
     historyRoutes,
+    packageRoutes,
     doctorRoutes,
     metaRoutes,
   ]) {

@@ -17,6 +17,7 @@ import {
   uncordon,
 } from '../../../crdt/edits.ts'
 import { recordBuild, removeBuildDuty, retryBuild, setBuildDuty } from '../../../crdt/build-duty-edits.ts'
+import { putPackage, removePackage } from '../../../crdt/edits-package.ts'
 import { describeEdits } from '../../../crdt/describe-edits.ts'
 import { settle } from '../../../crdt/disputes.ts'
 import type { Past } from '../../../crdt/past.ts'
@@ -105,6 +106,10 @@ const editsOf = (view: View, operation: Operation, { token, past }: ChangeMakers
       return retryBuild(view, operation.name)
     case 'record-build':
       return recordBuild(view, operation.name, operation.outcome, operation.after)
+    case 'put-package':
+      return putPackage(view, operation, operation.keep ?? null)
+    case 'remove-package':
+      return removePackage(view, operation.ref)
     default:
       return unreachable(operation)
   }
@@ -141,6 +146,10 @@ const wordsOf = (operation: Operation, past: Past): string => {
       return `build duty ${operation.name}: try again`
     case 'record-build':
       return `build duty ${operation.name}: ${operation.outcome.commit.slice(0, 12)} ${operation.outcome.kind}`
+    case 'put-package':
+      return `push ${operation.ref}`
+    case 'remove-package':
+      return `remove package ${operation.ref}`
     default:
       return unreachable(operation)
   }

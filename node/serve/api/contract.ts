@@ -4,6 +4,7 @@
 
 import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
+import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN } from '../../../crdt/schema/package.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
 import {
@@ -255,6 +256,23 @@ export const Operation = Type.Union([
   RemoveBuildDuty,
   RetryBuild,
   RecordBuild,
+  /** Lists a version of a package, which must have been pushed to the peer that is asked. */
+  Type.Object(
+    {
+      kind: Type.Literal('put-package'),
+      ref: Type.String({ pattern: PACKAGE_REF_PATTERN }),
+      digest: Type.String({ pattern: PACKAGE_DIGEST_PATTERN }),
+      bytes: Count,
+      files: Count,
+      /** So many versions of its name stay listed, besides those that services run from. @default all */
+      keep: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    },
+    strict,
+  ),
+  Type.Object(
+    { kind: Type.Literal('remove-package'), ref: Type.String({ pattern: PACKAGE_REF_PATTERN }) },
+    strict,
+  ),
 ])
 export type Operation = Static<typeof Operation>
 

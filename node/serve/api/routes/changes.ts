@@ -3,6 +3,9 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { requireDigest } from '../../../../crdt/condition.ts'
+import { TuttiError } from '../../../../lib/errors.ts'
+import type { PackageDigest } from '../../../../lib/ids.ts'
+import { measure } from '../../../package/manifest.ts'
 import { forecastView } from '../../../plan/forecast.ts'
 import type { EditResult } from '../../../ports.ts'
 import { asOf, nameOf, type Reading } from '../../replies/reading.ts'
@@ -10,7 +13,8 @@ import { prepareChange, type PreparedChange } from '../changes.ts'
 import type { ApiContext } from '../context.ts'
 import { inTime, WRITE_MS } from '../deadline.ts'
 import { described } from '../described.ts'
-import { ChangeReply, ChangeRequest, ROUTES } from '../contract.ts'
+import { ChangeReply, ChangeRequest, ROUTES, type Operation } from '../contract.ts'
+import { packagesIn } from './packages.ts'
 
 export const changeRoutes = (app: FastifyInstance, context: ApiContext): void => {
   app.post<{ Body: ChangeRequest }>(
@@ -38,11 +42,27 @@ export const changeRoutes = (app: FastifyInstance, context: ApiContext): void =>
         const after = context.preview(edits)
         return replyOf(before, prepared, { change: null, digest: snapshot.view.digest, view: after })
       }
+      for (const operation of body.operations) await requirePushed(context, operation)
       const meta = { message: prepared.message, at: Math.max(0, Math.floor(snapshot.wall)) }
       // Made first and told after: what it does to every slot is worked out while it is on its way to the others.
       return replyOf(before, prepared, await inTime(context.agent.edit(edits, meta, body), WRITE_MS))
     },
   )
+}
+
+/** What is listed must be there: nobody could run what nobody has. @throws TuttiError `conflict`, `invalid`. */
+const requirePushed = async (context: ApiContext, operation: Operation): Promise<void> => {
+  if (operation.kind !== 'put-package') return
+  const packages = packagesIn(context)
+  const digest = operation.digest as PackageDigest
+  if (!packages.holds(digest))
+    throw new TuttiError(
+      'conflict',
+      `package '${operation.ref}' has not been pushed to this peer; push it first`,
+    )
+  const { bytes, files } = measure(await packages.contents(digest, context.closing))
+  if (bytes !== operation.bytes || files !== operation.files)
+    throw new TuttiError('invalid', `package '${operation.ref}' is not as large as the operation says`)
 }
 
 const replyOf = (
