@@ -46,6 +46,8 @@ export interface Names {
   readonly slots: readonly string[]
   /** The newest changes, as tables show them. */
   readonly changes: readonly string[]
+  readonly buildDuties: readonly string[]
+  readonly packages: readonly string[]
 }
 
 // Which names an argument takes, by the argument's name in the command tree.
@@ -58,6 +60,8 @@ const NAMES_OF: Readonly<Record<string, (names: Names) => readonly string[]>> = 
   'cell-service-or-slot': ({ cells, services, slots }) => [...cells, ...services, ...slots],
   change: ({ changes }) => ['now', ...changes],
   'change-or-scope': ({ changes, cells, services }) => ['now', ...changes, ...cells, ...services],
+  'build-duty': ({ buildDuties }) => buildDuties,
+  package: ({ packages }) => packages,
   shell: () => SHELLS,
 }
 

@@ -16,6 +16,8 @@ import { addHistoryCommands, addRollbackCommands } from './tree/history.ts'
 import { addLookCommands, addShellCommands } from './tree/look.ts'
 import { addMachineCommands } from './tree/machine.ts'
 import { addSimulateCommands } from './tree/simulate.ts'
+import { addPackageCommands } from './tree/packages.ts'
+import { addReleaseCommands } from './tree/releases.ts'
 
 const versionOf = (): string => {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
@@ -23,7 +25,7 @@ const versionOf = (): string => {
 }
 
 // Promised by the contract and not built yet: an honest sentence instead of a wrong suggestion.
-const LATER = ['package', 'top']
+const LATER = ['top']
 
 const rootCommand = (io: Io, frame: Frame): Command => {
   const root = new Command('tutti')
@@ -49,6 +51,8 @@ const rootCommand = (io: Io, frame: Frame): Command => {
   root.commandsGroup('Cells and services:')
   addCellCommands(root, frame)
   addRollbackCommands(root, frame)
+  addReleaseCommands(root, frame)
+  addPackageCommands(root, frame)
   root.commandsGroup('Looking:')
   addLookCommands(root, frame)
   addHistoryCommands(root, frame)

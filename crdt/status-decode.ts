@@ -7,10 +7,13 @@ import { Compile } from 'typebox/compile'
 import { sortedEntries } from '../lib/order.ts'
 import {
   Alert,
+  BuilderFacts,
+  BuildProgress,
   ConfinementFacts,
   Fence,
   FormatFacts,
   InstanceStatus,
+  PackageFacts,
   PeerFacts,
   PeerReport,
   type MemberStatus,
@@ -21,7 +24,10 @@ export const STATUS_KEYS = {
   facts: 'peer',
   confinement: 'confinement',
   formats: 'formats',
+  builder: 'builder',
+  build: (duty: string) => `build/${duty}`,
   report: 'report',
+  packages: 'packages',
   instance: (instance: string) => `instance/${instance}`,
   fence: (instance: string) => `fence/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
@@ -42,6 +48,9 @@ const reader = <T extends TObject>(schema: T): ((value: unknown) => Static<T> | 
 const readFacts = reader(PeerFacts)
 const readConfinement = reader(ConfinementFacts)
 const readFormats = reader(FormatFacts)
+const readBuilder = reader(BuilderFacts)
+const readBuild = reader(BuildProgress)
+const readPackages = reader(PackageFacts)
 const readReport = reader(PeerReport)
 const readInstance = reader(InstanceStatus)
 const readFence = reader(Fence)
@@ -78,9 +87,12 @@ export const decodeStatus = (
 ): MemberStatus => {
   const confinement = readConfinement(parsed(entries.get(STATUS_KEYS.confinement)))
   const formats = readFormats(parsed(entries.get(STATUS_KEYS.formats)))
+  const builder = readBuilder(parsed(entries.get(STATUS_KEYS.builder)))
+  const packages = readPackages(parsed(entries.get(STATUS_KEYS.packages)))
   const instances = new Map<string, InstanceStatus>()
   const fences = new Map<string, number>()
   const alerts = new Map<string, Alert>()
+  const builds = new Map<string, BuildProgress>()
   for (const [key, text] of sortedEntries(entries)) {
     const slash = key.indexOf('/')
     const kind = key.slice(0, slash + 1)
@@ -91,6 +103,9 @@ export const decodeStatus = (
     } else if (kind === 'fence/') {
       const fence = readFence(parsed(text))
       if (fence !== undefined) fences.set(name, fence.token)
+    } else if (kind === 'build/') {
+      const build = readBuild(parsed(text))
+      if (build !== undefined) builds.set(name, build)
     } else if (kind === 'alert/') {
       const alert = readAlert(parsed(text))
       if (alert !== undefined) alerts.set(name, alert)
@@ -102,6 +117,9 @@ export const decodeStatus = (
     facts: readFacts(parsed(entries.get(STATUS_KEYS.facts))) ?? null,
     ...(confinement === undefined ? {} : { confinement }),
     ...(formats === undefined ? {} : { formats }),
+    ...(builder === undefined ? {} : { builder }),
+    ...(builds.size === 0 ? {} : { builds }),
+    ...(packages === undefined ? {} : { packages }),
     report: readReport(parsed(entries.get(STATUS_KEYS.report))) ?? null,
     instances,
     ...(fences.size === 0 ? {} : { fences }),

@@ -4,13 +4,14 @@
 
 import type { Edit } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
-import type { Staged } from '../crdt/replica.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import { defined } from '../lib/assert.ts'
 import type { ChangeHash, MemberId } from '../lib/ids.ts'
+import type { Json } from '../lib/order.ts'
 import { Dialler } from '../net/dialler.ts'
 import { FailureDetector } from '../net/failure-detector.ts'
 import type { TransportEvents } from '../net/transport.ts'
+import { Chronicle } from './agent/chronicle.ts'
 import { Counters } from './agent/counters.ts'
 import { EventRing } from './agent/event-ring.ts'
 import { Introduction } from './agent/introduction.ts'
@@ -20,6 +21,7 @@ import { Invitations } from './agent/invitations.ts'
 import { Leases } from './agent/leases.ts'
 import { Neighbourhood } from './agent/neighbourhood.ts'
 import type { AgentOptions } from './agent/options.ts'
+import { packageKeeperOf, type PackageKeeper } from './agent/package-keeper.ts'
 import { PassLoop } from './agent/pass-loop.ts'
 import { Questions } from './agent/questions.ts'
 import { checkReaders } from './agent/readers.ts'
@@ -47,6 +49,7 @@ export class Agent implements AgentPort {
   readonly #options: AgentOptions
   readonly #counters: Counters
   readonly #events: EventRing
+  readonly #chronicle: Chronicle
   readonly #questions: Questions
   readonly #watchers: Watchers
   readonly #wake: Wake
@@ -57,6 +60,7 @@ export class Agent implements AgentPort {
   readonly #invitations: Invitations
   readonly #reporter: Reporter
   readonly #introduction: Introduction
+  readonly packages: PackageKeeper | null
   readonly #memo = new PlacementMemo()
   readonly #journal: Journal
   #plan: Plan | null = null
@@ -69,6 +73,7 @@ export class Agent implements AgentPort {
     this.#options = options
     this.#journal = new Journal(options.journalBytesMax)
     this.#events = new EventRing({ wall: () => clock.wall(), peer: () => this.#name() })
+    this.#chronicle = new Chronicle(this.#events, options.log, (member) => this.#nameOf(member))
     this.#passes = new PassLoop(clock, () => this.#pass())
     this.#replication = replication
     this.#leases = leases
@@ -116,6 +121,13 @@ export class Agent implements AgentPort {
       addressesOf: (member) => this.#neighbourhood.addressesOf(member),
     })
     this.#questions.answer('lease', (from, body) => leases.answer(from, body))
+    this.packages = packageKeeperOf(options, {
+      ask: this.ask,
+      answer: this.answer,
+      replication,
+      neighbourhood: this.#neighbourhood,
+      changed: () => this.#passes.dirty(),
+    })
     this.#invitations = new Invitations({
       cluster,
       clock,
@@ -142,8 +154,8 @@ export class Agent implements AgentPort {
       changed: () => tell((it) => it.#changed()),
       reported: () => tell((it) => it.#reported()),
       durable: () => tell((it) => it.#reporter.durable()),
-      applied: (staged) => tell((it) => it.#applied(staged)),
-      quarantined: (from, reason) => tell((it) => it.#quarantined(from, reason)),
+      applied: (staged) => tell((it) => it.#chronicle.applied(staged)),
+      quarantined: (from, reason) => tell((it) => it.#chronicle.quarantined(from, reason)),
       storage: (trouble) => tell((it) => it.#storage(trouble)),
       inSync: () => tell((it) => it.#inSync()),
     })
@@ -165,17 +177,13 @@ export class Agent implements AgentPort {
   async start(): Promise<void> {
     const { transport, hands, clock, founding, signer } = this.#options
     this.#startedMs = clock.now()
+    await this.packages?.start()
     await hands.start({ changed: (urgent) => this.#passes.dirty(urgent) })
     await transport.start(this.#transportEvents())
     if (founding !== null && this.#replication.view().members.length === 0) {
-      const edits = foundingEdits({
-        member: signer.member,
-        nonce: founding.nonce,
-        name: founding.name,
-        addresses: transport.addresses(),
-      })
+      const founder = { ...founding, member: signer.member, addresses: transport.addresses() }
       await this.#leases.found()
-      await this.edit(edits, { message: 'found the cluster', at: clock.wall() })
+      await this.edit(foundingEdits(founder), { message: 'found the cluster', at: clock.wall() })
     }
     this.#introduction.begin(transport.addresses())
     this.#follow()
@@ -200,6 +208,7 @@ export class Agent implements AgentPort {
     this.#watchers.stop()
     this.#neighbourhood.stop()
     this.#leases.stop()
+    this.packages?.stop()
     await this.#options.hands.close()
     await this.#replication.stop()
     await this.#options.transport.stop()
@@ -235,6 +244,11 @@ export class Agent implements AgentPort {
   /** Whether that change is in the document here. */
   holds(change: ChangeHash): boolean {
     return this.#replication.holds(change)
+  }
+
+  /** Sets an entry of this peer's status, for shells that have something to say of themselves; null: nothing any more. */
+  say(key: string, value: Json): void {
+    this.#replication.say(key, value, false)
   }
 
   /** Equal exactly when two peers hold the same changes. */
@@ -346,6 +360,7 @@ export class Agent implements AgentPort {
       nowMs: began,
       unreadySinceMs: this.#plan?.unreadySinceMs ?? new Map(),
       leases: this.#leases.standings(),
+      ...(this.packages === null ? {} : { packages: this.packages.states() }),
     }
     const plan = makePlan(input, this.#memo)
     this.#journal.note({ input, plan, wall: clock.wall() })
@@ -363,6 +378,7 @@ export class Agent implements AgentPort {
     this.#leases.follow(input.view, input.membership)
     // After the hands: what is given back is nothing that they are yet to begin.
     if (violations.length === 0) this.#leases.want(plan.leases ?? [])
+    this.packages?.follow(plan.packages ?? [])
     const trouble = violations[0] ?? this.#storageTrouble
     this.#reporter.report(input, plan, this.#replication.isDurable, trouble === null ? [] : [trouble])
     this.#counters.pass(clock.now() - began, plan.actions.length)
@@ -391,18 +407,6 @@ export class Agent implements AgentPort {
 
   #follow(): void {
     this.#neighbourhood.update(this.#replication.view(), this.#replication.statuses())
-  }
-
-  #applied(staged: readonly Staged[]): void {
-    for (const { info } of staged) {
-      this.#events.add({ kind: 'change', subject: this.#nameOf(info.author), message: info.message })
-    }
-  }
-
-  #quarantined(from: MemberId | null, reason: string): void {
-    const subject = from === null ? 'unknown' : this.#nameOf(from)
-    this.#options.log.log('warn', 'record quarantined', { from: subject, reason })
-    this.#events.add({ kind: 'quarantine', subject, message: reason })
   }
 
   #storage(trouble: string | null): void {

@@ -202,6 +202,7 @@ export interface PeerEvent {
     | 'quarantine'
     | 'peer'
     | 'exec'
+    | 'build'
   readonly subject: string
   readonly message: string
 }
@@ -304,7 +305,16 @@ export interface AgentPort {
 }
 
 /** Questions between peers' faces. */
-export type PeerMethod = 'logs' | 'events' | 'doctor' | 'exec' | 'lease'
+export type PeerMethod =
+  | 'logs'
+  | 'events'
+  | 'doctor'
+  | 'exec'
+  | 'lease'
+  | 'package-manifest'
+  | 'package-have'
+  | 'package-chunks'
+  | 'package-copy'
 
 export interface Invitation {
   /** One line to copy: cluster, addresses, secret. */

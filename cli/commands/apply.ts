@@ -2,6 +2,7 @@
 // ready. The peer computes the plan; this file only shows it.
 
 import type { ChangeReply, ChangeRequest, StatusReply } from '../../node/serve/api/contract.ts'
+import { TuttiError } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
 import { loadCellFile, type CellFile } from '../cell-file/read.ts'
 import { requestOf } from '../change-request.ts'
@@ -9,7 +10,9 @@ import { clientOf, type Client } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { WAIT_DEFAULT_MS, followConvergence } from '../follow.ts'
 import { tell, writeJson, type Context } from '../io.ts'
-import { paintFor, short } from '../render.ts'
+import { harmless, paintFor, short } from '../render.ts'
+import { packCell, pushCell, type PackedCell } from '../package/automatic.ts'
+import { Progress, type ProgressLine } from '../progress.ts'
 import { isEmptyChange, showChange, summaryOf } from '../show-change.ts'
 import { isConfirmed, tellFreshness, warn } from '../talk.ts'
 
@@ -19,14 +22,28 @@ export interface ApplyOptions {
   readonly wait: boolean
 }
 
-const readFile = (context: Context, file: string): CellFile => {
-  const read = loadCellFile(file, context.io.directory, context.io.environment)
+const readFile = async (context: Context, file: string): Promise<PackedCell> => {
+  const read: CellFile = loadCellFile(file, context.io.directory, context.io.environment)
   for (const warning of read.warnings) warn(context, warning)
-  return read
+  const [built] = read.builds.keys()
+  if (built !== undefined)
+    throw new TuttiError(
+      'unsupported',
+      `services.${built}.build: packages are built from a commit; use tutti release -f ${file}`,
+    )
+  return await packCell(read)
 }
 
-const requestFor = (context: Context, { cell }: CellFile, file: string, dry: boolean): ChangeRequest =>
-  requestOf(context, [{ kind: 'apply', cell }], { message: `apply ${cell.name} from ${file}`, dry })
+const requestFor = (
+  context: Context,
+  { cell, operations }: PackedCell,
+  file: string,
+  dry: boolean,
+): ChangeRequest =>
+  requestOf(context, [...operations, { kind: 'apply', cell }], {
+    message: `apply ${cell.name} from ${file}`,
+    dry,
+  })
 
 const show = (context: Context, change: ChangeReply): void => {
   const sink = context.json ? context.io.stderr : context.io.stdout
@@ -36,7 +53,7 @@ const show = (context: Context, change: ChangeReply): void => {
 
 /** `tutti plan -f FILE`: 0 without changes, 10 with. */
 export const plan = async (context: Context, options: { readonly file: string }): Promise<number> => {
-  const file = readFile(context, options.file)
+  const file = await readFile(context, options.file)
   const client = clientOf(context)
   const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, options.file, true))
   if (context.json) {
@@ -50,13 +67,26 @@ export const plan = async (context: Context, options: { readonly file: string })
   return isEmptyChange(change) ? EXIT.done : EXIT.changes
 }
 
+/** Brings the directories that the file names to the peers, before anything is changed. */
+const push = async (context: Context, client: Client, file: PackedCell): Promise<void> => {
+  const sink = context.json ? context.io.stderr : context.io.stdout
+  const progress = new Progress(sink, paintFor(sink, context.io.environment))
+  const lines = new Map<string, ProgressLine>()
+  await pushCell(client, file, (ref, words) => {
+    const mark = words.startsWith('is on') || words.startsWith('was there') ? 'done' : 'waiting'
+    lines.set(ref, { key: ref, mark, text: harmless(words) })
+    progress.show([...lines.values()])
+  })
+}
+
 /** Nobody is asked, so the change is made at once and its reply is what is shown: the peer works it out once, not twice. */
 const changeAtOnce = async (
   context: Context,
   client: Client,
-  file: CellFile,
+  file: PackedCell,
   path: string,
 ): Promise<ChangeReply> => {
+  await push(context, client, file)
   const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false))
   show(context, change)
   tellDone(context, file, change)
@@ -67,7 +97,7 @@ const changeAtOnce = async (
 const changeWhenConfirmed = async (
   context: Context,
   client: Client,
-  file: CellFile,
+  file: PackedCell,
   path: string,
 ): Promise<ChangeReply | null> => {
   const preview = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, true))
@@ -81,15 +111,16 @@ const changeWhenConfirmed = async (
     tell(context, 'nothing was changed')
     return null
   }
+  await push(context, client, file)
   const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false))
   if (change.change !== null) tell(context, appliedAs(file, change.change))
   return change
 }
 
-const appliedAs = ({ cell }: CellFile, change: string): string =>
+const appliedAs = ({ cell }: PackedCell, change: string): string =>
   `applied ${cell.name} as change ${short(change)}`
 
-const tellDone = (context: Context, file: CellFile, change: ChangeReply): void => {
+const tellDone = (context: Context, file: PackedCell, change: ChangeReply): void => {
   if (isEmptyChange(change) && change.change === null) {
     tell(context, 'nothing to change')
     return
@@ -102,7 +133,7 @@ const tellDone = (context: Context, file: CellFile, change: ChangeReply): void =
 /** `tutti apply -f FILE`. */
 export const apply = async (context: Context, options: ApplyOptions): Promise<number> => {
   const startMs = performance.now()
-  const file = readFile(context, options.file)
+  const file = await readFile(context, options.file)
   const client = clientOf(context)
   const change = await (options.yes ? changeAtOnce : changeWhenConfirmed)(context, client, file, options.file)
   if (change === null) return EXIT.failed

@@ -3,7 +3,7 @@
 
 import { Option, type Command, type OptionValues } from 'commander'
 import { messageOf } from '../../lib/errors.ts'
-import { parseDuration } from '../../lib/time.ts'
+import { parseDuration, parseSize } from '../../lib/time.ts'
 import { UsageError } from '../exit.ts'
 import type { Context, Io } from '../io.ts'
 
@@ -21,6 +21,15 @@ interface Shared {
 export const duration = (text: string): number => {
   try {
     return parseDuration(text)
+  } catch (thrown) {
+    throw new UsageError(messageOf(thrown), { cause: thrown })
+  }
+}
+
+/** A size as an option's value, in bytes. @throws UsageError. */
+export const size = (text: string): number => {
+  try {
+    return parseSize(text)
   } catch (thrown) {
     throw new UsageError(messageOf(thrown), { cause: thrown })
   }

@@ -18,9 +18,10 @@ export const addMachineCommands = (root: Command, frame: Frame): void => {
       .description("run this machine's peer in the foreground; creates a cluster when there is none"),
   ).option('--json', 'the ready line as one JSON value')
   frame.example(up, 'tutti up --name a --label zone=eu-1')
-  frame.does<UpFlags>(up, async (context, { listen = [], label = [], data, name, api, join, logLevel }) => {
+  frame.does<UpFlags>(up, async (context, { listen = [], label = [], packageBudget = null, ...rest }) => {
+    const { data, name, api, join, logLevel } = rest
     const { up } = await import('../commands/up.ts')
-    return up(context, { data, name, listen, api, labels: label, join, logLevel })
+    return up(context, { data, name, listen, api, labels: label, join, packageBudget, logLevel })
   })
 
   const invite = root

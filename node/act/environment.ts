@@ -20,7 +20,7 @@ export interface EnvironmentSource {
   readonly fence?: number | undefined
   /** The peer's own environment; only the variables in PEER_VARIABLES are taken. */
   readonly peerEnvironment: Readonly<Record<string, string | undefined>>
-  /** `TUTTI_USES_<SERVICE>`, as the links make them. */
+  /** `TUTTI_USES_<SERVICE>`, as the links make them; and where its package is, if it has one. */
   readonly links: Readonly<Record<string, string>>
 }
 

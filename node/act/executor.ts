@@ -38,6 +38,11 @@ export interface ExecutorOptions extends Pick<AftermathOptions, 'lastLines' | 'l
   readonly mintNonce: () => string
   /** Where an instance runs; command probes run there too. */
   readonly directoryOf: (instance: InstanceId, definition: ReleaseDefinition) => string
+  /** Where its package and its own directory are, of an instance that runs from one. @default none */
+  readonly packageVariables?: (
+    instance: InstanceId,
+    definition: ReleaseDefinition,
+  ) => Readonly<Record<string, string>>
   /** Opens links to the services used; returns `TUTTI_USES_<SERVICE>` for each. Called at starts and adoptions. */
   readonly linkEnvironment: (uses: readonly string[]) => Promise<Readonly<Record<string, string>>>
 }
@@ -284,16 +289,17 @@ export class Executor implements Hands {
   }
 
   async #environmentOf(held: Held): Promise<Readonly<Record<string, string>>> {
-    const { slot, service, release, definition, ports } = held.facts
-    const { peer, linkEnvironment } = this.#options
+    const { id, slot, service, release, definition, ports } = held.facts
+    const { peer, linkEnvironment, packageVariables } = this.#options
     const links = definition.uses.length === 0 ? {} : await linkEnvironment(definition.uses)
+    const packaged = packageVariables?.(id, definition) ?? {}
     return instanceEnvironment({
       slot,
       service,
       release,
       definition,
       ports,
-      links,
+      links: { ...links, ...packaged },
       nonce: held.nonce,
       fence: held.facts.fence,
       peer: peer.name,

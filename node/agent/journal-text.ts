@@ -43,6 +43,8 @@ interface PassLine {
   readonly membership?: Membership
   readonly local?: Changes<LocalInstance>
   readonly leases?: Changes<LeaseStanding>
+  /** Left out: as before. */
+  readonly packages?: PlanInput['packages']
   /** Of the first line only: later ones take it from the plan before. */
   readonly unreadySinceMs?: PlanInput['unreadySinceMs']
   /** Left out: as before. */
@@ -96,6 +98,7 @@ const lineOf = (
     ...(sameMembership(last?.membership, input.membership) ? {} : { membership: input.membership }),
     ...(local.length === 0 ? {} : { local }),
     ...(leases.length === 0 ? {} : { leases }),
+    ...(input.packages === last?.packages ? {} : { packages: input.packages }),
     ...(before === null ? { unreadySinceMs: input.unreadySinceMs ?? new Map() } : {}),
     ...(hasPlan ? { plan } : {}),
   }
@@ -133,6 +136,7 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
       ? last.statuses
       : new Map(sortedEntries(changed(last?.statuses ?? new Map(), line.statuses)))
   const leases = changed(last?.leases ?? NO_LEASES, line.leases)
+  const packages = line.packages ?? last?.packages
   const input: PlanInput = {
     self,
     view,
@@ -142,6 +146,7 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
     ...(leases.size === 0 ? {} : { leases: new Map(sortedEntries(leases)) }),
     nowMs: line.nowMs,
     unreadySinceMs: line.unreadySinceMs ?? before?.plan.unreadySinceMs ?? new Map(),
+    ...(packages === undefined ? {} : { packages }),
   }
   return { input, plan, wall: line.wall }
 }

@@ -1,6 +1,6 @@
 // What an agent is built from: ports, and the few facts that only the composition root knows. Interfaces only.
 
-import type { ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
+import type { BuilderFacts, ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
 import type { Files } from '../../crdt/log/files.ts'
 import type { Store } from '../../crdt/store.ts'
 import type { ActorId, ClusterId } from '../../lib/ids.ts'
@@ -10,6 +10,7 @@ import type { Signer } from '../../lib/signature.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { AgentSnapshot, Hands } from '../ports.ts'
+import type { PackageStore } from '../package/store.ts'
 import type { KnownPeer } from './neighbourhood.ts'
 
 export interface AgentOptions {
@@ -23,6 +24,8 @@ export interface AgentOptions {
   /** Where this peer keeps what it has promised as a voter. */
   readonly promises: Files
   readonly hands: Hands
+  /** Packages on this machine; left out: there are none, and no start waits for one. */
+  readonly packages?: PackageStore
   readonly log: Log
   /** How long this process has stood in line for a core so far, milliseconds. @default a sensor that says 0 */
   readonly coreWaitMs?: () => number
@@ -30,6 +33,8 @@ export interface AgentOptions {
   readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
   /** What instances can be confined by here; asked now and then, since programs are installed. @default nothing is said */
   readonly confinement?: () => ConfinementFacts
+  /** Whether releases can be built here; asked now and then. @default nothing is said */
+  readonly builder?: () => BuilderFacts
   /** The host on which instances are reached, given the addresses that the transport listens on. */
   readonly hostOf: (addresses: readonly string[]) => string
   /** Members known before the document is. */

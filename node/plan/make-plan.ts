@@ -17,6 +17,7 @@ import { nextStandingChangeMs } from './eligibility.ts'
 import { asPlanned, wishesOf } from './exclusive.ts'
 import { Waves } from './gates.ts'
 import { thresholdsOf } from './health.ts'
+import { packagesHere } from './packages.ts'
 import { place, type PlacementMemo } from './placement.ts'
 import type { InstanceReport, Plan, PlanInput, SlotPlacement, Unfulfilled } from './plan.ts'
 import { reconcile, type Unready } from './reconcile.ts'
@@ -51,6 +52,7 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
   if (standing !== null) wakes.push(standing)
   const starting = new Set(slotsToBegin(input, result.actions))
   const leases = wishesOf(input, placements, services, starting)
+  const packages = packagesHere(input, placements, services)
   const due = wakes.filter((atMs) => atMs > input.nowMs)
   return {
     actions: result.actions,
@@ -62,6 +64,7 @@ export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
     ...(leases.length === 0 ? {} : { leases }),
     wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
     unreadySinceMs: overdue.sinceMs,
+    ...(packages.length === 0 ? {} : { packages }),
   }
 }
 
@@ -165,7 +168,8 @@ class Overdue {
   mark(report: InstanceReport): InstanceReport {
     const overdue = this.#found.get(report.instance)
     if (overdue === undefined) return report
-    const state = report.state === 'pending' ? 'unfulfilled' : report.state
+    const isWaiting = report.state === 'pending' || report.state === 'fetching'
+    const state = isWaiting ? 'unfulfilled' : report.state
     return { ...report, state, unfulfilledSinceMs: overdue.sinceMs }
   }
 

@@ -1,10 +1,11 @@
 // The plan: one pass's output as a plain value. It is logged, shown by `tutti plan`, compared in transcripts, replayed in
 // simulations. Types, and the words of one; make-plan.ts computes it.
 
-import type { InstanceId, MemberId, ServiceId, SlotId } from '../../lib/ids.ts'
+import type { InstanceId, MemberId, PackageDigest, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { Membership } from '../../net/membership.ts'
+import type { PackageState } from '../package/store.ts'
 import type { Action } from './action.ts'
 import type { LeaseStanding, LeaseWish } from './lease/terms.ts'
 import type { LocalInstance, ProcessExit } from './local.ts'
@@ -25,6 +26,8 @@ export interface PlanInput {
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
   /** Leases of quorum slots, by slot. @default none */
   readonly leases?: ReadonlyMap<string, LeaseStanding>
+  /** How the packages that the last plan named stand here; what is not in it is yet to be fetched. Left out: all are here. */
+  readonly packages?: ReadonlyMap<PackageDigest, PackageState>
 }
 
 /** Where one slot is placed, and why not elsewhere. */
@@ -101,4 +104,6 @@ export interface Plan {
    * pass it to the next plan. A new release is given time anew.
    */
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
+  /** What runs here or is about to comes from these: to be fetched at once, long before its turn. Left out: none. */
+  readonly packages?: readonly PackageDigest[]
 }

@@ -247,7 +247,7 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
   const taken = roomTaken(turn.scene.input.local, gone)
   const known = new Set(turn.scene.input.local.map((instance) => instance.id))
   for (const start of starts) {
-    const { slot, service, replaces, revives } = start
+    const { slot, service, fetching, replaces, revives } = start
     const instance = instanceIdOf(slot, service.release)
     const gate = start.gate ?? (revives === null ? roomGate(service, taken, capacity, replaces) : null)
     if (gate !== null) {
@@ -257,7 +257,13 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
         turn.unready.push({ slot, service, cause: 'blocked', reason: gate, hopeless: false, queued })
       // An instance of that id that still ends here is reported by its own facts.
       if (!known.has(instance))
-        turn.reports.push({ instance, slot, state: 'pending', restarts: 0, reason: gate })
+        turn.reports.push({
+          instance,
+          slot,
+          state: fetching ? 'fetching' : 'pending',
+          restarts: 0,
+          reason: gate,
+        })
       continue
     }
     if (revives === null) {

@@ -10,6 +10,7 @@ import { beginGate, isExclusive, unleasedReason } from './exclusive.ts'
 import { brakeGate, dependencyGate, type Waves } from './gates.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
+import { packageGate } from './packages.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
 import type { Sightings } from './sightings.ts'
 
@@ -41,6 +42,8 @@ export interface Start {
   readonly gate: string | null
   /** The gate is its place in the rollout: nothing is wrong, others go first. */
   readonly queued: boolean
+  /** The gate is its package, which is on its way: the last thing it waits for. */
+  readonly fetching: boolean
   /** An older release of it runs here meanwhile. */
   readonly replaces: boolean
   /** Its former run, which drains and is taken back: it needs no room and no dependency. Null: it starts anew. */
@@ -131,6 +134,7 @@ const leasedOf = (
     reason: placement.reason,
     gate,
     queued: false,
+    fetching: false,
     replaces: false,
     revives: null,
   }
@@ -161,7 +165,7 @@ const sortOwn = (
   // What has ended, or is being stopped, goes first, and the slot starts anew while others serve.
   if (wanted !== undefined && start.revives === null)
     buckets.dropped.push({ instance: wanted, reason: 'it was draining when it was wanted again' })
-  if (service.update.order === 'stop-first' && !start.queued && !start.dependent) {
+  if (service.update.order === 'stop-first' && !start.queued && !start.dependent && !start.fetching) {
     for (const instance of others)
       buckets.dropped.push({ instance, reason: 'stop-first: it makes way for the new release' })
     return
@@ -196,10 +200,12 @@ const startOf = (
         holders.map(({ member }) => member),
       )
     : null
+  const packaged = revives === null ? packageGate(scene.input, service) : null
   const gate =
     wave ??
     dependency ??
     brake ??
+    packaged ??
     (revives === null ? overlapGate(scene, service, wanted, others, holders) : null) ??
     (revives === null ? beginGate(scene.input, service, slot) : null)
   const from = holders[0]
@@ -218,6 +224,7 @@ const startOf = (
     gate,
     queued: wave !== null,
     dependent: dependency !== null,
+    fetching: packaged !== null && gate === packaged,
     replaces: others.length > 0,
     revives,
   }

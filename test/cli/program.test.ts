@@ -241,6 +241,10 @@ describe('tutti --help', () => {
     const names = [...root.stdout.matchAll(/^ {2}([a-z]+) +[[<a-z]?/gm)].map(([, name]) => name ?? '')
     const paths = [
       ...names.filter((name) => name !== 'help'),
+      'package push',
+      'package ls',
+      'package show',
+      'package rm',
       'peers rm',
       'peers cordon',
       'peers uncordon',

@@ -16,6 +16,8 @@ import {
   stop,
   uncordon,
 } from '../../../crdt/edits.ts'
+import { recordBuild, removeBuildDuty, retryBuild, setBuildDuty } from '../../../crdt/build-duty-edits.ts'
+import { putPackage, removePackage } from '../../../crdt/edits-package.ts'
 import { describeEdits } from '../../../crdt/describe-edits.ts'
 import { settle } from '../../../crdt/disputes.ts'
 import type { Past } from '../../../crdt/past.ts'
@@ -96,6 +98,18 @@ const editsOf = (view: View, operation: Operation, { token, past }: ChangeMakers
       return rollback(view, past, operation)
     case 'resolve':
       return settle(view, past.registerOf, operation.path, operation.take)
+    case 'set-build-duty':
+      return setBuildDuty(view, operation.name, operation.duty)
+    case 'remove-build-duty':
+      return removeBuildDuty(view, operation.name)
+    case 'retry-build':
+      return retryBuild(view, operation.name)
+    case 'record-build':
+      return recordBuild(view, operation.name, operation.outcome, operation.after)
+    case 'put-package':
+      return putPackage(view, operation, operation.keep ?? null)
+    case 'remove-package':
+      return removePackage(view, operation.ref)
     default:
       return unreachable(operation)
   }
@@ -124,6 +138,18 @@ const wordsOf = (operation: Operation, past: Past): string => {
       return rollbackWords(past, operation)
     case 'resolve':
       return `resolve ${operation.path}`
+    case 'set-build-duty':
+      return `build duty ${operation.name}: ${operation.duty.branch} of ${operation.duty.repository}`
+    case 'remove-build-duty':
+      return `remove build duty ${operation.name}`
+    case 'retry-build':
+      return `build duty ${operation.name}: try again`
+    case 'record-build':
+      return `build duty ${operation.name}: ${operation.outcome.commit.slice(0, 12)} ${operation.outcome.kind}`
+    case 'put-package':
+      return `push ${operation.ref}`
+    case 'remove-package':
+      return `remove package ${operation.ref}`
     default:
       return unreachable(operation)
   }

@@ -4,6 +4,7 @@
 import type { Edit } from '../../../crdt/edit.ts'
 import type { View } from '../../../crdt/schema/view.ts'
 import type { Log } from '../../../lib/log.ts'
+import type { Packages } from '../../package/store.ts'
 import { place, type PlacementMemo } from '../../plan/placement.ts'
 import type { AgentPort, AgentSnapshot, Exec, Output } from '../../ports.ts'
 import { readingOf, type Reading } from '../replies/reading.ts'
@@ -22,6 +23,8 @@ export interface ApiOptions {
   readonly output: Output
   /** Runs commands in this peer's own instances. */
   readonly exec: Exec
+  /** Packages of this peer; null: it keeps none. @default null */
+  readonly packages?: Packages | null
   /** The view as it would be after these edits, with no change made. @throws TuttiError as AgentPort.edit would. */
   readonly preview: (edits: readonly Edit[]) => View
   /** Joins this machine's peer to a cluster; resolves when it is admitted and in sync. @throws TuttiError. */

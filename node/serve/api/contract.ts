@@ -4,8 +4,16 @@
 
 import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
+import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN } from '../../../crdt/schema/package.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
+import {
+  BuildDutyReply,
+  RecordBuild,
+  RemoveBuildDuty,
+  RetryBuild,
+  SetBuildDuty,
+} from './contract-build-duties.ts'
 import { leasedFields, leasedSlots, LeaseReply, VotersReply } from './contract-leases.ts'
 
 const strict = { additionalProperties: false } as const
@@ -167,6 +175,9 @@ export const CellsReply = Type.Object({
 })
 export type CellsReply = Static<typeof CellsReply>
 
+export const BuildDutiesReply = Type.Object({ asOf: AsOf, duties: Type.Array(BuildDutyReply) })
+export type BuildDutiesReply = Static<typeof BuildDutiesReply>
+
 export const ExplainReply = Type.Object({
   asOf: AsOf,
   slots: Type.Array(
@@ -239,6 +250,27 @@ export const Operation = Type.Union([
       path: Type.String({ maxLength: 400 }),
       take: Type.Optional(Type.String({ pattern: '^[0-9a-f]{4,64}$' })),
     },
+    strict,
+  ),
+  SetBuildDuty,
+  RemoveBuildDuty,
+  RetryBuild,
+  RecordBuild,
+  /** Lists a version of a package, which must have been pushed to the peer that is asked. */
+  Type.Object(
+    {
+      kind: Type.Literal('put-package'),
+      ref: Type.String({ pattern: PACKAGE_REF_PATTERN }),
+      digest: Type.String({ pattern: PACKAGE_DIGEST_PATTERN }),
+      bytes: Count,
+      files: Count,
+      /** So many versions of its name stay listed, besides those that services run from. @default all */
+      keep: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    },
+    strict,
+  ),
+  Type.Object(
+    { kind: Type.Literal('remove-package'), ref: Type.String({ pattern: PACKAGE_REF_PATTERN }) },
     strict,
   ),
 ])
@@ -350,6 +382,8 @@ export const ROUTES = {
   simulations: '/v1/simulations',
   /** RebalanceReply of contract-simulate.ts. */
   rebalance: '/v1/rebalance',
+  /** BuildDutiesReply. */
+  buildDuties: '/v1/build-duties',
   /** POST, InviteRequest. */
   invites: '/v1/invites',
   /** POST, JoinRequest. */

@@ -1,6 +1,6 @@
 // What the process driver is built from: interfaces only.
 
-import type { InstanceId } from '../../../../lib/ids.ts'
+import type { InstanceId, PackageDigest } from '../../../../lib/ids.ts'
 import type { Log } from '../../../../lib/log.ts'
 import type { Clock } from '../../../../lib/time.ts'
 import type { CgroupLayout } from './cgroups/layout.ts'
@@ -29,6 +29,8 @@ export interface ProcessDriverOptions {
   readonly log: Log
   readonly output: OutputSink
   readonly launcher: Launcher
+  /** Where a package lies, unpacked. @default nowhere: nothing runs from a package */
+  readonly packageDirectory?: (digest: PackageDigest) => string
   /** Where control groups are. @default this machine's, as this process sees it */
   readonly cgroups?: CgroupLayout | undefined
 }

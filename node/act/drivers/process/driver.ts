@@ -4,7 +4,6 @@
 // start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
 import { existsSync, mkdirSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { assert } from '../../../../lib/assert.ts'
@@ -12,7 +11,6 @@ import { TuttiError } from '../../../../lib/errors.ts'
 import { Gate } from '../../../../lib/gate.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
 import { compareStrings } from '../../../../lib/order.ts'
-import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
 import { EXIT_UNKNOWN } from '../../../plan/facts.ts'
 import type { HeldLease } from '../../../plan/lease/terms.ts'
 import type {
@@ -30,6 +28,7 @@ import { Census } from './census.ts'
 import { Cgroups, currentLayout, groupNameOf } from './cgroups/cgroups.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
 import { confine, confinedText, environmentIn, type Confinement } from './confinement.ts'
+import { Directories } from './directories.ts'
 import type { ProcessDriverOptions } from './driver-options.ts'
 import { entranceOf } from './entrance.ts'
 import { isSignal, shellSpeaks } from './exit.ts'
@@ -37,7 +36,6 @@ import { ageMsOf, currentBoot } from './identity.ts'
 import { launchScript, RUN_FILES } from './launch.ts'
 import { launchSafely, preparePlaces, type LaunchingOptions } from './launching.ts'
 import { RunLeases, unlessOver, watchdogLine } from './leases.ts'
-import { fileNameOf } from './record-text.ts'
 import { Records } from './records.ts'
 import { exitIn } from './run-folder.ts'
 import { RunFolders } from './run-folders.ts'
@@ -51,6 +49,8 @@ const SPAWNS_MAX = 64
 /** Runs instances as processes. Contract: test/contracts/driver.ts. */
 export class ProcessDriver implements Driver, Enterable {
   readonly #options: ProcessDriverOptions
+  /** Where instances run. */
+  readonly directories: Directories
   readonly #records: Records
   readonly #shim = fileURLToPath(new URL('shim.sh', import.meta.url))
   readonly #boot = currentBoot()
@@ -72,6 +72,7 @@ export class ProcessDriver implements Driver, Enterable {
     assert(resolve(options.folder) === options.folder, 'the folder of a driver is absolute')
     this.#options = options
     this.#census = new Census(options.clock)
+    this.directories = new Directories(join(options.folder, 'work'), options.packageDirectory)
     this.#records = new Records(join(options.folder, 'records'))
     const { cgroups = currentLayout(), clock, folder, launcher, log } = options
     // Its parts are made with whatever mode the umask leaves; what is in them is the peer's own.
@@ -80,11 +81,6 @@ export class ProcessDriver implements Driver, Enterable {
     this.#folders = new RunFolders(join(folder, 'runs'), log)
     this.#cgroups = Cgroups.open(cgroups, groupNameOf(folder), clock, log)
     this.#launching = { launcher, folders: this.#folders, cgroups: this.#cgroups, clock, log }
-  }
-
-  /** Where an instance runs: its definition's directory, or one of its own. */
-  directoryOf(instance: InstanceId, definition: ReleaseDefinition): string {
-    return definition.workingDir ?? join(this.#options.folder, 'work', fileNameOf(instance))
   }
 
   async start(events: DriverEvents): Promise<readonly Adopted[]> {
@@ -136,14 +132,15 @@ export class ProcessDriver implements Driver, Enterable {
     const { instance, definition } = record
     assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
     const { peer, output } = this.#options
-    const workingDirectory = this.directoryOf(instance, definition)
-    const isOwnDirectory = definition.workingDir === null
-    if (!isOwnDirectory) checkDirectory(workingDirectory, peer)
+    const workingDirectory = this.directories.workingOf(instance, definition)
+    // Its own is made beside the run's.
+    if (definition.workingDir !== null || definition.package !== undefined)
+      checkDirectory(workingDirectory, peer)
     const [word = '', ...words] = definition.command
     const path = environment['PATH'] ?? ''
     const program = resolveCommand(word, { directory: workingDirectory, path, peer })
     const folder = this.#folders.pathOf(record.nonce)
-    await preparePlaces(folder, this.#directoriesFor(record, workingDirectory), this.#launching)
+    await preparePlaces(folder, this.#directoriesFor(record), this.#launching)
     const confinement = await this.#recorded(record, workingDirectory, [program, ...words])
     const lastNonce = this.#last.get(instance)
     this.#last.set(instance, record.nonce)
@@ -188,13 +185,11 @@ export class ProcessDriver implements Driver, Enterable {
   }
 
   /** What a run needs besides its own directory. */
-  #directoriesFor(
-    { instance, nonce, definition }: InstanceRecord,
-    workingDirectory: string,
-  ): readonly string[] {
+  #directoriesFor({ instance, nonce, definition }: InstanceRecord): readonly string[] {
     const groups = this.#cgroups.foldersOf(nonce)
     const folders = [this.#options.output.folderOf(instance)]
-    if (definition.workingDir === null) folders.push(workingDirectory)
+    const { own } = this.directories.besideOf(instance, definition)
+    if (own !== null) folders.push(own)
     // Of a first run there are none. Nor is it looked for them: that would wait for others that are being made beside them.
     const isFirst = !this.#last.has(instance)
     return [...groups, ...(isFirst ? folders : folders.filter((folder) => !existsSync(folder)))]
@@ -206,11 +201,19 @@ export class ProcessDriver implements Driver, Enterable {
     workingDirectory: string,
     command: readonly string[],
   ): Promise<Confinement> {
-    const { definition, nonce } = record
-    const isOwnDirectory = definition.workingDir === null
+    const { definition, nonce, instance } = record
+    const beside = this.directories.besideOf(instance, definition)
     const { peer } = this.#options
     try {
-      const plan = { run: nonce, peer, definition, workingDirectory, isOwnDirectory, command }
+      const plan = {
+        run: nonce,
+        peer,
+        definition,
+        workingDirectory,
+        ownDirectory: beside.own,
+        packageDirectory: beside.package,
+        command,
+      }
       const confinement = await confine(plan, this.#cgroups)
       await this.#records.write({ boot: this.#boot, record })
       return confinement
@@ -224,7 +227,7 @@ export class ProcessDriver implements Driver, Enterable {
     const run = this.#runs.get(instance)
     const { peer } = this.#options
     if (run === undefined) throw new TuttiError('conflict', `${instance} does not run on peer '${peer}'`)
-    return entranceOf(run, this.directoryOf(instance, run.record.definition), peer)
+    return entranceOf(run, this.directories.workingOf(instance, run.record.definition), peer)
   }
 
   async update(record: InstanceRecord): Promise<void> {
@@ -272,7 +275,7 @@ export class ProcessDriver implements Driver, Enterable {
     assert(!this.#runs.has(instance), `${instance} is forgotten after its exit`)
     await this.#records.remove(instance)
     await this.#dropLastRun(instance)
-    await rm(join(this.#options.folder, 'work', fileNameOf(instance)), { recursive: true, force: true })
+    await this.directories.remove(instance)
   }
 
   async close(): Promise<void> {

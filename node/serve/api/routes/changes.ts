@@ -3,6 +3,9 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { requireDigest } from '../../../../crdt/condition.ts'
+import { TuttiError } from '../../../../lib/errors.ts'
+import type { PackageDigest } from '../../../../lib/ids.ts'
+import { measure } from '../../../package/manifest.ts'
 import { forecastView } from '../../../plan/forecast.ts'
 import { leastDuration } from '../../../plan/least-duration.ts'
 import type { PlacementMemo } from '../../../plan/placement.ts'
@@ -12,7 +15,8 @@ import { prepareChange, type PreparedChange } from '../changes.ts'
 import type { ApiContext } from '../context.ts'
 import { inTime, WRITE_MS } from '../deadline.ts'
 import { described } from '../described.ts'
-import { ChangeReply, ChangeRequest, ROUTES } from '../contract.ts'
+import { ChangeReply, ChangeRequest, ROUTES, type Operation } from '../contract.ts'
+import { packagesIn } from './packages.ts'
 
 export const changeRoutes = (app: FastifyInstance, context: ApiContext): void => {
   app.post<{ Body: ChangeRequest }>(
@@ -44,6 +48,7 @@ export const changeRoutes = (app: FastifyInstance, context: ApiContext): void =>
           view: after,
         })
       }
+      for (const operation of body.operations) await requirePushed(context, operation)
       const meta = { message: prepared.message, at: Math.max(0, Math.floor(snapshot.wall)) }
       // Made first and told after: what it does to every slot is worked out while it is on its way to the others.
       return replyOf(
@@ -54,6 +59,21 @@ export const changeRoutes = (app: FastifyInstance, context: ApiContext): void =>
       )
     },
   )
+}
+
+/** What is listed must be there: nobody could run what nobody has. @throws TuttiError `conflict`, `invalid`. */
+const requirePushed = async (context: ApiContext, operation: Operation): Promise<void> => {
+  if (operation.kind !== 'put-package') return
+  const packages = packagesIn(context)
+  const digest = operation.digest as PackageDigest
+  if (!packages.holds(digest))
+    throw new TuttiError(
+      'conflict',
+      `package '${operation.ref}' has not been pushed to this peer; push it first`,
+    )
+  const { bytes, files } = measure(await packages.contents(digest, context.closing))
+  if (bytes !== operation.bytes || files !== operation.files)
+    throw new TuttiError('invalid', `package '${operation.ref}' is not as large as the operation says`)
 }
 
 const replyOf = (

@@ -64,7 +64,7 @@ describe('process driver › spawn', () => {
     await exits.next()
     const lines = outputOf(record)
     assert.ok(lines.includes(`ODD=a'b\n`))
-    assert.ok(lines.includes(`\n${driver.directoryOf(record.instance, record.definition)}\n`))
+    assert.ok(lines.includes(`\n${driver.directories.workingOf(record.instance, record.definition)}\n`))
     // The line break is the output's: it ends what a run left without one.
     assert.ok(lines.endsWith(`${odd}||\n`))
     const names = [...lines.matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name)
