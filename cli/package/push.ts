@@ -62,6 +62,8 @@ export const pushPacked = async (
 ): Promise<Pushed> => {
   const { tell, copies, keep } = options
   const ref = options.ref(packed)
+  // Refused before anything travels: a version that means something else already.
+  await client.post('/v1/changes', { operations: [listing(ref, packed, keep)], dry: true })
   const { missing } = await client.send<ManifestReply>('/v1/packages/manifest', {}, packed.text)
   const sentBytes = await sendChunks(client, packed, new Set(missing), tell)
   tell('copies to another peer')

@@ -10,6 +10,7 @@ import { isPresent } from './eligibility.ts'
 import { asPlanned, beginGate, isExclusive } from './exclusive.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
+import { packageGate } from './packages.ts'
 import type { Plan, PlanInput } from './plan.ts'
 
 /** One sentence for each rule that the plan breaks; empty: it may be executed. */
@@ -71,6 +72,8 @@ const checkStart = (
   const self = input.view.members.find((member) => member.id === input.self)
   if (self === undefined || self.draining)
     return `start of ${action.instance} on a member that may hold nothing`
+  if (!revives && packageGate(input, service) !== null)
+    return `start of ${action.instance}, whose package is not here`
   if (service.update.order === 'stop-first' && runsElsewhereHere(input, action))
     return `start of ${action.instance} beside another run of its slot, although it is stop-first`
   return null

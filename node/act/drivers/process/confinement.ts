@@ -13,6 +13,7 @@ import { NO_GROUPS, type Cgroups, type RunGroups } from './cgroups/cgroups.ts'
 import type { Resource } from './cgroups/layout.ts'
 import { findProgram } from './command.ts'
 import { quoted } from './launch.ts'
+import { openWayTo } from './passage.ts'
 import { sandboxWords } from './sandbox.ts'
 
 /** What of a run's confinement outlives the peer. */
@@ -77,6 +78,9 @@ export const confine = async (plan: ConfinementPlan, cgroups: Cgroups): Promise<
         isRoot: isRoot(),
       })
     : []
+  if (account !== null && plan.packageDirectory !== null)
+    for (const directory of [plan.packageDirectory, plan.ownDirectory ?? plan.packageDirectory])
+      await openWayTo(directory, definition.user ?? '', peer)
   if (account !== null && plan.ownDirectory !== null) await chown(plan.ownDirectory, account.uid, account.gid)
   const files = openFilesOf(definition.openFilesMax)
   const { groups, missing } = await cgroups.create(run, definition)
