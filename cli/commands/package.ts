@@ -128,6 +128,7 @@ export const show = async (context: Context, named: string): Promise<number> => 
     ['digest', found.digest],
     ['size', `${formatSize(found.bytes)} in ${counted(found.files, 'file')}`],
     ['pushed', `${new Date(found.at).toISOString()} on ${found.author}`],
+    ...(found.source === null ? [] : [['built from', sourceOf(found.source)] as const]),
     ['copies', found.holders.length === 0 ? 'none that is there' : found.holders.join(', ')],
     ...(found.fetching.length === 0 ? [] : [['on its way', found.fetching.join(', ')] as const]),
     ['services', found.services.length === 0 ? '-' : found.services.join(', ')],
@@ -144,6 +145,9 @@ export const show = async (context: Context, named: string): Promise<number> => 
   tellFreshness(context, reply.asOf)
   return EXIT.done
 }
+
+const sourceOf = ({ commit, author, at }: NonNullable<PackageReply['source']>): string =>
+  `commit ${commit.slice(0, 12)} by ${author} of ${new Date(at).toISOString()}`
 
 /** `tutti package rm NAME@VERSION…` */
 export const remove = async (
