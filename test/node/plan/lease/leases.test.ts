@@ -105,7 +105,7 @@ describe('leases', () => {
         assert.deepEqual(overlaps(intervals), [])
         assert.deepEqual(stale(intervals), [])
       }),
-      { numRuns: 60 },
+      { numRuns: 20 },
     )
   })
 
@@ -114,7 +114,7 @@ describe('leases', () => {
       fc.property(story, (drawn) => {
         assert.deepEqual(stale(play(drawn, 0.6).intervals), [])
       }),
-      { numRuns: 40 },
+      { numRuns: 15 },
     )
   })
 
