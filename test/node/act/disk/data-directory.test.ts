@@ -34,7 +34,7 @@ describe('data directory', () => {
     const data = await openDataDirectory(path)
     const paths = dataPathsOf(path)
     assert.partialDeepStrictEqual(data, paths)
-    assert.deepEqual((await readdir(path)).sort(), ['instances', 'lock', 'log', 'output', 'packages', 'work'])
+    assert.deepEqual((await readdir(path)).sort(), ['instances', 'lock', 'log', 'output', 'work'])
     assert.equal((await stat(path)).mode & 0o777, 0o700)
     await data.close()
   })
