@@ -78,7 +78,7 @@ const addServeBuilds = (root: Command, frame: Frame): void => {
       new Option('--every <duration>', 'how often to look').argParser(duration).default(10_000, '10s'),
     )
     .option('--name <name>', 'what to call it (default: after the repository)')
-  frame.asks(serve, 'tutti serve-builds https://git.example.org/shop.git --branch main')
+  frame.edits(serve, 'tutti serve-builds https://git.example.org/shop.git --branch main')
   frame.does<FollowFlags>(serve, async (context, { branch, file, every, name = null }, [repository]) => {
     if (repository === undefined) {
       throw new UsageError('that names no repository; see tutti serve-builds --help, or list with ls')
@@ -99,7 +99,7 @@ const addServeBuilds = (root: Command, frame: Frame): void => {
 
   const rm = serve.command('rm').description('follow a branch no more; what runs goes on')
   rm.argument('<build-duty>', 'its name')
-  frame.asks(rm, 'tutti serve-builds rm shop')
+  frame.edits(rm, 'tutti serve-builds rm shop')
   frame.does(rm, async (context, _flags, [name = '']) => {
     const { forgetBranch } = await import('../commands/serve-builds.ts')
     return forgetBranch(context, name)
@@ -107,7 +107,7 @@ const addServeBuilds = (root: Command, frame: Frame): void => {
 
   const retry = serve.command('retry').description('build a commit again that failed')
   retry.argument('<build-duty>', 'its name')
-  frame.asks(retry, 'tutti serve-builds retry shop')
+  frame.edits(retry, 'tutti serve-builds retry shop')
   frame.does(retry, async (context, _flags, [name = '']) => {
     const { retryBranch } = await import('../commands/serve-builds.ts')
     return retryBranch(context, name)
