@@ -99,7 +99,7 @@ export const armRun = async (run: Run, plan: HeirPlan, options: LaunchingOptions
   if (group === null || former === null) return false
   try {
     await preparePlaces(heir.folder, [], options)
-    const script = join(heir.folder, RUN_FILES.heir)
+    const script = join(heir.folder, RUN_FILES.launch)
     const text = heirScript(plan, { group, former: Object.keys(former) })
     await writeFile(script, text, { mode: 0o600 })
     // Before the shim can act upon it. In one step, since half a script would be run as well.
