@@ -220,6 +220,10 @@ export class ScriptedMachine {
     return true
   }
 
+  hasHeir(instance: InstanceId): boolean {
+    return (this.#entries.get(instance)?.heir ?? null) !== null
+  }
+
   /** Takes it back. An end and its successor are one step here, so it never comes too late. */
   disarm(instance: InstanceId): void {
     const entry = this.#entries.get(instance)

@@ -54,6 +54,41 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'heir-without-record',
+    bug: 'a successor is prepared that no record names: what followed a dead peer is a stranger to the next',
+    breaks: 'S10',
+    patches: [
+      {
+        file: 'simulations/processes.ts',
+        find: '    entry.onDisk = record\n    entry.heir = ',
+        replace: '    entry.onDisk = entry.process.record\n    entry.heir = ',
+      },
+      // The nonce is on record from the start of a run; a peer that says so only now must write it now.
+      {
+        file: 'simulations/hands.ts',
+        find: 'const record = { ...recordOf(held.facts, held.nonce, held.heirNonce), runs: runs + 1 }',
+        replace: 'const record = { ...recordOf(held.facts, held.nonce), runs: runs + 1 }',
+      },
+    ],
+  },
+  {
+    name: 'claim-not-exclusive',
+    bug: 'a stop and the successor of what it stops both take place',
+    breaks: 'S10',
+    patches: [
+      {
+        file: 'simulations/processes.ts',
+        find: '    this.disarm(instance)\n    const { stopMs }',
+        replace: '    const { stopMs }',
+      },
+      {
+        file: 'simulations/hands.ts',
+        find: 'if (successor === null) this.#exited(held, exit)',
+        replace: "if (successor === null || held.facts.phase === 'stopping') this.#exited(held, exit)",
+      },
+    ],
+  },
+  {
     name: 'blind-to-exits',
     bug: 'what happens to a process is looked at only when something else happens',
     breaks: 'S15',

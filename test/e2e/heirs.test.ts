@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { EventsReply } from '../../node/serve/api/contract.ts'
+import type { EventsReply } from '../../node/serve/api/contract-streams.ts'
 import { applyOf, ready, service, until, withFleet, type Fleet, type Peer } from './support/fleet.ts'
 import { isRunning } from './support/leftovers.ts'
 
