@@ -1,5 +1,5 @@
-// Prepares successors of instances that run (node/plan/heirs.ts says for which), in whatever time is left: one after the
-// other, and none while an action is under way, since an heir is worth nothing to an instance that lives and a start waits
+// Prepares successors of instances that run (node/plan/heirs.ts says for which), in whatever time is left: a few at a
+// time, and none while an action is under way, since an heir is worth nothing to an instance that lives and a start waits
 // for the same disk and the same cores. What is not prepared in time costs a slower restart and nothing else.
 
 import type { Log } from '../../lib/log.ts'
@@ -21,6 +21,8 @@ export interface ArmingOptions {
 
 // Between two looks at whether actions are over; a start takes a few milliseconds, and nobody waits for this one.
 const LOOK_MS = 20
+// Few enough that a start that comes meanwhile hardly waits; enough that they share one program that makes their FIFOs.
+const ARMS_MAX = 8
 
 /** Arms and disarms. */
 export class Arming {
@@ -60,15 +62,14 @@ export class Arming {
     const { clock, held: all } = this.#options
     this.#isWorking = true
     for (;;) {
-      const [first] = this.#wanted
-      if (first === undefined || all.isClosed) break
+      const some = [...this.#wanted].slice(0, ARMS_MAX)
+      if (some.length === 0 || all.isClosed) break
       if (all.all().some(({ running }) => running !== null)) {
         await new Promise<void>((looked) => clock.after(LOOK_MS, looked))
         continue
       }
-      const [held, terms] = first
-      this.#wanted.delete(held)
-      await this.#arm(held, terms)
+      for (const [held] of some) this.#wanted.delete(held)
+      await Promise.all(some.map(async ([held, terms]) => await this.#arm(held, terms)))
     }
     this.#isWorking = false
   }

@@ -78,8 +78,8 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'simulations/processes.ts',
-        find: '    this.disarm(instance)\n    const { stopMs }',
-        replace: '    const { stopMs }',
+        find: 'if (entry !== undefined) entry.heir = null',
+        replace: 'if (entry === undefined) return',
       },
       {
         file: 'simulations/hands.ts',
