@@ -149,7 +149,6 @@ export class ScriptedHands implements Hands {
     this.#changed(true)
   }
 
-  /** Without a word to the agent, as the real hands: nobody waits for it. */
   #arm(held: Held, { terms }: ArmAction): void {
     if (held.facts.heir !== undefined) return
     const { condition, afterMs } = terms
@@ -159,6 +158,7 @@ export class ScriptedHands implements Hands {
       notBeforeMs: held.facts.startedAtMs + afterMs - this.#machine.clock.now(),
     })
     this.#set(held, { heir: isArmed ? terms : 'unavailable' })
+    this.#changed(false)
   }
 
   #disarm(held: Held): void {

@@ -70,6 +70,8 @@ export class Arming {
       }
       for (const [held] of some) this.#wanted.delete(held)
       await Promise.all(some.map(async ([held, terms]) => await this.#arm(held, terms)))
+      // So that a plan without an action follows: nothing is left to do.
+      all.announce(false)
     }
     this.#isWorking = false
   }

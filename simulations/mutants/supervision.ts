@@ -11,9 +11,9 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'simulations/hands.ts',
-        find: 'for (const process of this.#machine.processes()) this.#adopt(process)',
+        find: 'for (const process of this.#machine.take()) this.#adopt(process)',
         replace:
-          'for (const process of this.#machine.processes())\n      if (process.record.runs > 1 || this.#machine.clock.now() - process.startedAtMs > 5000) this.#adopt(process)',
+          'for (const process of this.#machine.take())\n      if (process.record.runs > 1 || this.#machine.clock.now() - process.startedAtMs > 5000) this.#adopt(process)',
       },
     ],
   },
@@ -24,8 +24,8 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'simulations/hands.ts',
-        find: '#ended({ record, exit }: ScriptedProcess): void {\n    this.#machine.endGroup(record.nonce)',
-        replace: '#ended({ record, exit }: ScriptedProcess): void {',
+        find: 'successor: ScriptedProcess | null): void {\n    this.#machine.endGroup(record.nonce)',
+        replace: 'successor: ScriptedProcess | null): void {',
       },
     ],
   },
