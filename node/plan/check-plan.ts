@@ -95,6 +95,10 @@ const checkEnding = (
 ): string | null => {
   if (instance === undefined) return `${action.kind} of ${action.instance}, which is not ours (S6)`
   const ended = instance.phase === 'exited' || instance.phase === 'broken'
+  if (action.kind === 'arm' || action.kind === 'disarm') {
+    const lives = instance.phase === 'running' && (action.kind === 'disarm' || !instance.draining)
+    return lives ? null : `${action.kind} of ${action.instance}, which does not run to stay (S10)`
+  }
   if (action.kind === 'restart' || action.kind === 'forget')
     return ended ? null : `${action.kind} of ${action.instance}, which is ${instance.phase} (S10)`
   if (instance.phase !== 'running') return `${action.kind} of ${action.instance}, which is ${instance.phase}`

@@ -222,6 +222,7 @@ describe('safety checkers', () => {
       const old = { ...record, release: 'old' as ReleaseId, instance: `${record.slot}@old` as InstanceId }
       machine.processes.spawn({ ...old, nonce: `old ${record.slot}` })
       const definition = { ...record.definition, command: ['serve', 'ready=never'] }
+      machine.processes.disarm(record.instance)
       machine.processes.kill(record.instance)
       machine.processes.spawn({ ...record, definition, nonce: `new ${record.slot}` })
       return spawned?.(scene, machine, record) ?? []
@@ -240,6 +241,7 @@ describe('safety checkers', () => {
     for (const { machine, record } of living) {
       const old = { ...record, release: 'old' as ReleaseId, instance: `${record.slot}@old` as InstanceId }
       machine.processes.spawn({ ...old, nonce: `old ${record.slot}` })
+      machine.processes.disarm(record.instance)
       machine.processes.kill(record.instance)
       machine.processes.spawn({ ...record, nonce: `new ${record.slot}` })
       assert.deepEqual(spawned?.(scene, machine, record), [])

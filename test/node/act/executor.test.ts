@@ -107,6 +107,8 @@ const scripted = (change: Scripted = {}) => {
       look()
       return await inner.spawn(request)
     },
+    arm: async (request) => await inner.arm(request),
+    disarm: async (instance) => await inner.disarm(instance),
     update: async (record) => {
       await inner.update(record)
     },

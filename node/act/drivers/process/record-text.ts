@@ -26,6 +26,7 @@ export const fileNameOf = (instance: InstanceId): string => {
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string'
+const isNonce = (value: unknown): boolean => isText(value) && /^[A-Za-z0-9_-]{8,128}$/.test(value)
 const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
@@ -50,7 +51,8 @@ export const parseRecord = (text: string): StoredRecord | null => {
     texts.every((name) => isText(record[name])) &&
     counts.every((name) => typeof record[name] === 'number') &&
     typeof record['draining'] === 'boolean' &&
-    /^[A-Za-z0-9_-]{8,128}$/.test(String(record['nonce'])) &&
+    isNonce(record['nonce']) &&
+    (record['heir'] === undefined || isNonce(record['heir'])) &&
     isTable(record['ports']) &&
     isTable(definition) &&
     Array.isArray(definition['command']) &&
