@@ -154,8 +154,13 @@ export class Executor implements Hands {
       } catch (error) {
         this.#options.log.log('error', `${action.kind} of ${action.instance} failed`, { error })
       }
+      // Forgotten: what was told meanwhile is about an instance of its own, and nobody would see what this one does.
+      if (this.#held.get(action.instance) !== held) break
     }
     held.running = null
+    const { next } = held
+    held.next = null
+    if (next !== null) this.execute([next])
   }
 
   async #do(held: Held, action: Queued): Promise<void> {
