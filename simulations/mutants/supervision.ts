@@ -86,6 +86,11 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
         find: 'if (successor === null) this.#exited(held, exit)',
         replace: "if (successor === null || held.facts.phase === 'stopping') this.#exited(held, exit)",
       },
+      {
+        file: 'simulations/hands.ts',
+        find: 'this.#machine.forget(action.instance)',
+        replace: '',
+      },
     ],
   },
   {
