@@ -17,6 +17,7 @@ import {
   type MemberStatus,
 } from './schema/status.ts'
 import { decodeStatus, STATUS_KEYS, type DecodedInstances } from './status-decode.ts'
+import { sharedBytes } from './status-share.ts'
 import { openStatus, statusHeadOf, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
 
 /** How far a holder is: everything of a member up to there. */
@@ -150,7 +151,7 @@ export class StatusMap {
     if (log !== undefined && log.incarnation > incarnation) return { kind: 'known', member }
     const isAnew = log === undefined || log.incarnation < incarnation
     if (log === undefined || log.incarnation < incarnation) log = new MemberLog(incarnation)
-    const admission = log.add(record, sealed.slice())
+    const admission = log.add(record, sharedBytes(sealed))
     if (admission === 'full')
       return { kind: 'invalid', member, reason: 'its member says more than a member may' }
     if (admission === 'known') return { kind: 'known', member }

@@ -9,6 +9,7 @@ import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { verifySignature, type Signer } from '../lib/signature.ts'
 import { STATUS_KEYS_MAX, STATUS_KEY_BYTES_MAX, STATUS_VALUE_BYTES_MAX } from './schema/status.ts'
+import { sharedRecord } from './status-share.ts'
 
 export interface StatusEntry {
   readonly key: string
@@ -70,7 +71,9 @@ export const sealStatus = (signer: Signer, record: Omit<StatusRecord, 'member'>)
 }
 
 /** Reads a record and verifies its signature. @throws TuttiError `invalid` or `too-large`. */
-export const openStatus = (sealed: Uint8Array): StatusRecord => {
+export const openStatus = (sealed: Uint8Array): StatusRecord => sharedRecord(sealed, opened)
+
+const opened = (sealed: Uint8Array): StatusRecord => {
   if (sealed.length > LIMITS.statusBytesMax)
     throw new TuttiError(
       'too-large',

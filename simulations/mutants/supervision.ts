@@ -134,4 +134,16 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'wait-for-the-disk',
+    bug: 'while the disk refuses writes, nothing is done for what runs',
+    breaks: 'S15',
+    patches: [
+      {
+        file: 'node/agent.ts',
+        find: 'if (this.#caughtUp !== null) return null\n    const began',
+        replace: 'if (this.#caughtUp !== null || this.#storageTrouble !== null) return null\n    const began',
+      },
+    ],
+  },
 ]
