@@ -61,6 +61,27 @@ export const DISK_FAULTS: readonly Fault[] = [
   }),
   trouble('disk-sync', 'fails its next sync', 0.6, ({ disk }) => disk.failNext('sync', 'EIO')),
   {
+    kind: 'disk-refuses',
+    weight: 0.4,
+    draw: (random, peers) => ({ machines: oneOf(random, peers), lastsMs: lasting(random, 4000, 40_000) }),
+    say: (step) =>
+      `${namesOf(step)}: an edit meets a full disk, and a process dies meanwhile, for ${seconds(step.lastsMs)}`,
+    begin: (scene, step) => {
+      const [machine] = scene.machinesOf(step)
+      if (machine === undefined || machine.agent === null || scene.isBroken(machine)) return 'skipped'
+      machine.disk.full = true
+      void scene.edit(machine, `note-${step.id}`, (view) => noteEdits(view, `note-${step.id}`))
+      scene.world.simulator.after(step.lastsMs / 4, () => {
+        const ready = machine.processes
+          .processes()
+          .filter(({ record }) => machine.processes.isWell(record.instance))
+        const victim = ready[scene.random(step).below(Math.max(1, ready.length))]
+        if (victim !== undefined) machine.processes.kill(victim.record.instance)
+      })
+      return () => machine.disk.heal()
+    },
+  },
+  {
     kind: 'disk-wiped',
     weight: 0.2,
     draw: (random, peers) => ({ machines: oneOf(random, peers), lastsMs: lasting(random, 500, 30_000) }),
