@@ -313,9 +313,11 @@ export class FailureDetector {
   }
 
   #refute(nowMs: number, effects: DetectorEffect[]): void {
-    const own = this.#roster.get(this.#self)?.status ?? null
+    const self = this.#roster.get(this.#self)
+    const own = self?.status ?? null
     if (own === null) return
-    const accusers = this.#roster.accusersOf(this.#self)
+    // As judged a moment ago: hardly ever anybody, and looking for them would mean looking at every member.
+    const accusers = self?.accusers.size === 0 ? [] : this.#roster.accusersOf(this.#self)
     const convicted = accusers.length >= accusersNeeded(this.#rings.observersOf(this.#self).length)
     if (!this.#refutation.due(accusers.length > 0, convicted, nowMs)) return
     let above = own.incarnation
