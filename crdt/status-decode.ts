@@ -9,9 +9,11 @@ import {
   Alert,
   ConfinementFacts,
   FormatFacts,
+  HookStatus,
   InstanceStatus,
   PeerFacts,
   PeerReport,
+  RolloutStatus,
   type MemberStatus,
 } from './schema/status.ts'
 
@@ -23,6 +25,8 @@ export const STATUS_KEYS = {
   report: 'report',
   instance: (instance: string) => `instance/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
+  rollout: (service: string) => `rollout/${service}`,
+  hook: (release: string) => `hook/${release}`,
 } as const
 
 /** Checks a value, and gives it without what its schema does not name; undefined where it does not check. */
@@ -43,6 +47,8 @@ const readFormats = reader(FormatFacts)
 const readReport = reader(PeerReport)
 const readInstance = reader(InstanceStatus)
 const readAlert = reader(Alert)
+const readRollout = reader(RolloutStatus)
+const readHook = reader(HookStatus)
 
 const parsed = (text: string | undefined): unknown => {
   if (text === undefined) return undefined
@@ -59,6 +65,8 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
   const formats = readFormats(parsed(entries.get(STATUS_KEYS.formats)))
   const instances = new Map<string, InstanceStatus>()
   const alerts = new Map<string, Alert>()
+  const rollouts = new Map<string, RolloutStatus>()
+  const hooks = new Map<string, HookStatus>()
   for (const [key, text] of sortedEntries(entries)) {
     const slash = key.indexOf('/')
     const kind = key.slice(0, slash + 1)
@@ -69,6 +77,12 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
     } else if (kind === 'alert/') {
       const alert = readAlert(parsed(text))
       if (alert !== undefined) alerts.set(name, alert)
+    } else if (kind === 'rollout/') {
+      const rollout = readRollout(parsed(text))
+      if (rollout !== undefined) rollouts.set(name, rollout)
+    } else if (kind === 'hook/') {
+      const hook = readHook(parsed(text))
+      if (hook !== undefined) hooks.set(name, hook)
     }
   }
   return {
@@ -79,5 +93,7 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
     report: readReport(parsed(entries.get(STATUS_KEYS.report))) ?? null,
     instances,
     alerts,
+    ...(rollouts.size === 0 ? {} : { rollouts }),
+    ...(hooks.size === 0 ? {} : { hooks }),
   }
 }

@@ -5,24 +5,20 @@
 import type { Edit } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
 import type { Staged } from '../crdt/replica.ts'
-import type { ConfinementFacts, PeerFacts } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
-import type { Store } from '../crdt/store.ts'
-import type { ActorId, ChangeHash, ClusterId, MemberId } from '../lib/ids.ts'
-import type { Log } from '../lib/log.ts'
-import type { Random } from '../lib/random.ts'
-import type { Signer } from '../lib/signature.ts'
-import type { Clock } from '../lib/time.ts'
+import type { ChangeHash, MemberId } from '../lib/ids.ts'
 import { Dialler } from '../net/dialler.ts'
 import { FailureDetector } from '../net/failure-detector.ts'
-import type { Transport, TransportEvents } from '../net/transport.ts'
+import type { TransportEvents } from '../net/transport.ts'
 import { Counters } from './agent/counters.ts'
+import { Duties } from './agent/duties.ts'
 import { EventRing } from './agent/event-ring.ts'
 import { Introduction } from './agent/introduction.ts'
 import { Journal } from './agent/journal.ts'
 import { journalLines } from './agent/journal-text.ts'
 import { Invitations } from './agent/invitations.ts'
-import { Neighbourhood, type KnownPeer } from './agent/neighbourhood.ts'
+import { Neighbourhood } from './agent/neighbourhood.ts'
+import type { AgentOptions } from './agent/options.ts'
 import { PassLoop } from './agent/pass-loop.ts'
 import { Questions } from './agent/questions.ts'
 import { checkReaders } from './agent/readers.ts'
@@ -34,7 +30,7 @@ import { checkPlan } from './plan/check-plan.ts'
 import { makePlan } from './plan/make-plan.ts'
 import { PlacementMemo } from './plan/placement.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
-import type { AgentCounters, AgentPort, AgentSnapshot, Hands, Invitation, PeerEvent } from './ports.ts'
+import type { AgentCounters, AgentPort, AgentSnapshot, Invitation, PeerEvent } from './ports.ts'
 
 /** Bounds of the wait for what is due next: no busy loop, and a look now and then. */
 const TICK_MIN_MS = 5
@@ -45,36 +41,7 @@ const TICK_MAX_MS = 1500
  */
 const CATCH_UP_MAX_MS = 3000
 
-export interface AgentOptions {
-  readonly cluster: ClusterId
-  readonly signer: Signer
-  readonly incarnation: number
-  readonly clock: Clock
-  readonly random: Random
-  readonly transport: Transport
-  readonly store: Store
-  readonly hands: Hands
-  readonly log: Log
-  /** How long this process has stood in line for a core so far, milliseconds. @default a sensor that says 0 */
-  readonly coreWaitMs?: () => number
-  /** Facts of this peer. */
-  readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
-  /** What instances can be confined by here; asked now and then, since programs are installed. @default nothing is said */
-  readonly confinement?: () => ConfinementFacts
-  /** The host on which instances are reached, given the addresses that the transport listens on. */
-  readonly hostOf: (addresses: readonly string[]) => string
-  /** Members known before the document is. */
-  readonly bootstrap: readonly KnownPeer[]
-  /** At the founding of a cluster only: what its first change says. */
-  readonly founding: { readonly nonce: string; readonly name: string } | null
-  readonly newActor: () => ActorId
-  /** A fresh Ed25519 seed, for a ticket's secret. */
-  readonly newSeed: () => Uint8Array
-  /** What the journal of the last passes may keep in memory, by its own estimate. @default 8 MiB */
-  readonly journalBytesMax?: number
-  /** After each pass, with what it saw: links and other shells that follow the cluster. */
-  readonly afterPass?: (snapshot: AgentSnapshot) => void
-}
+export type { AgentOptions } from './agent/options.ts'
 
 export class Agent implements AgentPort {
   readonly #options: AgentOptions
@@ -91,6 +58,7 @@ export class Agent implements AgentPort {
   readonly #introduction: Introduction
   readonly #memo = new PlacementMemo()
   readonly #journal: Journal
+  readonly #duties: Duties
   #plan: Plan | null = null
   #caughtUp: (() => void)[] | null = []
   #startedMs = 0
@@ -109,6 +77,14 @@ export class Agent implements AgentPort {
       say: (key, value) => this.#replication.say(key, value, false),
       flush: () => this.#replication.flush(),
       unfulfilledBefore: replication.unfulfilledBefore,
+    })
+    this.#duties = new Duties({
+      clock,
+      view: () => this.view(),
+      past: () => this.past,
+      edit: (edits, meta) => this.edit(edits, meta),
+      verifyHttp: options.verifyHttp ?? (async () => await Promise.resolve(null)),
+      changed: () => this.#passes.dirty(true),
     })
     this.#introduction = new Introduction({
       ...options,
@@ -357,6 +333,8 @@ export class Agent implements AgentPort {
       local: hands.observe(),
       nowMs: began,
       unreadySinceMs: this.#plan?.unreadySinceMs ?? new Map(),
+      rollouts: this.#plan?.rollouts ?? new Map(),
+      outcomes: this.#duties.outcomes(),
     }
     const plan = makePlan(input, this.#memo)
     this.#journal.note({ input, plan, wall: clock.wall() })
@@ -369,7 +347,10 @@ export class Agent implements AgentPort {
         subject: this.#name(),
         message: `refused to act on a plan: ${violations[0] ?? ''}`,
       })
-    } else hands.execute(plan.actions)
+    } else {
+      hands.execute(plan.actions)
+      this.#duties.perform(plan.stewardship?.duties ?? [])
+    }
     this.#plan = plan
     const trouble = violations[0] ?? this.#storageTrouble
     this.#reporter.report(input, plan, this.#replication.isDurable, trouble === null ? [] : [trouble])

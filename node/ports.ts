@@ -194,6 +194,7 @@ export interface PeerEvent {
     | 'quarantine'
     | 'peer'
     | 'exec'
+    | 'rollout'
   readonly subject: string
   readonly message: string
 }

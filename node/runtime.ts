@@ -12,6 +12,7 @@ import { raiseIncarnation, type ClusterOrigin, type Identity } from './act/disk/
 import { confinable } from './act/drivers/process/confinable.ts'
 import { DiskStore } from './act/disk/log-store.ts'
 import { createHands } from './act/hands.ts'
+import { verifyHttp } from './act/verify-http.ts'
 import { coreWaitSensor } from './act/core-wait.ts'
 import { capacityOf } from './act/sampler.ts'
 import { Agent } from './agent.ts'
@@ -92,6 +93,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     founding: origin.kind === 'founded' ? { nonce: origin.nonce, name: origin.name } : null,
     newActor: () => toHex(randomBytes(ACTOR_BYTES)) as ActorId,
     newSeed: () => new Uint8Array(randomBytes(SEED_BYTES)),
+    verifyHttp,
     afterPass: (snapshot) => follow(links, snapshot, log),
   })
   await links.start()

@@ -2,11 +2,11 @@
 // change invalid for it, and everything that builds on it (S4); so nobody writes what a member cannot read. Each member
 // says its number in its status. Deliberately absent: what a field may hold (fields.ts), and who refuses an edit.
 
-import type { Edit } from '../edit.ts'
-import { LATER_DEFAULTS } from './service.ts'
+import type { Edit, Scalar } from '../edit.ts'
+import { LATER_DEFAULTS, ROLLOUT_DEFAULTS } from './service.ts'
 
 /** What this version reads. A new field, or a new value of an old one, takes a new number. */
-export const DOCUMENT_FORMAT = 1
+export const DOCUMENT_FORMAT = 2
 
 /** What a member reads that says nothing of it: the fields of the first version. */
 export const FIRST_FORMAT = 0
@@ -17,15 +17,27 @@ const SINCE: ReadonlyMap<string, number> = new Map([
   ['openFilesMax', 1],
   ['user', 1],
   ['isolation', 1],
+  ['preDeploy', 2],
+  ['verify', 2],
+  ['rollout', 2],
+  ...Object.keys(ROLLOUT_DEFAULTS).map((name) => [`update/${name}`, 2] as const),
 ])
+
+/** Fields that are one key for each name, and those that take a value which came later. */
+const sinceOf = (field: string, value: Scalar): number | undefined => {
+  if (field.startsWith('rejected/') || (field.startsWith('dependsOn/') && value === 'completed')) return 2
+  return SINCE.get(field)
+}
 
 /** The format that a reader of an edit must know, and the field that asks for it; null: every version reads it. */
 export const demandOf = ({
   container,
   key,
+  value,
 }: Edit): { readonly format: number; readonly field: string } | null => {
   if (container !== 'services') return null
   // <cell>/<service>/<generation>/<field>
   const field = key.split('/').slice(3).join('/')
-  return Object.hasOwn(LATER_DEFAULTS, field) ? { format: SINCE.get(field) ?? DOCUMENT_FORMAT, field } : null
+  const since = sinceOf(field, value) ?? (Object.hasOwn(LATER_DEFAULTS, field) ? DOCUMENT_FORMAT : null)
+  return since === null ? null : { format: since, field }
 }

@@ -2,6 +2,7 @@
 // else. Two peers with the same changes have byte-equal views (S1), whatever order delivered them.
 
 import type { ChangeHash, ClusterId, Digest, MemberId, ReleaseId, ServiceId } from '../../lib/ids.ts'
+import type { RejectedRelease, RolloutOrder } from './rollout.ts'
 import type { Healthcheck, ServiceSpec } from './service.ts'
 
 export type Role = 'operator' | 'runner'
@@ -62,6 +63,10 @@ export interface ServiceView extends Omit<ServiceSpec, 'replicas'> {
   readonly stopped: boolean
   readonly release: ReleaseId
   readonly definition: ReleaseDefinition
+  /** An operator's last word on a rollout. Left out: none was ever had. */
+  readonly rollout?: RolloutOrder
+  /** Releases that failed or were aborted, by their ids. Left out: none. */
+  readonly rejected?: Readonly<Record<string, RejectedRelease>>
   readonly conflicts: readonly ConflictView[]
 }
 

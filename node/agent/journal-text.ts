@@ -43,6 +43,10 @@ interface PassLine {
   readonly local?: Changes<LocalInstance>
   /** Of the first line only: later ones take it from the plan before. */
   readonly unreadySinceMs?: PlanInput['unreadySinceMs']
+  /** Likewise. Left out by an earlier version: nothing. */
+  readonly rollouts?: PlanInput['rollouts']
+  /** Left out: as before. */
+  readonly outcomes?: PlanInput['outcomes']
   /** Left out: as before. */
   readonly plan?: Plan
 }
@@ -90,7 +94,10 @@ const lineOf = (
       : { statuses: changesOf(last?.statuses ?? new Map(), input.statuses) }),
     ...(sameMembership(last?.membership, input.membership) ? {} : { membership: input.membership }),
     ...(local.length === 0 ? {} : { local }),
-    ...(before === null ? { unreadySinceMs: input.unreadySinceMs ?? new Map() } : {}),
+    ...(before === null
+      ? { unreadySinceMs: input.unreadySinceMs ?? new Map(), rollouts: input.rollouts ?? new Map() }
+      : {}),
+    ...(last?.outcomes === input.outcomes ? {} : { outcomes: input.outcomes ?? new Map() }),
     ...(hasPlan ? { plan } : {}),
   }
 }
@@ -134,6 +141,8 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
     local: valuesOf(byId(last?.local), line.local),
     nowMs: line.nowMs,
     unreadySinceMs: line.unreadySinceMs ?? before?.plan.unreadySinceMs ?? new Map(),
+    rollouts: line.rollouts ?? before?.plan.rollouts ?? new Map(),
+    outcomes: line.outcomes ?? last?.outcomes ?? new Map(),
   }
   return { input, plan, wall: line.wall }
 }

@@ -2,11 +2,13 @@
 // simulations. Types, and the words of one; make-plan.ts computes it.
 
 import type { InstanceId, MemberId, ServiceId, SlotId } from '../../lib/ids.ts'
-import type { MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
+import type { HookStatus, MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { Membership } from '../../net/membership.ts'
 import type { Action } from './action.ts'
 import type { LocalInstance, ProcessExit } from './local.ts'
+import type { RolloutMemory } from './rollout/judge.ts'
+import type { Stewardship } from './rollout/stewardship.ts'
 
 /** Everything a plan depends on; same inputs, same plan. */
 export interface PlanInput {
@@ -22,6 +24,10 @@ export interface PlanInput {
    * What is not in it counts from this pass on.
    */
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
+  /** The last plan's `rollouts`, handed back likewise. */
+  readonly rollouts?: ReadonlyMap<ServiceId, RolloutMemory>
+  /** What came of duties so far, by their keys. @default nothing */
+  readonly outcomes?: ReadonlyMap<string, HookStatus>
 }
 
 /** Where one slot is placed, and why not elsewhere. */
@@ -96,4 +102,8 @@ export interface Plan {
    * pass it to the next plan. A new release is given time anew.
    */
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
+  /** What this peer says of rollouts as steward, and has to do for them. Left out: nothing. */
+  readonly stewardship?: Pick<Stewardship, 'words' | 'hooks' | 'duties'>
+  /** What a steward remembers of rollouts: pass it to the next plan. */
+  readonly rollouts?: ReadonlyMap<ServiceId, RolloutMemory>
 }
