@@ -10,9 +10,9 @@ import {
   RESERVATION_KEYS,
   RESOURCES_KEYS,
   RESTART_KEYS,
-  UPDATE_KEYS,
 } from './keys.ts'
 import type { Keys, Reader, Section } from './reader.ts'
+import { readUpdate } from './rollout.ts'
 
 type Deploy = Pick<
   ServiceSpec,
@@ -170,17 +170,6 @@ const readSpread = (reader: Reader, section: Section): string | null => {
     `${where}: '${spread.text}' is not a label; write for example node.labels.zone`,
   )
   return null
-}
-
-const readUpdate = (reader: Reader, deploy: Section): ServiceSpec['update'] => {
-  const section = reader.section(deploy.get('update_config'), deploy.pathOf('update_config'), UPDATE_KEYS)
-  const order = reader.choice(section.get('order'), section.pathOf('order'), ['start-first', 'stop-first'])
-  const path = section.pathOf('parallelism')
-  const parallelism = reader.integer(section.get('parallelism'), path, 0, LIMITS.replicasMax)
-  return {
-    order: order ?? SERVICE_DEFAULTS.update.order,
-    parallelism: parallelism ?? SERVICE_DEFAULTS.update.parallelism,
-  }
 }
 
 const readRestart = (reader: Reader, service: Section, deploy: Section): ServiceSpec['restart'] => {

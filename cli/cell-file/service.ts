@@ -4,7 +4,12 @@
 import { statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { NAME_PATTERN } from '../../lib/ids.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
+import {
+  DEPENDENCY_CONDITIONS,
+  SERVICE_DEFAULTS,
+  type DependencyCondition,
+  type ServiceSpec,
+} from '../../crdt/schema/service.ts'
 import { readDeploy } from './deploy.ts'
 import { readIsolation, readOpenFiles, readUser } from './confinement.ts'
 import { readEnvironment } from './environment.ts'
@@ -13,6 +18,7 @@ import { SERVICE_KEYS } from './keys.ts'
 import { readPorts } from './ports.ts'
 import { suggestion } from './problem.ts'
 import type { Reader, Section } from './reader.ts'
+import { readPreDeploy, readVerify } from './rollout.ts'
 import { shellWords } from './shell-words.ts'
 import type { Entry } from './tree.ts'
 
@@ -82,6 +88,8 @@ export const readService = (
     user: readUser(reader, section),
     isolation: readIsolation(reader, section),
     ...deploy,
+    ...readPreDeploy(reader, section),
+    ...readVerify(reader, section, ports),
   }
 }
 
@@ -184,13 +192,13 @@ const readDependsOn = (
   section: Section,
   name: string,
   siblings: readonly string[],
-): Record<string, 'started' | 'healthy'> => {
+): Record<string, DependencyCondition> => {
   const path = section.pathOf('depends_on')
   const tree = section.get('depends_on')
-  const found: Record<string, 'started' | 'healthy'> = {}
+  const found: Record<string, DependencyCondition> = {}
   const add = (
     other: string,
-    condition: 'started' | 'healthy',
+    condition: DependencyCondition,
     place: { line: number; column: number },
   ): void => {
     if (other === name) reader.problems.invalid(place, `${path}: ${name} cannot depend on itself; remove it`)
@@ -210,17 +218,12 @@ const readDependsOn = (
     const condition = reader.choice(section === null ? value : section.get('condition'), `${path}.${other}`, [
       'healthy',
       'started',
+      'completed',
       'service_healthy',
       'service_started',
       'service_completed_successfully',
     ])
-    if (condition === 'service_completed_successfully') {
-      reader.problems.unsupported(
-        key,
-        `${path}.${other}: waiting for an end is not offered; use healthy or started`,
-      )
-    }
-    add(other, condition?.endsWith('healthy') === true ? 'healthy' : 'started', key)
+    add(other, DEPENDENCY_CONDITIONS.find((each) => condition?.includes(each)) ?? 'started', key)
   }
   return found
 }

@@ -16,6 +16,8 @@ export interface ApplyOptions {
   readonly file: string
   readonly yes: boolean
   readonly wait: boolean
+  /** Also wants releases that were rejected before. */
+  readonly retry: boolean
 }
 
 const readFile = (context: Context, file: string): CellFile => {
@@ -24,10 +26,11 @@ const readFile = (context: Context, file: string): CellFile => {
   return read
 }
 
-const requestFor = ({ cell }: CellFile, file: string, dry: boolean): ChangeRequest => ({
+const requestFor = ({ cell }: CellFile, file: string, dry: boolean, retry = false): ChangeRequest => ({
   operations: [{ kind: 'apply', cell }],
   message: `apply ${cell.name} from ${file}`.slice(0, 500),
   dry,
+  ...(retry ? { retry } : {}),
 })
 
 const show = (context: Context, change: ChangeReply): void => {
@@ -57,9 +60,9 @@ const changeAtOnce = async (
   context: Context,
   client: Client,
   file: CellFile,
-  path: string,
+  { file: path, retry }: ApplyOptions,
 ): Promise<ChangeReply> => {
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false))
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false, retry))
   show(context, change)
   tellDone(context, file, change)
   return change
@@ -70,9 +73,9 @@ const changeWhenConfirmed = async (
   context: Context,
   client: Client,
   file: CellFile,
-  path: string,
+  { file: path, retry }: ApplyOptions,
 ): Promise<ChangeReply | null> => {
-  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, true))
+  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, true, retry))
   show(context, preview)
   if (isEmptyChange(preview)) {
     tell(context, 'nothing to change')
@@ -83,7 +86,7 @@ const changeWhenConfirmed = async (
     tell(context, 'nothing was changed')
     return null
   }
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false))
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false, retry))
   if (change.change !== null) tell(context, appliedAs(file, change.change))
   return change
 }
@@ -106,12 +109,16 @@ export const apply = async (context: Context, options: ApplyOptions): Promise<nu
   const startMs = performance.now()
   const file = readFile(context, options.file)
   const client = clientOf(context)
-  const change = await (options.yes ? changeAtOnce : changeWhenConfirmed)(context, client, file, options.file)
+  const change = await (options.yes ? changeAtOnce : changeWhenConfirmed)(context, client, file, options)
   if (change === null) return EXIT.failed
   const prefix = `${file.cell.name}/`
   const outcome = options.wait
-    ? await followConvergence(context, client, context.timeoutMs ?? WAIT_DEFAULT_MS, (slot) =>
-        slot.startsWith(prefix),
+    ? await followConvergence(
+        context,
+        client,
+        context.timeoutMs ?? WAIT_DEFAULT_MS,
+        (slot) => slot.startsWith(prefix),
+        change.releases,
       )
     : null
   const durationMs = Math.round(performance.now() - startMs)

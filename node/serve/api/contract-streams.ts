@@ -3,6 +3,7 @@
 
 import { Type, type Static } from 'typebox'
 import { ServiceRef } from '../../../crdt/schema/service.ts'
+import { RolloutReply } from './contract-rollout.ts'
 import { AsOf, Of, SlotRef } from './contract.ts'
 
 const strict = { additionalProperties: false } as const
@@ -53,6 +54,8 @@ export const WatchReply = Type.Object({
       reason: Text,
     }),
   ),
+  /** Rollouts that somebody judges. Left out by an earlier version. */
+  rollouts: Type.Optional(Type.Array(RolloutReply)),
 })
 export type WatchReply = Static<typeof WatchReply>
 

@@ -6,6 +6,9 @@ import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
+import { RolloutOperation, RolloutReply } from './contract-rollout.ts'
+
+export type { RolloutCommand, RolloutReply } from './contract-rollout.ts'
 
 const strict = { additionalProperties: false } as const
 const Text = Type.String()
@@ -155,6 +158,9 @@ export const ServicesReply = Type.Object({
 })
 export type ServicesReply = Static<typeof ServicesReply>
 
+export const RolloutsReply = Type.Object({ asOf: AsOf, rollouts: Type.Array(RolloutReply) })
+export type RolloutsReply = Static<typeof RolloutsReply>
+
 export const CellsReply = Type.Object({
   asOf: AsOf,
   cells: Type.Array(
@@ -235,6 +241,7 @@ export const Operation = Type.Union([
     },
     strict,
   ),
+  RolloutOperation,
 ])
 export type Operation = Static<typeof Operation>
 
@@ -247,6 +254,8 @@ export const ChangeRequest = Type.Object(
     dry: Type.Optional(Type.Boolean()),
     /** Refuse (`conflict`) when the intent's digest does not begin so: somebody has changed something meanwhile. */
     ifDigest: Type.Optional(Type.String({ pattern: '^[0-9a-f]{8,64}$' })),
+    /** Also wants releases that were rejected before. @default false */
+    retry: Type.Optional(Type.Boolean()),
   },
   strict,
 )
@@ -272,6 +281,8 @@ export const ChangeReply = Type.Object({
   ),
   /** What is allowed but probably not meant: a constraint nobody meets, a replica count no one can hold. */
   warnings: Type.Array(Text),
+  /** Services that get another release by it, with that release. Left out by an earlier version. */
+  releases: Type.Optional(Type.Record(Text, Text)),
 })
 export type ChangeReply = Static<typeof ChangeReply>
 
@@ -313,6 +324,8 @@ export const ROUTES = {
   /** ExplainReply; `?of=CELL/SERVICE[/SLOT]`. */
   placements: '/v1/placements',
   conflicts: '/v1/conflicts',
+  /** RolloutsReply; `?service=CELL/SERVICE`. */
+  rollouts: '/v1/rollouts',
   events: '/v1/events',
   logs: '/v1/logs',
   watch: '/v1/watch',

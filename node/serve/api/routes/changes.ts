@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { requireDigest } from '../../../../crdt/condition.ts'
+import type { View } from '../../../../crdt/schema/view.ts'
 import { forecastView } from '../../../plan/forecast.ts'
 import type { EditResult } from '../../../ports.ts'
 import { asOf, nameOf, type Reading } from '../../replies/reading.ts'
@@ -45,6 +46,14 @@ export const changeRoutes = (app: FastifyInstance, context: ApiContext): void =>
   )
 }
 
+/** Services that are wanted at another release than before. */
+const releasesBetween = (before: View, after: View): Record<string, string> => {
+  const earlier = new Map(before.services.map(({ id, release }) => [id, release]))
+  return Object.fromEntries(
+    after.services.flatMap(({ id, release }) => (earlier.get(id) === release ? [] : [[id, release]])),
+  )
+}
+
 const replyOf = (
   reading: Reading,
   { described: edits }: PreparedChange,
@@ -65,5 +74,6 @@ const replyOf = (
       reason,
     })),
     warnings: [...warnings],
+    releases: releasesBetween(reading.snapshot.view, view),
   }
 }
