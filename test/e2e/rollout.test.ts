@@ -2,14 +2,14 @@
 // notices, a steward may die in the middle, an operator may hold, promote and abort, and a hook runs once.
 
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { after, before, describe, it } from 'node:test'
 import type { Operation, RolloutsReply } from '../../node/serve/api/contract.ts'
 import type { RolloutReply } from '../../node/serve/api/contract-rollout.ts'
 import type { ServiceSpec } from '../../crdt/schema/service.ts'
-import { applyOf, Fleet, ready, service, until, type Peer } from './support/fleet.ts'
+import { applyOf, Fleet, ready, service, sleepUntilNextLook, until, type Peer } from './support/fleet.ts'
 import { linkCaller, webServer } from './support/programs.ts'
 
 let fleet: Fleet
@@ -279,5 +279,58 @@ describe('hooks', () => {
     const release = await deploy(a, web('right', { verify }))
     await phase(a, 'done', release)
     assert.equal(await failedCalls(), 0)
+  })
+})
+
+describe('a walk over the fleet', () => {
+  it('drains, runs the hook, waits for the peer and goes on, one machine at a time, and no call fails', async () => {
+    const file = join(fleet.directory, 'rebooted')
+    await writeFile(file, '')
+    const named = async (): Promise<readonly string[]> =>
+      (await readFile(file, 'utf8')).split('\n').filter((name) => name !== '')
+    let rebooted = 0
+    const walk = a.cli(
+      'peers',
+      'drain',
+      '--all',
+      '--yes',
+      '--reboot-hook',
+      `echo "$TUTTI_PEER_NAME" >> ${file}`,
+    )
+    const over = walk.then(() => true)
+    for (;;) {
+      const names = await named()
+      const next = peers.find(({ name }) => name === names[rebooted])
+      if (next !== undefined) {
+        const { instances } = await (next === a ? (peers[1] ?? a) : a).instances()
+        assert.deepEqual(
+          instances.filter((one) => one.peer === next.name && one.state === 'ready'),
+          [],
+        )
+        await next.end('SIGKILL')
+        await next.up()
+        rebooted += 1
+      } else if (await Promise.race([over, sleepUntilNextLook().then(() => false)])) break
+    }
+    const { code, stdout, stderr } = await walk
+    assert.equal(code, 0, `${stdout}\n${stderr}`)
+    assert.deepEqual(await named(), ['p1', 'p2', 'p0'])
+    const seen = await a.peers()
+    assert.deepEqual(
+      seen.peers.map(({ cordoned, draining }) => cordoned || draining),
+      [false, false, false],
+    )
+    await ready(a, 'web', 4)
+  })
+
+  it('stops at a hook that fails, with the way to go on', async () => {
+    const { code, stderr } = await a.cli('peers', 'drain', '--all', '--yes', '--reboot-hook', 'exit 5')
+    assert.equal(code, 1)
+    assert.match(
+      stderr,
+      /stopped at p1: the hook exited with 5; p1 stays drained; mend it and go on with .*--from p1/,
+    )
+    await a.cli('peers', 'uncordon', 'p1')
+    await fleet.agree(peers)
   })
 })

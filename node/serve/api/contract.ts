@@ -46,6 +46,8 @@ export const PeerReply = Type.Object({
   capacity: Type.Object({ cpus: Type.Number(), memory: Count }),
   addresses: Type.Array(Text),
   version: Text,
+  /** Wall time of its last start, by its own clock. Left out: it has not said so yet. */
+  startedAt: Type.Optional(Count),
   instances: Count,
   digest: Text,
   settled: Type.Boolean(),
