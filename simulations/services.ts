@@ -55,7 +55,21 @@ export const specOf = (world: Random, name: string, command: string): ServiceSpe
     update: {
       order: random.below(3) === 0 ? 'stop-first' : 'start-first',
       parallelism: 1 + random.below(2),
+      ...drawRollout(world, name),
     },
+  }
+}
+
+/** In a third of all worlds services ask for a verdict on their releases. Drawn apart, so that other draws stay. */
+const drawRollout = (world: Random, name: string): Partial<ServiceSpec['update']> => {
+  const random = world.fork(`rollout ${name}`)
+  if (world.fork('rollouts').below(3) > 0 || random.below(4) === 0) return {}
+  return {
+    canary: random.below(3),
+    monitorMs: 1000 * random.below(4),
+    failureAction: 'rollback',
+    // Shorter than a run, longer than any start.
+    progressDeadlineMs: 40_000,
   }
 }
 

@@ -95,7 +95,10 @@ const lineOf = (
     ...(sameMembership(last?.membership, input.membership) ? {} : { membership: input.membership }),
     ...(local.length === 0 ? {} : { local }),
     ...(before === null
-      ? { unreadySinceMs: input.unreadySinceMs ?? new Map(), rollouts: input.rollouts ?? new Map() }
+      ? {
+          unreadySinceMs: input.unreadySinceMs ?? new Map(),
+          ...(input.rollouts === undefined ? {} : { rollouts: input.rollouts }),
+        }
       : {}),
     ...(last?.outcomes === input.outcomes ? {} : { outcomes: input.outcomes ?? new Map() }),
     ...(hasPlan ? { plan } : {}),
@@ -133,6 +136,8 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
     line.statuses === undefined && last !== undefined
       ? last.statuses
       : new Map(sortedEntries(changed(last?.statuses ?? new Map(), line.statuses)))
+  const rollouts = line.rollouts ?? before?.plan.rollouts
+  const outcomes = line.outcomes ?? last?.outcomes
   const input: PlanInput = {
     self,
     view,
@@ -141,8 +146,8 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
     local: valuesOf(byId(last?.local), line.local),
     nowMs: line.nowMs,
     unreadySinceMs: line.unreadySinceMs ?? before?.plan.unreadySinceMs ?? new Map(),
-    rollouts: line.rollouts ?? before?.plan.rollouts ?? new Map(),
-    outcomes: line.outcomes ?? last?.outcomes ?? new Map(),
+    ...(rollouts === undefined ? {} : { rollouts }),
+    ...(outcomes === undefined ? {} : { outcomes }),
   }
   return { input, plan, wall: line.wall }
 }

@@ -19,6 +19,7 @@ import { readable, versions } from './s05-versions.ts'
 import { ownHands } from './s06-own-hands.ts'
 import { capacity } from './s07-capacity.ts'
 import { availability } from './s08-availability.ts'
+import { canary } from './s08-canary.ts'
 import { surge } from './s08-surge.ts'
 import { orphans } from './s10-orphans.ts'
 import { deletion } from './s11-deletion.ts'
@@ -39,6 +40,7 @@ export const allCheckers = (): readonly Checker[] => [
   capacity(),
   availability(),
   surge(),
+  canary(),
   orphans(),
   deletion(),
   membership(),
