@@ -153,6 +153,11 @@ const judge = (turn: Turn, service: ServiceView): void => {
   const said = wordsOf(input, service.id)
   const rejection = service.rejected?.[service.release]
   const prior = priorOf(input.self, said, service, rejection)
+  if (prior?.phase === 'done') {
+    // Over for good: what happens to the release from now on is no matter of its rollout.
+    turn.words.set(service.id, prior)
+    return
+  }
   const evidence = evidenceOf(input, service, placements, sightings, ownReports)
   const running = releasesRunning(input, service)
   const judged = judgeRollout({
