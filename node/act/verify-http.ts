@@ -10,10 +10,13 @@ const PAUSE_MS = 500
 /** Null once the URL has answered with a status of 200 to 399; else why not, after `timeoutMs`. */
 export const verifyHttp = async (url: string, timeoutMs: number): Promise<string | null> => {
   const deadline = AbortSignal.timeout(timeoutMs)
+  let last: string | null = null
   for (;;) {
     const failure = await ask(url, deadline)
     if (failure === null) return null
-    if (deadline.aborted) return failure
+    // What it answered says more than that the time was over while it was asked again.
+    if (deadline.aborted) return last ?? failure
+    last = failure
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, PAUSE_MS)
       deadline.addEventListener('abort', () => {

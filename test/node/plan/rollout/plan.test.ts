@@ -189,17 +189,17 @@ describe('a blue-green service', () => {
 })
 
 describe('depends_on completed', () => {
-  const job = service('shop/job', {
+  const setup = service('shop/setup', {
     restart: { condition: 'on-failure', delayMs: 500, delayMaxMs: 500, attemptsMax: null, windowMs: 1 },
   })
-  const web = service('shop/web', { dependsOn: { job: 'completed' } })
-  const base = { members: numbered(1), services: [job, web] }
-  const done = instance(job, 0, { phase: 'exited', exit: { code: 0, signal: null, atMs: 1 } })
+  const web = service('shop/web', { dependsOn: { setup: 'completed' } })
+  const base = { members: numbered(1), services: [setup, web] }
+  const done = instance(setup, 0, { phase: 'exited', exit: { code: 0, signal: null, atMs: 1 } })
 
   it('waits until the service has run to its good end', () => {
-    const { plan } = planOf({ ...base, local: [instance(job, 0)] })
+    const { plan } = planOf({ ...base, local: [instance(setup, 0)] })
     assert.deepEqual(starts(plan), [])
-    assert.match(plan.waiting.join('; '), /waits for shop\/job\/0 to be completed/)
+    assert.match(plan.waiting.join('; '), /waits for shop\/setup\/0 to be completed/)
     assert.deepEqual(starts(planOf({ ...base, local: [done] }).plan), [`shop/web/0@${web.release}`])
   })
 
@@ -212,8 +212,8 @@ describe('depends_on completed', () => {
     const { plan } = planOf({
       self: 'm0',
       members: { m0: {}, m1: { state: 'dead', sinceMs: 0 } },
-      services: [job],
-      holds: { m1: holding(job, [0], { state: 'stopped' }) },
+      services: [setup],
+      holds: { m1: holding(setup, [0], { state: 'stopped' }) },
     })
     assert.deepEqual(plan.actions, [])
     assert.deepEqual(
