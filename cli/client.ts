@@ -8,13 +8,15 @@ import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { ERROR_CODES, TuttiError, messageOf, type ErrorCode } from '../lib/errors.ts'
 import type { ErrorReply, ROUTES } from '../node/serve/api/contract.ts'
+import type { PACKAGE_ROUTES } from '../node/serve/api/contract-packages.ts'
 import { SOCKET_NAME, defaultDataDirectory, socketOf } from './default-data.ts'
 import { UsageError } from './exit.ts'
 import type { Context } from './io.ts'
 import { eventsOf, jsonOf, linesOf } from './streams.ts'
 
 /** A path of the API. */
-export type Route = (typeof ROUTES)[keyof typeof ROUTES]
+export type Route =
+  (typeof ROUTES)[keyof typeof ROUTES] | (typeof PACKAGE_ROUTES)[keyof typeof PACKAGE_ROUTES]
 export type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
 /** Where a peer answers. */
@@ -123,6 +125,11 @@ export class Client {
     return this.#exchange<T>('POST', route, {}, body, timeoutMs)
   }
 
+  /** The same with bytes as the body. @throws TuttiError, the peer's own or `unreachable` or `timeout`. */
+  async send<T>(route: Route, query: Query, body: Uint8Array, timeoutMs = REPLY_TIMEOUT_MS): Promise<T> {
+    return this.#exchange<T>('POST', route, query, body, timeoutMs)
+  }
+
   /** An NDJSON stream, value by value; ends with the peer's answer or silently when `signal` aborts. */
   async *lines<T>(route: Route, query: Query, signal?: AbortSignal): AsyncGenerator<T> {
     yield* this.#stream<T>(route, query, 'application/x-ndjson', linesOf, signal)
@@ -183,7 +190,8 @@ export class Client {
     accept: string,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
-    const payload = body === undefined ? undefined : JSON.stringify(body)
+    const isBytes = body instanceof Uint8Array
+    const payload = body === undefined || isBytes ? body : JSON.stringify(body)
     const options: RequestOptions = {
       method,
       path: pathOf(this.target, route, query),
@@ -194,7 +202,10 @@ export class Client {
         accept,
         ...(payload === undefined
           ? {}
-          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+          : {
+              'content-type': isBytes ? 'application/octet-stream' : 'application/json',
+              'content-length': Buffer.byteLength(payload),
+            }),
         ...this.authorization,
       },
     }

@@ -44,6 +44,10 @@ export interface Names {
   readonly cells: readonly string[]
   readonly services: readonly string[]
   readonly slots: readonly string[]
+  /** The newest changes, as tables show them. */
+  readonly changes: readonly string[]
+  readonly buildDuties: readonly string[]
+  readonly packages: readonly string[]
 }
 
 // Which names an argument takes, by the argument's name in the command tree.
@@ -54,6 +58,10 @@ const NAMES_OF: Readonly<Record<string, (names: Names) => readonly string[]>> = 
   'service-or-slot': ({ services, slots }) => [...services, ...slots],
   'cell-or-service': ({ cells, services }) => [...cells, ...services],
   'cell-service-or-slot': ({ cells, services, slots }) => [...cells, ...services, ...slots],
+  change: ({ changes }) => ['now', ...changes],
+  'change-or-scope': ({ changes, cells, services }) => ['now', ...changes, ...cells, ...services],
+  'build-duty': ({ buildDuties }) => buildDuties,
+  package: ({ packages }) => packages,
   shell: () => SHELLS,
 }
 

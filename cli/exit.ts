@@ -11,6 +11,8 @@ export const EXIT = {
   timeout: 4,
   /** `tutti plan`: there are changes. */
   changes: 10,
+  /** A release for a build duty: not now, and no fault of the commit (sysexits.h, EX_TEMPFAIL). */
+  temporary: 75,
   /** Ctrl-C: 128 + SIGINT, as shells count. */
   interrupted: 130,
 } as const

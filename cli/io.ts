@@ -56,6 +56,10 @@ export interface Context {
   readonly json: boolean
   /** `--timeout`; null: the command's own default. */
   readonly timeoutMs: number | null
+  /** `--message` of a command that edits; null: the command says what it did. */
+  readonly message: string | null
+  /** `--if-digest` of a command that edits; null: nothing is asked. */
+  readonly ifDigest: string | null
 }
 
 /** Writes a line for people: on stdout, or on stderr when stdout belongs to one JSON value. */

@@ -30,7 +30,7 @@ export const programName = (io: Pick<Io, 'environment' | 'directory'>): string =
 
 // Only where a command or an option follows: "a peer of tutti" stays as it is.
 const CALL =
-  /(?<![\w./-])tutti (?=(?:--help|apply|completion|conflicts|demo|doctor|events|explain|install-service|invite|join|logs|ls|peers|plan|ps|restart|rm|scale|start|status|stop|uninstall-service|up)\b)/g
+  /(?<![\w./-])tutti (?=(?:--help|apply|completion|conflicts|demo|doctor|events|explain|install-service|invite|join|logs|ls|peers|plan|ps|release|restart|rm|scale|serve-builds|start|status|stop|uninstall-service|up)\b)/g
 
 /** `sentence` with every `tutti COMMAND` as it can be typed here. */
 export const typable = (sentence: string, io: Pick<Io, 'environment' | 'directory'>): string => {

@@ -12,8 +12,12 @@ import { harmless, paintFor } from './render.ts'
 import { typable } from './program-name.ts'
 import { addCellCommands } from './tree/cells.ts'
 import { Frame } from './tree/frame.ts'
+import { addHistoryCommands, addRollbackCommands } from './tree/history.ts'
 import { addLookCommands, addShellCommands } from './tree/look.ts'
 import { addMachineCommands } from './tree/machine.ts'
+import { addSimulateCommands } from './tree/simulate.ts'
+import { addPackageCommands } from './tree/packages.ts'
+import { addReleaseCommands } from './tree/releases.ts'
 
 const versionOf = (): string => {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
@@ -21,7 +25,7 @@ const versionOf = (): string => {
 }
 
 // Promised by the contract and not built yet: an honest sentence instead of a wrong suggestion.
-const LATER = ['history', 'diff', 'rollback', 'simulate', 'package', 'top']
+const LATER = ['top']
 
 const rootCommand = (io: Io, frame: Frame): Command => {
   const root = new Command('tutti')
@@ -46,8 +50,13 @@ const rootCommand = (io: Io, frame: Frame): Command => {
   addMachineCommands(root, frame)
   root.commandsGroup('Cells and services:')
   addCellCommands(root, frame)
+  addRollbackCommands(root, frame)
+  addReleaseCommands(root, frame)
+  addPackageCommands(root, frame)
   root.commandsGroup('Looking:')
   addLookCommands(root, frame)
+  addHistoryCommands(root, frame)
+  addSimulateCommands(root, frame)
   root.commandsGroup('Shell:')
   addShellCommands(root, frame, (text) => io.stdout.write(text))
   return root

@@ -2,6 +2,7 @@
 // replaced. Used by plan, apply and every command that edits.
 
 import { unreachable } from '../lib/assert.ts'
+import { formatDuration } from '../lib/time.ts'
 import type { ChangeReply } from '../node/serve/api/contract.ts'
 import type { Sink } from './io.ts'
 import { counted, fitted, harmless, type Colour, type Paint } from './render.ts'
@@ -15,22 +16,29 @@ export const isEmptyChange = (change: ChangeReply): boolean =>
 
 /** The plan as text, each line ended; empty for an empty change. */
 export const showChange = (change: ChangeReply, sink: Sink, paint: Paint): string => {
-  const lines: string[] = []
-  let subject = ''
-  for (const edit of change.edits) {
-    const [head, field] = splitPath(edit.path)
-    if (head !== subject) lines.push(paint('bold', harmless(head)))
-    subject = head
-    lines.push(editLine(edit, field, sink, paint))
-  }
+  const lines = [...editLines(change.edits, sink, paint)]
   if (change.slots.length > 0) lines.push(paint('bold', 'slots'))
   for (const slot of change.slots) lines.push(slotLine(slot, paint))
   return lines.map((line) => `${line}\n`).join('')
 }
 
+/** Edits field by field under the name of what they are about. */
+export const editLines = (edits: readonly Edit[], sink: Sink, paint: Paint): readonly string[] => {
+  const lines: string[] = []
+  let subject = ''
+  for (const edit of edits) {
+    const [head, field] = splitPath(edit.path)
+    if (head !== subject) lines.push(paint('bold', harmless(head)))
+    subject = head
+    lines.push(editLine(edit, field, sink, paint))
+  }
+  return lines
+}
+
 /** `shop/web replicas` → its subject and its field. */
 const splitPath = (path: string): readonly [string, string] => {
-  const space = path.indexOf(' ')
+  // A peer is named by two words.
+  const space = path.indexOf(' ', /^(peer|invite) /.test(path) ? path.indexOf(' ') + 1 : 0)
   return space < 0 ? [path, ''] : [path.slice(0, space), path.slice(space + 1)]
 }
 
@@ -49,7 +57,8 @@ const editLine = ({ from, to }: Edit, field: string, sink: Sink, paint: Paint): 
   return paint('yellow', `  ~ ${name}${value(from)} → ${value(to)}`)
 }
 
-const slotLine = ({ slot, kind, from, to, reason }: SlotChange, paint: Paint): string => {
+/** One slot's change as one line. */
+export const slotLine = ({ slot, kind, from, to, reason }: SlotChange, paint: Paint): string => {
   const [sign, colour, words] = wordsOf(kind, from ?? '?', to ?? '?')
   const why = reason === '' ? '' : paint('dim', ` (${harmless(reason)})`)
   return `${paint(colour, `  ${sign} ${harmless(slot)} ${harmless(words)}`)}${why}`
@@ -72,6 +81,17 @@ const wordsOf = (kind: SlotChange['kind'], from: string, to: string): readonly [
   }
 }
 
+/** `takes 6s at least: shop/web 3 turns of 1, each 2s to prove itself`; empty: at once, or an earlier version. */
+const durationOf = ({ duration }: ChangeReply): string => {
+  if (duration === undefined || duration.leastMs === 0) return ''
+  const slowest = duration.services.slice(0, SLOWEST_SHOWN_MAX)
+  const parts = slowest.map(({ service, reason }) => `${harmless(service)} ${harmless(reason)}`)
+  return `takes ${formatDuration(duration.leastMs)} at least: ${parts.join('; ')}`
+}
+
+/** The others are faster. */
+const SLOWEST_SHOWN_MAX = 1
+
 /** `3 fields, 2 slots start, 1 moves`. */
 export const summaryOf = (change: ChangeReply): string => {
   const parts = change.edits.length === 0 ? [] : [counted(change.edits.length, 'field')]
@@ -85,5 +105,6 @@ export const summaryOf = (change: ChangeReply): string => {
     const count = change.slots.filter((slot) => slot.kind === kind).length
     if (count > 0) parts.push(`${counted(count, 'slot')} ${verb}`)
   }
-  return parts.join(', ')
+  const took = durationOf(change)
+  return [parts.join(', '), ...(took === '' ? [] : [took])].join('\n')
 }

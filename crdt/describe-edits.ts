@@ -2,9 +2,11 @@
 // and, of a new service, what is as it is by default.
 
 import {
+  dutyOfEntity,
   memberOfEntity,
   formatPath,
   LIFE,
+  packageOfEntity,
   parseLife,
   placeOf,
   serviceFieldOf,
@@ -72,11 +74,25 @@ const beforeOf = (
     return services.get(entity)?.get(place.name) ?? null
   }
   if (entity.startsWith('members/')) return memberField(members.get(memberOfEntity(entity)), field)
+  const duty = view.buildDuties?.find(({ name }) => name === dutyOfEntity(entity))
+  if (duty !== undefined) {
+    const { repository, branch, file, everyMs, outcome } = duty
+    if (field === 'duty') return canonicalJson({ repository, branch, file, everyMs })
+    return outcome === null ? null : canonicalJson(outcome)
+  }
+  if (entity.startsWith('packages/')) return packageEntry(view, packageOfEntity(entity))
   if (!entity.startsWith('invites/')) return null
   const invite = view.invites.find(({ id }) => id === memberOfEntity(entity))
   if (invite === undefined) return null
   const { expiresAt, role, uses } = invite
   return canonicalJson({ expiresAt, role, uses })
+}
+
+const packageEntry = (view: View, ref: string): Scalar => {
+  const present = view.packages?.find((each) => each.ref === ref)
+  if (present === undefined) return null
+  const { digest, bytes, files, removed } = present
+  return canonicalJson({ digest, bytes, files, removed: removed ? true : undefined })
 }
 
 const memberField = (member: MemberView | undefined, field: string): Scalar => {

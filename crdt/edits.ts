@@ -11,6 +11,7 @@ import { formatPath, LIFE } from './fields.ts'
 import { nearest } from './nearest.ts'
 import { isUnset, type CellSpec } from './schema/service.ts'
 import type { InviteView, MemberView, Role, ServiceView, View } from './schema/view.ts'
+import { pinned } from './edits-package.ts'
 import { fieldsOfSpec, fieldsOfView } from './service-fields.ts'
 
 /** Sets one field of a service in one generation. */
@@ -46,13 +47,14 @@ export const serviceEdits = (
 
 /**
  * Makes a cell exactly what the spec says: new services are created, changed fields set, absent services removed.
- * `replicas: null` leaves what is there. @throws TuttiError `invalid` or `too-large`.
+ * `replicas: null` leaves what is there. @throws TuttiError `invalid` or `too-large`; `unknown` for a package.
  */
 export const applyCell = (view: View, cell: CellSpec): { readonly edits: readonly Edit[] } => {
   checkCell(cell)
   const present = new Map(view.services.filter((service) => service.cell === cell.name).map((s) => [s.id, s]))
   const edits: Edit[] = []
-  for (const spec of cell.services) {
+  for (const written of cell.services) {
+    const spec = written.package === null ? written : { ...written, package: pinned(view, written.package) }
     const id = `${cell.name}/${spec.name}` as ServiceId
     const service = present.get(id)
     present.delete(id)
@@ -72,7 +74,12 @@ const checkCell = (cell: CellSpec): void => {
       'too-large',
       `cell '${cell.name}' has ${cell.services.length} services, ${LIMITS.servicesPerCellMax} are allowed; split it`,
     )
-  for (const { name, ports, environment, dependsOn } of cell.services) {
+  for (const { name, ports, environment, dependsOn, package: named, workingDir } of cell.services) {
+    if (named !== null && workingDir !== null && !isInner(workingDir))
+      throw new TuttiError(
+        'invalid',
+        `working_dir of service '${name}' lies outside of its package; write a directory in it`,
+      )
     if (Object.keys(ports).length > LIMITS.portsPerServiceMax)
       throw new TuttiError(
         'too-large',
@@ -89,6 +96,10 @@ const checkCell = (cell: CellSpec): void => {
     }
   }
 }
+
+/** Whether a directory is named relative to another one and lies in it. */
+const isInner = (directory: string): boolean =>
+  !directory.startsWith('/') && !directory.split('/').some((part) => part === '..' || part === '')
 
 /** Fields that differ, and those in conflict: whoever applies a file says what shall hold. */
 const changedFields = (service: ServiceView, spec: CellSpec['services'][number]): Edit[] => {

@@ -11,19 +11,24 @@ import { LIMITS } from '../lib/limits.ts'
 import { canonicalJson, type Json } from '../lib/order.ts'
 import { isMemberId } from '../lib/signature.ts'
 import type { ContainerName, Scalar } from './edit.ts'
+import { BuildDuty, BuildOutcome } from './schema/build-duty.ts'
+import { PACKAGE_PIN_PATTERN, PACKAGE_REF_PATTERN, PackageEntry } from './schema/package.ts'
 import { RejectedRelease, RolloutOrder } from './schema/rollout.ts'
 import { PreDeploy, ServiceSpec, Verify } from './schema/service.ts'
 
 /** Where a key belongs: all fields of one entity are read together. */
 export interface FieldPlace {
-  /** `cluster`, `members/<id>`, `invites/<id>`, `services/<cell>/<service>`. */
+  /** `cluster`, `members/<id>`, `invites/<id>`, `packages/<name>@<version>`, `services/<cell>/<service>`, `build-duties/<name>`. */
   readonly entity: string
-  /** The rest of the key; empty for an invite, which is one value. */
+  /** The rest of the key; empty for an invite or a package, which is one value. */
   readonly field: string
 }
 
 /** The field that says whether an entity exists. */
 export const LIFE = '@'
+
+/** What of the container `cells` follows repositories. */
+const BUILD_DUTIES = 'build-duties'
 
 /** `3:live`: an entity's generation, and whether it is gone. Deletion beats life within a generation, the next one beats both. */
 export interface Life {
@@ -98,6 +103,8 @@ const life =
 const SERVICE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['command', json(properties.command)],
   ['workingDir', guard(properties.workingDir)],
+  // With its digest always: what a service runs must not depend on what else the document says of the version.
+  ['package', orNull(text(new RegExp(PACKAGE_PIN_PATTERN)))],
   ['healthcheck', orNull(json(properties.healthcheck))],
   ['liveness', orNull(json(properties.liveness))],
   ['uses', json(properties.uses)],
@@ -167,7 +174,14 @@ const CLUSTER_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['name', text(NAME)],
 ])
 
+const BUILD_DUTY_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
+  ['duty', orNull(json(BuildDuty))],
+  ['outcome', orNull(json(BuildOutcome))],
+])
+
 const inviteValue = orNull(json(Invite))
+const PACKAGE_REF = new RegExp(PACKAGE_REF_PATTERN)
+const packageValue = json(PackageEntry)
 
 /** The place of a key; null when no such key exists in this version. */
 export const placeOf = (container: ContainerName, key: string): FieldPlace | null => {
@@ -190,9 +204,13 @@ export const placeOf = (container: ContainerName, key: string): FieldPlace | nul
         ? { entity: `services/${serviceIdOf(cell, name)}`, field }
         : null
     }
-    case 'cells':
+    case 'cells': {
+      const [kind, name = '', field = '', ...more] = key.split('/')
+      const isKnown = kind === BUILD_DUTIES && more.length === 0 && BUILD_DUTY_FIELDS.has(field)
+      return isKnown && NAME.test(name) ? { entity: `${BUILD_DUTIES}/${name}`, field } : null
+    }
     case 'packages':
-      return null
+      return PACKAGE_REF.test(key) ? { entity: `packages/${key}`, field: '' } : null
     default:
       return unreachable(container)
   }
@@ -207,6 +225,8 @@ export const keyOf = (
   if (entity.startsWith('invites/')) return { container: 'invites', key: memberOfEntity(entity) }
   if (entity.startsWith('members/'))
     return { container: 'members', key: `${memberOfEntity(entity)}/${field}` }
+  if (entity.startsWith('packages/')) return { container: 'packages', key: packageOfEntity(entity) }
+  if (dutyOfEntity(entity) !== null) return { container: 'cells', key: `${entity}/${field}` }
   return { container: 'services', key: `${serviceOfEntity(entity)}/${field}` }
 }
 
@@ -255,8 +275,9 @@ const checkOf = (container: ContainerName, field: string): Check | null => {
     case 'services':
       return serviceCheckOf(field)
     case 'cells':
+      return BUILD_DUTY_FIELDS.get(field) ?? null
     case 'packages':
-      return null
+      return packageValue
     default:
       return unreachable(container)
   }
@@ -272,6 +293,8 @@ export const serviceFieldOf = (
 
 /** `shop/web` of an entity of services. */
 export const serviceOfEntity = (entity: string): ServiceId => entity.slice('services/'.length) as ServiceId
+/** `api@1.4.2` of an entity of packages. */
+export const packageOfEntity = (entity: string): string => entity.slice('packages/'.length)
 /** The member id of an entity of members or invites. */
 export const memberOfEntity = (entity: string): MemberId => entity.slice(entity.indexOf('/') + 1) as MemberId
 
@@ -284,8 +307,14 @@ export const placeOfPath = (path: string): FieldPlace => {
   if (head === 'cluster') return { entity: 'cluster', field: rest.join(' ') }
   if (head === 'peer') return { entity: `members/${rest[0] ?? ''}`, field: rest[1] ?? LIFE }
   if (head === 'invite') return { entity: `invites/${rest[0] ?? ''}`, field: '' }
+  if (head === 'package') return { entity: `packages/${rest[0] ?? ''}`, field: '' }
+  if (head === 'build') return { entity: `${BUILD_DUTIES}/${rest[1] ?? ''}`, field: rest[2] ?? 'duty' }
   return { entity: `services/${head}`, field: rest.join(' ').replaceAll('.', '/') }
 }
+
+/** The name of a build duty's entity; null for any other. */
+export const dutyOfEntity = (entity: string): string | null =>
+  entity.startsWith(`${BUILD_DUTIES}/`) ? entity.slice(BUILD_DUTIES.length + 1) : null
 
 /** A field as people read it: `shop/web environment.LOG_LEVEL`, `peer n1 cordoned`. */
 export const formatPath = (entity: string, field: string, nameOf?: (member: MemberId) => string): string => {
@@ -296,6 +325,9 @@ export const formatPath = (entity: string, field: string, nameOf?: (member: Memb
       ? serviceOfEntity(entity)
       : `${serviceOfEntity(entity)} ${name.replaceAll('/', '.')}`
   }
+  const duty = dutyOfEntity(entity)
+  if (duty !== null) return field === 'duty' ? `build duty ${duty}` : `build duty ${duty} ${field}`
+  if (entity.startsWith('packages/')) return `package ${packageOfEntity(entity)}`
   const member = memberOfEntity(entity)
   const shown = nameOf?.(member) ?? member
   if (entity.startsWith('invites/')) return `invite ${shown}`

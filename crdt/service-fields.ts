@@ -16,6 +16,7 @@ export const fieldsOfSpec = (spec: Omit<ServiceSpec, 'name'>): ServiceFields => 
   const fields = new Map<string, Scalar>([
     ['command', canonicalJson(spec.command)],
     ['workingDir', spec.workingDir],
+    ['package', spec.package],
     ['healthcheck', spec.healthcheck === null ? null : canonicalJson(spec.healthcheck)],
     ['liveness', spec.liveness === null ? null : canonicalJson(spec.liveness)],
     ['uses', canonicalJson(spec.uses)],

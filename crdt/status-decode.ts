@@ -7,10 +7,14 @@ import { Compile } from 'typebox/compile'
 import { sortedEntries } from '../lib/order.ts'
 import {
   Alert,
+  BuilderFacts,
+  BuildProgress,
   ConfinementFacts,
+  Fence,
   FormatFacts,
   HookStatus,
   InstanceStatus,
+  PackageFacts,
   PeerFacts,
   PeerReport,
   RolloutStatus,
@@ -22,8 +26,12 @@ export const STATUS_KEYS = {
   facts: 'peer',
   confinement: 'confinement',
   formats: 'formats',
+  builder: 'builder',
+  build: (duty: string) => `build/${duty}`,
   report: 'report',
+  packages: 'packages',
   instance: (instance: string) => `instance/${instance}`,
+  fence: (instance: string) => `fence/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
   rollout: (service: string) => `rollout/${service}`,
   hook: (release: string) => `hook/${release}`,
@@ -44,8 +52,12 @@ const reader = <T extends TObject>(schema: T): ((value: unknown) => Static<T> | 
 const readFacts = reader(PeerFacts)
 const readConfinement = reader(ConfinementFacts)
 const readFormats = reader(FormatFacts)
+const readBuilder = reader(BuilderFacts)
+const readBuild = reader(BuildProgress)
+const readPackages = reader(PackageFacts)
 const readReport = reader(PeerReport)
 const readInstance = reader(InstanceStatus)
+const readFence = reader(Fence)
 const readAlert = reader(Alert)
 const readRollout = reader(RolloutStatus)
 const readHook = reader(HookStatus)
@@ -59,12 +71,34 @@ const parsed = (text: string | undefined): unknown => {
   }
 }
 
-/** One member's entries, checked; maps are in the order of their keys. */
-export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, string>): MemberStatus => {
+/** Instances of one member by key, each with the text that it was decoded from; null: the text did not check. */
+export type DecodedInstances = Map<string, { readonly text: string; readonly status: InstanceStatus | null }>
+
+const decodeInstance = (key: string, text: string, decoded: DecodedInstances): InstanceStatus | null => {
+  const known = decoded.get(key)
+  if (known?.text === text) return known.status
+  const status = readInstance(parsed(text)) ?? null
+  decoded.set(key, { text, status })
+  return status
+}
+
+/**
+ * One member's entries, checked; maps are in the order of their keys. `decoded`: the member's, kept by the caller from call
+ * to call; of five hundred instances few change at a time, and the others stay the same values.
+ */
+export const decodeStatus = (
+  incarnation: number,
+  entries: ReadonlyMap<string, string>,
+  decoded: DecodedInstances = new Map(),
+): MemberStatus => {
   const confinement = readConfinement(parsed(entries.get(STATUS_KEYS.confinement)))
   const formats = readFormats(parsed(entries.get(STATUS_KEYS.formats)))
+  const builder = readBuilder(parsed(entries.get(STATUS_KEYS.builder)))
+  const packages = readPackages(parsed(entries.get(STATUS_KEYS.packages)))
   const instances = new Map<string, InstanceStatus>()
+  const fences = new Map<string, number>()
   const alerts = new Map<string, Alert>()
+  const builds = new Map<string, BuildProgress>()
   const rollouts = new Map<string, RolloutStatus>()
   const hooks = new Map<string, HookStatus>()
   for (const [key, text] of sortedEntries(entries)) {
@@ -72,8 +106,14 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
     const kind = key.slice(0, slash + 1)
     const name = key.slice(slash + 1)
     if (kind === 'instance/') {
-      const instance = readInstance(parsed(text))
-      if (instance !== undefined) instances.set(name, instance)
+      const instance = decodeInstance(key, text, decoded)
+      if (instance !== null) instances.set(name, instance)
+    } else if (kind === 'fence/') {
+      const fence = readFence(parsed(text))
+      if (fence !== undefined) fences.set(name, fence.token)
+    } else if (kind === 'build/') {
+      const build = readBuild(parsed(text))
+      if (build !== undefined) builds.set(name, build)
     } else if (kind === 'alert/') {
       const alert = readAlert(parsed(text))
       if (alert !== undefined) alerts.set(name, alert)
@@ -85,13 +125,18 @@ export const decodeStatus = (incarnation: number, entries: ReadonlyMap<string, s
       if (hook !== undefined) hooks.set(name, hook)
     }
   }
+  for (const key of decoded.keys()) if (!entries.has(key)) decoded.delete(key)
   return {
     incarnation,
     facts: readFacts(parsed(entries.get(STATUS_KEYS.facts))) ?? null,
     ...(confinement === undefined ? {} : { confinement }),
     ...(formats === undefined ? {} : { formats }),
+    ...(builder === undefined ? {} : { builder }),
+    ...(builds.size === 0 ? {} : { builds }),
+    ...(packages === undefined ? {} : { packages }),
     report: readReport(parsed(entries.get(STATUS_KEYS.report))) ?? null,
     instances,
+    ...(fences.size === 0 ? {} : { fences }),
     alerts,
     ...(rollouts.size === 0 ? {} : { rollouts }),
     ...(hooks.size === 0 ? {} : { hooks }),

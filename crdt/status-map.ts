@@ -16,7 +16,7 @@ import {
   STATUS_VALUE_BYTES_MAX,
   type MemberStatus,
 } from './schema/status.ts'
-import { decodeStatus, STATUS_KEYS } from './status-decode.ts'
+import { decodeStatus, STATUS_KEYS, type DecodedInstances } from './status-decode.ts'
 import { openStatus, statusHeadOf, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
 
 /** How far a holder is: everything of a member up to there. */
@@ -51,6 +51,7 @@ export class StatusMap {
   readonly #signer: Signer
   readonly #logs = new Map<MemberId, MemberLog>()
   readonly #decoded = new Map<MemberId, MemberStatus>()
+  readonly #instances = new Map<MemberId, DecodedInstances>()
   /** What this member says of itself, sealed or not, as JSON text. */
   readonly #own = new Map<string, string>()
   #ownBytes = 0
@@ -210,6 +211,7 @@ export class StatusMap {
     for (const member of this.#logs.keys()) {
       if (member === this.#signer.member || members.has(member)) continue
       this.#logs.delete(member)
+      this.#instances.delete(member)
       this.#changed(member)
     }
   }
@@ -261,7 +263,9 @@ export class StatusMap {
     const kept = this.#decoded.get(member)
     if (kept !== undefined) return kept
     const entries = member === this.#signer.member ? this.#own : new Map(log.live())
-    const status = decodeStatus(log.incarnation, entries)
+    const instances = this.#instances.get(member) ?? new Map()
+    const status = decodeStatus(log.incarnation, entries, instances)
+    this.#instances.set(member, instances)
     this.#decoded.set(member, status)
     return status
   }

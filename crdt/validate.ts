@@ -13,6 +13,7 @@ import { clusterIdOf, containerPathOf, isOwnActor, type Genesis } from './genesi
 import type { History } from './history.ts'
 import type { IntentRecord } from './record.ts'
 import type { PlacedOp } from './registers.ts'
+import { packageEntryOf } from './view-package.ts'
 
 /** What a judgement may look at. The document holds every change that the history knows. */
 export interface CausalContext {
@@ -120,6 +121,10 @@ const placeOps = (
     const before = visible[index] ?? []
     if (!sameOps(set.replaces, before))
       return `it does not replace what its causal past shows at '${set.key}'`
+    if (placed.entity.startsWith('packages/')) {
+      const fault = packageFault(placed, before)
+      if (fault !== null) return fault
+    }
     if (placed.field === LIFE) {
       const fault = lifeFault(placed, before)
       if (fault !== null) return fault
@@ -186,6 +191,14 @@ const lifeFault = (placed: PlacedOp, visible: readonly VisibleValue[]): string |
     ? last?.gone === false && next.generation === generation
     : next.generation === generation + 1
   return legal ? null : `'${String(placed.value)}' cannot follow what ${placed.entity} is`
+}
+
+/** A version means one content for good (S11): what its causal past shows is never given another one, removed or not. */
+const packageFault = (placed: PlacedOp, visible: readonly VisibleValue[]): string | null => {
+  const { digest } = packageEntryOf(placed.value)
+  return visible.length === 0 || visible.some(({ value }) => packageEntryOf(value).digest === digest)
+    ? null
+    : `it gives ${placed.entity} another content`
 }
 
 /** Fields are written for what lives after the change: a field of something deleted would vanish without a trace (S2). */

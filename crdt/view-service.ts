@@ -2,7 +2,13 @@
 // every read of a field falls back to the default of the schema, so that an older author's service stays readable.
 
 import { sha256Hex } from '../lib/hash.ts'
-import { partsOfService, type ChangeHash, type ReleaseId, type ServiceId } from '../lib/ids.ts'
+import {
+  partsOfService,
+  type ChangeHash,
+  type PackageDigest,
+  type ReleaseId,
+  type ServiceId,
+} from '../lib/ids.ts'
 import { canonicalJson, compareStrings, deepFreeze, type Json } from '../lib/order.ts'
 import { conflictsOf, lostTo, sortedConflicts } from './conflicts.ts'
 import type { Scalar } from './edit.ts'
@@ -95,6 +101,7 @@ const viewOf = (
   const definition: ReleaseDefinition = {
     command: spec.command,
     workingDir: spec.workingDir,
+    ...(spec.package === null ? {} : { package: digestOfPin(spec.package) }),
     environment: spec.environment,
     ports: spec.ports,
     healthcheck: spec.healthcheck,
@@ -125,6 +132,9 @@ const viewOf = (
     conflicts,
   })
 }
+
+/** The digest of `api@1.4.2#<digest>`. */
+const digestOfPin = (pin: string): PackageDigest => pin.slice(pin.indexOf('#') + 1) as PackageDigest
 
 /** What of a definition is hashed. */
 const hashedOf = (definition: ReleaseDefinition): object =>
@@ -190,6 +200,7 @@ const specOf = (name: string, fields: ReadonlyMap<string, Register>): ServiceSpe
     name,
     command,
     workingDir: read(fields, 'workingDir', defaults.workingDir),
+    package: read(fields, 'package', defaults.package),
     environment: readRecord<string>(fields, 'environment'),
     ports: readRecord<number>(fields, 'ports'),
     healthcheck: readJson(fields, 'healthcheck', defaults.healthcheck),

@@ -4,9 +4,19 @@
 import type { ClusterId, Digest, MemberId, ServiceId } from '../lib/ids.ts'
 import { compareStrings, deepFreeze, sortedBy } from '../lib/order.ts'
 import { conflictsOf, sortedConflicts } from './conflicts.ts'
-import { Invite, LIFE, memberOfEntity, serviceOfEntity } from './fields.ts'
+import { dutyOfEntity, Invite, LIFE, memberOfEntity, packageOfEntity, serviceOfEntity } from './fields.ts'
 import { winnerOf, type EntityFields } from './registers.ts'
-import type { ConflictView, InviteView, MemberView, Role, View } from './schema/view.ts'
+import type { BuildDuty, BuildOutcome } from './schema/build-duty.ts'
+import type {
+  BuildDutyView,
+  ConflictView,
+  InviteView,
+  MemberView,
+  PackageView,
+  Role,
+  View,
+} from './schema/view.ts'
+import { derivePackage, settledPackage } from './view-package.ts'
 import { deriveService, fingerprint, lifeOf, type DerivedService, type IsInPast } from './view-service.ts'
 
 interface DerivedMember {
@@ -21,6 +31,17 @@ interface DerivedMember {
 interface DerivedInvite {
   readonly id: MemberId
   readonly value: Invite | null
+  readonly conflicts: readonly ConflictView[]
+}
+
+interface DerivedDuty {
+  /** Null: removed. */
+  readonly view: BuildDutyView | null
+  readonly conflicts: readonly ConflictView[]
+}
+
+interface DerivedPackage {
+  readonly view: PackageView
   readonly conflicts: readonly ConflictView[]
 }
 
@@ -43,6 +64,8 @@ export class ViewBuilder {
   readonly #services = new Map<ServiceId, DerivedService>()
   readonly #members = new Map<MemberId, DerivedMember>()
   readonly #invites = new Map<MemberId, DerivedInvite>()
+  readonly #duties = new Map<string, DerivedDuty>()
+  readonly #packages = new Map<string, DerivedPackage>()
   #clusterConflicts: readonly ConflictView[] = []
   #people: People | null = null
   #view: View | null = null
@@ -65,6 +88,13 @@ export class ViewBuilder {
     } else if (entity.startsWith('invites/')) {
       this.#people = null
       this.#invites.set(memberOfEntity(entity), deriveInvite(entity, fields))
+    } else if (dutyOfEntity(entity) !== null) {
+      this.#duties.set(entity, deriveDuty(entity, fields))
+    } else if (entity.startsWith('packages/')) {
+      const register = settledPackage(fields.get('') ?? [])
+      const view = derivePackage(entity, register)
+      if (view !== null)
+        this.#packages.set(packageOfEntity(entity), { view, conflicts: conflictsOf(entity, '', register) })
     } else {
       this.#clusterConflicts = entityConflicts(entity, fields)
     }
@@ -91,6 +121,8 @@ export class ViewBuilder {
     for (const [id, service] of this.#services) copy.#services.set(id, service)
     for (const [id, member] of this.#members) copy.#members.set(id, member)
     for (const [id, invite] of this.#invites) copy.#invites.set(id, invite)
+    for (const [entity, duty] of this.#duties) copy.#duties.set(entity, duty)
+    for (const [ref, pushed] of this.#packages) copy.#packages.set(ref, pushed)
     copy.#clusterConflicts = this.#clusterConflicts
     return copy
   }
@@ -103,16 +135,25 @@ export class ViewBuilder {
     for (const { id, generation, gone } of everyone)
       if (gone || generation > 1) generations.push([id, generation])
     for (const [id, { generation, view }] of derived) if (view === null) generations.push([id, generation])
+    const duties = [...this.#duties].sort(([a], [b]) => compareStrings(a, b)).map(([, duty]) => duty)
+    const buildDuties = duties.flatMap(({ view }) => view ?? [])
+    const packages = [...this.#packages].sort(([a], [b]) => compareStrings(a, b))
     const whole = {
       cluster: this.#cluster,
       members,
       removed,
       invites,
+      // Left out where there is none, so that clusters without one keep the digest they always had.
+      ...(buildDuties.length === 0 ? {} : { buildDuties }),
+      // Left out where there is none, so that such a view has the digest that it always had.
+      ...(packages.length === 0 ? {} : { packages: packages.map(([, { view }]) => view) }),
       generations: Object.fromEntries(generations),
       conflicts: sortedConflicts([
         ...this.#clusterConflicts,
         ...live.flatMap(({ conflicts }) => conflicts),
         ...sortedBy(this.#invites.values(), ({ id }) => id).flatMap(({ conflicts }) => conflicts),
+        ...duties.flatMap(({ conflicts }) => conflicts),
+        ...packages.flatMap(([, { conflicts }]) => conflicts),
         ...derived.flatMap(([, { superseded }]) => superseded),
       ]),
     }
@@ -176,6 +217,19 @@ const deriveInvite = (entity: string, fields: EntityFields): DerivedInvite => {
     value: typeof value === 'string' ? (JSON.parse(value) as Invite) : null,
     conflicts: entityConflicts(entity, fields),
   }
+}
+
+const deriveDuty = (entity: string, fields: EntityFields): DerivedDuty => {
+  const duty = winnerOf(fields.get('duty'))
+  const outcome = winnerOf(fields.get('outcome'))
+  const conflicts = entityConflicts(entity, fields)
+  if (typeof duty !== 'string') return { view: null, conflicts }
+  const view = {
+    ...(JSON.parse(duty) as BuildDuty),
+    name: dutyOfEntity(entity) ?? '',
+    outcome: typeof outcome === 'string' ? (JSON.parse(outcome) as BuildOutcome) : null,
+  }
+  return { view, conflicts }
 }
 
 /** The end of a member id as part of a name: names are lower case. */

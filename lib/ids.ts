@@ -22,6 +22,10 @@ export type ChangeHash = Brand<string, 'ChangeHash'>
 export type ActorId = Brand<string, 'ActorId'>
 /** 64 lower-case hex characters: the fingerprint of a view. */
 export type Digest = Brand<string, 'Digest'>
+/** 64 lower-case hex characters: SHA-256 of a package's manifest, and so of all that is in it. */
+export type PackageDigest = Brand<string, 'PackageDigest'>
+/** 64 lower-case hex characters: SHA-256 of a chunk of a package's files. */
+export type ChunkDigest = Brand<string, 'ChunkDigest'>
 
 /** What a cell, a service, a port or a peer may be called: as a DNS label, so that names can become host names. */
 export const NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'

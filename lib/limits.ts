@@ -25,4 +25,12 @@ export const LIMITS = {
   environmentMax: 256,
   /** Orphans (records whose causal past has not arrived) that a peer holds; the oldest go first, anti-entropy refetches. */
   orphansMax: 1000,
+  /** Files of one package together. A program with its libraries is a tenth of it; more is data, and belongs elsewhere. */
+  packageBytesMax: 4 * 1024 ** 3,
+  /** Files, links and empty directories of one package: five times a large node_modules. */
+  packageEntriesMax: 200_000,
+  /** A package's manifest, which is held in memory whole: 4 GiB in chunks of 64 KiB, or 90,000 small files. */
+  manifestBytesMax: 16 * 1024 * 1024,
+  /** Versions of packages that the document lists at once: 50 services with 20 each, twice. */
+  packagesMax: 2000,
 } as const

@@ -4,12 +4,14 @@
 
 import type { Edit } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
-import type { Staged } from '../crdt/replica.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
+import { defined } from '../lib/assert.ts'
 import type { ChangeHash, MemberId } from '../lib/ids.ts'
+import type { Json } from '../lib/order.ts'
 import { Dialler } from '../net/dialler.ts'
 import { FailureDetector } from '../net/failure-detector.ts'
 import type { TransportEvents } from '../net/transport.ts'
+import { Chronicle } from './agent/chronicle.ts'
 import { Counters } from './agent/counters.ts'
 import { Duties } from './agent/duties.ts'
 import { EventRing } from './agent/event-ring.ts'
@@ -17,8 +19,10 @@ import { Introduction } from './agent/introduction.ts'
 import { Journal } from './agent/journal.ts'
 import { journalLines } from './agent/journal-text.ts'
 import { Invitations } from './agent/invitations.ts'
+import { Leases } from './agent/leases.ts'
 import { Neighbourhood } from './agent/neighbourhood.ts'
 import type { AgentOptions } from './agent/options.ts'
+import { packageKeeperOf, type PackageKeeper } from './agent/package-keeper.ts'
 import { PassLoop } from './agent/pass-loop.ts'
 import { Questions } from './agent/questions.ts'
 import { checkReaders } from './agent/readers.ts'
@@ -27,6 +31,7 @@ import { Reporter } from './agent/reporter.ts'
 import { Wake } from './agent/wake.ts'
 import { Watchers } from './agent/watchers.ts'
 import { checkPlan } from './plan/check-plan.ts'
+import { adoptedWishes } from './plan/exclusive.ts'
 import { makePlan } from './plan/make-plan.ts'
 import { PlacementMemo } from './plan/placement.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
@@ -41,21 +46,22 @@ const TICK_MAX_MS = 1500
  */
 const CATCH_UP_MAX_MS = 3000
 
-export type { AgentOptions } from './agent/options.ts'
-
 export class Agent implements AgentPort {
   readonly #options: AgentOptions
   readonly #counters: Counters
   readonly #events: EventRing
+  readonly #chronicle: Chronicle
   readonly #questions: Questions
   readonly #watchers: Watchers
   readonly #wake: Wake
+  readonly #leases: Leases
   readonly #passes: PassLoop
   readonly #replication: Replication
   readonly #neighbourhood: Neighbourhood
   readonly #invitations: Invitations
   readonly #reporter: Reporter
   readonly #introduction: Introduction
+  readonly packages: PackageKeeper | null
   readonly #memo = new PlacementMemo()
   readonly #journal: Journal
   readonly #duties: Duties
@@ -64,13 +70,15 @@ export class Agent implements AgentPort {
   #startedMs = 0
   #storageTrouble: string | null = null
 
-  private constructor(options: AgentOptions, replication: Replication, counters: Counters) {
+  private constructor(options: AgentOptions, replication: Replication, leases: Leases, counters: Counters) {
     const { clock, transport, random, signer, cluster, newSeed } = options
     this.#options = options
     this.#journal = new Journal(options.journalBytesMax)
     this.#events = new EventRing({ wall: () => clock.wall(), peer: () => this.#name() })
+    this.#chronicle = new Chronicle(this.#events, options.log, (member) => this.#nameOf(member))
     this.#passes = new PassLoop(clock, () => this.#pass())
     this.#replication = replication
+    this.#leases = leases
     this.#counters = counters
     this.#reporter = new Reporter({
       wall: () => clock.wall(),
@@ -78,14 +86,7 @@ export class Agent implements AgentPort {
       flush: () => this.#replication.flush(),
       unfulfilledBefore: replication.unfulfilledBefore,
     })
-    this.#duties = new Duties({
-      clock,
-      view: () => this.view(),
-      past: () => this.past,
-      edit: (edits, meta) => this.edit(edits, meta),
-      verifyHttp: options.verifyHttp ?? (async () => await Promise.resolve(null)),
-      changed: () => this.#passes.dirty(true),
-    })
+    this.#duties = new Duties({ ...options, agent: this, changed: () => this.#passes.dirty(true) })
     this.#introduction = new Introduction({
       ...options,
       say: (key, value, urgent) => this.#replication.say(key, value, urgent),
@@ -108,7 +109,7 @@ export class Agent implements AgentPort {
       clock,
       minMs: TICK_MIN_MS,
       maxMs: TICK_MAX_MS,
-      dueMs: () => this.#replication.nextTickMs,
+      dueMs: () => Math.min(this.#replication.nextTickMs, this.#leases.nextTickMs),
       act: () => this.#tick(),
     })
     this.#watchers = new Watchers({
@@ -121,6 +122,14 @@ export class Agent implements AgentPort {
     this.#questions = new Questions({
       transport,
       addressesOf: (member) => this.#neighbourhood.addressesOf(member),
+    })
+    this.#questions.answer('lease', (from, body) => leases.answer(from, body))
+    this.packages = packageKeeperOf(options, {
+      ask: this.ask,
+      answer: this.answer,
+      replication,
+      neighbourhood: this.#neighbourhood,
+      changed: () => this.#passes.dirty(),
     })
     this.#invitations = new Invitations({
       cluster,
@@ -148,12 +157,22 @@ export class Agent implements AgentPort {
       changed: () => tell((it) => it.#changed()),
       reported: () => tell((it) => it.#reported()),
       durable: () => tell((it) => it.#reporter.durable()),
-      applied: (staged) => tell((it) => it.#applied(staged)),
-      quarantined: (from, reason) => tell((it) => it.#quarantined(from, reason)),
+      applied: (staged) => tell((it) => it.#chronicle.applied(staged)),
+      quarantined: (from, reason) => tell((it) => it.#chronicle.quarantined(from, reason)),
       storage: (trouble) => tell((it) => it.#storage(trouble)),
       inSync: () => tell((it) => it.#inSync()),
     })
-    agent = new Agent(options, replication, counters)
+    const leases = await Leases.load({
+      ...options,
+      self: options.signer.member,
+      files: options.promises,
+      random: options.random.fork('leases'),
+      ask: (member, body, signal) => defined(agent, 'the agent').ask(member, 'lease', body, signal),
+      changed: () => tell((it) => it.#passes.dirty()),
+      due: () => tell((it) => it.#wake.arm()),
+      renewed: (slot, lease) => options.hands.extend(slot, lease),
+    })
+    agent = new Agent(options, replication, leases, counters)
     return agent
   }
 
@@ -161,20 +180,18 @@ export class Agent implements AgentPort {
   async start(): Promise<void> {
     const { transport, hands, clock, founding, signer } = this.#options
     this.#startedMs = clock.now()
+    await this.packages?.start()
     await hands.start({ changed: (urgent) => this.#passes.dirty(urgent) })
     await transport.start(this.#transportEvents())
     if (founding !== null && this.#replication.view().members.length === 0) {
-      const edits = foundingEdits({
-        member: signer.member,
-        nonce: founding.nonce,
-        name: founding.name,
-        addresses: transport.addresses(),
-      })
-      await this.edit(edits, { message: 'found the cluster', at: clock.wall() })
+      const founder = { ...founding, member: signer.member, addresses: transport.addresses() }
+      await this.#leases.found()
+      await this.edit(foundingEdits(founder), { message: 'found the cluster', at: clock.wall() })
     }
     this.#introduction.begin(transport.addresses())
     this.#follow()
     if (this.#replication.view().members.length === 1) this.#inSync()
+    this.#leases.want(adoptedWishes(hands.observe()))
     this.#wake.arm()
     this.#passes.dirty()
   }
@@ -193,6 +210,8 @@ export class Agent implements AgentPort {
     this.#wake.stop()
     this.#watchers.stop()
     this.#neighbourhood.stop()
+    this.#leases.stop()
+    this.packages?.stop()
     await this.#options.hands.close()
     await this.#replication.stop()
     await this.#options.transport.stop()
@@ -207,6 +226,9 @@ export class Agent implements AgentPort {
       statuses: this.#replication.statuses(),
       membership: this.#neighbourhood.membership(),
       local: hands.observe(),
+      leases: this.#leases.standings(),
+      promises: this.#leases.promises(),
+      voters: this.#leases.voters,
       plan: this.#plan,
       nowMs: clock.now(),
       wall: clock.wall(),
@@ -225,6 +247,11 @@ export class Agent implements AgentPort {
   /** Whether that change is in the document here. */
   holds(change: ChangeHash): boolean {
     return this.#replication.holds(change)
+  }
+
+  /** Sets an entry of this peer's status, for shells that have something to say of themselves; null: nothing any more. */
+  say(key: string, value: Json): void {
+    this.#replication.say(key, value, false)
   }
 
   /** Equal exactly when two peers hold the same changes. */
@@ -316,6 +343,8 @@ export class Agent implements AgentPort {
   #tick(): void {
     this.#replication.tick()
     this.#introduction.tick()
+    this.#leases.follow(this.#replication.view(), this.#neighbourhood.membership())
+    this.#leases.tick()
     if (this.#caughtUp !== null && this.#options.clock.now() - this.#startedMs > CATCH_UP_MAX_MS)
       this.#inSync()
   }
@@ -335,6 +364,8 @@ export class Agent implements AgentPort {
       unreadySinceMs: this.#plan?.unreadySinceMs ?? new Map(),
       rollouts: this.#plan?.rollouts ?? new Map(),
       outcomes: this.#duties.outcomes(),
+      leases: this.#leases.standings(),
+      ...(this.packages === null ? {} : { packages: this.packages.states() }),
     }
     const plan = makePlan(input, this.#memo)
     this.#journal.note({ input, plan, wall: clock.wall() })
@@ -352,6 +383,10 @@ export class Agent implements AgentPort {
       this.#duties.perform(plan.stewardship?.duties ?? [])
     }
     this.#plan = plan
+    this.#leases.follow(input.view, input.membership)
+    // After the hands: what is given back is nothing that they are yet to begin.
+    if (violations.length === 0) this.#leases.want(plan.leases ?? [])
+    this.packages?.follow(plan.packages ?? [])
     const trouble = violations[0] ?? this.#storageTrouble
     this.#reporter.report(input, plan, this.#replication.isDurable, trouble === null ? [] : [trouble])
     this.#counters.pass(clock.now() - began, plan.actions.length)
@@ -380,18 +415,6 @@ export class Agent implements AgentPort {
 
   #follow(): void {
     this.#neighbourhood.update(this.#replication.view(), this.#replication.statuses())
-  }
-
-  #applied(staged: readonly Staged[]): void {
-    for (const { info } of staged) {
-      this.#events.add({ kind: 'change', subject: this.#nameOf(info.author), message: info.message })
-    }
-  }
-
-  #quarantined(from: MemberId | null, reason: string): void {
-    const subject = from === null ? 'unknown' : this.#nameOf(from)
-    this.#options.log.log('warn', 'record quarantined', { from: subject, reason })
-    this.#events.add({ kind: 'quarantine', subject, message: reason })
   }
 
   #storage(trouble: string | null): void {

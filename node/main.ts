@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { defined } from '../lib/assert.ts'
 import { textOf, utf8 } from '../lib/bytes.ts'
 import { TuttiError } from '../lib/errors.ts'
 import type { Log, LogLevel } from '../lib/log.ts'
@@ -21,6 +22,7 @@ import { connectFailure, examineMachine, machineMark } from './act/examine/machi
 import { AgentHandle } from './agent-handle.ts'
 import { systemClock } from './clock.ts'
 import { enrol, found, nameFor, ticketOf, type JoinOptions } from './enrolment.ts'
+import type { Packages } from './package/store.ts'
 import { startRuntime, type Runtime } from './runtime.ts'
 import { createApi, type Api } from './serve/api/server.ts'
 import type { JoinReply, JoinRequest } from './serve/api/contract.ts'
@@ -39,9 +41,13 @@ export interface PeerOptions {
   readonly api: string | null
   /** Null: the labels it had. */
   readonly labels: Readonly<Record<string, string>> | null
+  /** What packages may take on the disk; null: a default by the size of the disk. */
+  readonly packageBudgetBytes: number | null
   /** Null: found a cluster where there is none yet. */
   readonly join: JoinOptions | null
   readonly logLevel: LogLevel
+  /** The words that start the command line, for builds; null: this peer builds nothing. */
+  readonly program: readonly string[] | null
 }
 
 /** A peer that runs: what its first line says, and how it ends. */
@@ -123,6 +129,7 @@ class Peer {
         agent: this.#handle,
         output: { read: (query, signal) => this.#current().output.read(query, signal) },
         exec: { run: (request, input, signal) => this.#current().exec.run(request, input, signal) },
+        packages: this.#packages(),
         preview: (edits) => this.#handle.preview(edits),
         join: (request) => this.#join(identity, request),
         log: this.#log,
@@ -192,7 +199,9 @@ class Peer {
       dial: this.#options.join === null ? [] : ticketOf(this.#options.join).addresses,
       listen: this.#options.listen.length === 0 ? [LISTEN_DEFAULT] : this.#options.listen,
       labels: await this.#labels(),
+      packageBudgetBytes: this.#options.packageBudgetBytes,
       version,
+      program: this.#options.program,
       log: this.#log,
     })
     this.#handle.use(this.#runtime.agent)
@@ -257,6 +266,19 @@ class Peer {
     }
     const kept = await this.#data.readSmall(LABELS_FILE)
     return kept === null ? {} : (JSON.parse(textOf(kept)) as Readonly<Record<string, string>>)
+  }
+
+  /** Of whichever cluster the peer is in by now. */
+  #packages(): Packages {
+    const now = (): Packages => defined(this.#current().agent.packages, 'the packages of a peer')
+    return {
+      begin: (manifest) => now().begin(manifest),
+      take: (chunk, bytes) => now().take(chunk, bytes),
+      secure: (digest, copies, signal) => now().secure(digest, copies, signal),
+      holds: (digest) => now().holds(digest),
+      contents: (digest, signal) => now().contents(digest, signal),
+      counters: () => now().counters(),
+    }
   }
 
   #examiner(): Examiner {

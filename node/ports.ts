@@ -3,12 +3,14 @@
 import type { ChangeHash, Digest, InstanceId, MemberId, SlotId } from '../lib/ids.ts'
 import type { EditCondition } from '../crdt/condition.ts'
 import type { Edit, EditMeta } from '../crdt/edit.ts'
+import type { VoterSet } from '../crdt/schema/lease.ts'
 import type { Past } from '../crdt/past.ts'
 import type { MemberStatus } from '../crdt/schema/status.ts'
 import type { Role, View } from '../crdt/schema/view.ts'
 import type { Membership } from '../net/membership.ts'
 import type { Action } from './plan/action.ts'
 import type { Adopted, Exit, InstanceRecord } from './plan/facts.ts'
+import type { HeldLease, LeasePromise, LeaseStanding } from './plan/lease/terms.ts'
 import type { LocalInstance } from './plan/local.ts'
 import type { Plan } from './plan/plan.ts'
 
@@ -20,6 +22,8 @@ export interface SpawnRequest {
   readonly record: InstanceRecord
   /** The whole environment of the process. */
   readonly environment: Readonly<Record<string, string>>
+  /** Ends the run when it is over, whether or not the peer lives (S9). Left out: it needs none. */
+  readonly lease?: HeldLease | undefined
 }
 
 export interface Spawned {
@@ -42,6 +46,8 @@ export interface Driver {
   spawn(request: SpawnRequest): Promise<Spawned>
   /** Rewrites the record of a live instance (it drains, its failures were forgiven). */
   update(record: InstanceRecord): Promise<void>
+  /** The run may live longer: at once, and unless it is over already. Does nothing for a run without a lease. */
+  extend(instance: InstanceId, lease: HeldLease): void
   /** Signal to every process of the instance, grace, SIGKILL; resolves when none is left, wherever it has gone. */
   stop(instance: InstanceId, signal: string, graceMs: number): Promise<void>
   /** Drops the record; the output stays for its retention. Only after its exit. */
@@ -134,6 +140,8 @@ export interface Hands {
    * Actions that already run are not begun again.
    */
   execute(actions: readonly Action[]): void
+  /** A lease was renewed: what runs under it, or is about to, may live longer. */
+  extend(slot: SlotId, lease: HeldLease): void
   close(): Promise<void>
 }
 
@@ -195,6 +203,7 @@ export interface PeerEvent {
     | 'peer'
     | 'exec'
     | 'rollout'
+    | 'build'
   readonly subject: string
   readonly message: string
 }
@@ -216,6 +225,12 @@ export interface AgentSnapshot {
   readonly statuses: ReadonlyMap<MemberId, MemberStatus>
   readonly membership: Membership
   readonly local: readonly LocalInstance[]
+  /** Leases of quorum slots that this peer seeks or holds, by slot. @default none */
+  readonly leases?: ReadonlyMap<string, LeaseStanding>
+  /** Who votes on leases, as this peer knows. @default nobody */
+  readonly voters?: VoterSet | null
+  /** What this peer has promised as a voter, sorted by slot. @default nothing */
+  readonly promises?: readonly LeasePromise[]
   /** The last pass's plan; null before the first. */
   readonly plan: Plan | null
   readonly nowMs: number
@@ -291,7 +306,16 @@ export interface AgentPort {
 }
 
 /** Questions between peers' faces. */
-export type PeerMethod = 'logs' | 'events' | 'doctor' | 'exec'
+export type PeerMethod =
+  | 'logs'
+  | 'events'
+  | 'doctor'
+  | 'exec'
+  | 'lease'
+  | 'package-manifest'
+  | 'package-have'
+  | 'package-chunks'
+  | 'package-copy'
 
 export interface Invitation {
   /** One line to copy: cluster, addresses, secret. */

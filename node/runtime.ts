@@ -2,16 +2,22 @@
 // another cluster stops this one and starts the next. Stopping it leaves the instances running.
 
 import { randomBytes } from 'node:crypto'
+import { recordBuild } from '../crdt/build-duty-edits.ts'
+import { STATUS_KEYS } from '../crdt/status-decode.ts'
 import { toHex } from '../lib/bytes.ts'
 import type { ActorId, ServiceId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import { seededRandom } from '../lib/random.ts'
 import { createLibp2pTransport, hostOfAddress } from '../net/libp2p/transport.ts'
+import { BuildSteward } from './act/builds/steward.ts'
 import type { DataDirectory } from './act/disk/data-directory.ts'
 import { raiseIncarnation, type ClusterOrigin, type Identity } from './act/disk/identity.ts'
 import { confinable } from './act/drivers/process/confinable.ts'
+import { directoryFiles } from './act/disk/files.ts'
+import { currentBoot } from './act/drivers/process/identity.ts'
 import { DiskStore } from './act/disk/log-store.ts'
 import { createHands } from './act/hands.ts'
+import { DiskPackages } from './act/packages/store.ts'
 import { verifyHttp } from './act/verify-http.ts'
 import { coreWaitSensor } from './act/core-wait.ts'
 import { capacityOf } from './act/sampler.ts'
@@ -31,7 +37,11 @@ export interface RuntimeOptions {
   readonly dial: readonly string[]
   readonly listen: readonly string[]
   readonly labels: Readonly<Record<string, string>>
+  /** What packages may take on the disk; null: a default by the size of the disk. */
+  readonly packageBudgetBytes: number | null
   readonly version: string
+  /** The words that start the command line, for builds; null: this peer builds nothing. */
+  readonly program: readonly string[] | null
   readonly log: Log
 }
 
@@ -50,8 +60,15 @@ const SEED_BYTES = 32
 
 /** Builds and starts everything. @throws TuttiError `storage`, `busy` (a port is taken), `invalid`. */
 export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> => {
-  const { data, identity, origin, dial, listen, labels, version, log } = options
+  const { data, identity, origin, dial, listen, labels, packageBudgetBytes, version, log } = options
   const random = seededRandom(randomBytes(SEED_BYTES).toString('hex'))
+  const packages = new DiskPackages({
+    folder: data.packages,
+    budgetBytes: packageBudgetBytes,
+    boot: currentBoot(),
+    clock: systemClock,
+    log,
+  })
   const links = new ServiceLinks({ log, store: data })
   const built = createHands({
     folder: data.directory,
@@ -59,10 +76,26 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     clock: systemClock,
     log,
     random: random.fork('hands'),
+    packageDirectory: (digest) => packages.directoryOf(digest),
     linkEnvironment: (uses) => links.environmentFor(uses.map((service) => service as ServiceId)),
   })
   const capacity = capacityOf()
-  const agent = await Agent.create({
+  const builds: BuildSteward = new BuildSteward({
+    folder: data.builds,
+    socket: data.socket,
+    program: options.program,
+    environment: process.env,
+    clock: systemClock,
+    log,
+    snapshot: () => agent.snapshot(),
+    say: (duty, progress) => agent.say(STATUS_KEYS.build(duty), progress),
+    note: (subject, message) => agent.note({ kind: 'build', subject, message }),
+    record: async (duty, outcome, after) => {
+      const message = `build duty ${duty}: ${outcome.commit.slice(0, 12)} ${outcome.kind}`
+      await agent.edit(recordBuild(agent.view(), duty, outcome, after), { message, at: systemClock.wall() })
+    },
+  })
+  const agent: Agent = await Agent.create({
     cluster: origin.cluster,
     signer: identity.signer,
     incarnation: await raiseIncarnation(data, systemClock.wall()),
@@ -77,7 +110,9 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     }),
     coreWaitMs: coreWaitSensor(),
     store: new DiskStore(data.log),
+    promises: directoryFiles(data.log),
     hands: built.hands,
+    packages,
     log,
     facts: {
       version,
@@ -88,15 +123,20 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
       startedAt: systemClock.wall(),
     },
     confinement: confinable,
+    builder: () => builds.facts(),
     hostOf: (addresses) => hostOfAddress(addresses[0] ?? '') ?? '127.0.0.1',
     bootstrap: bootstrapOf(origin, dial),
     founding: origin.kind === 'founded' ? { nonce: origin.nonce, name: origin.name } : null,
     newActor: () => toHex(randomBytes(ACTOR_BYTES)) as ActorId,
     newSeed: () => new Uint8Array(randomBytes(SEED_BYTES)),
     verifyHttp,
-    afterPass: (snapshot) => follow(links, snapshot, log),
+    afterPass: (snapshot) => {
+      follow(links, snapshot, log)
+      builds.follow(snapshot)
+    },
   })
   await links.start()
+  builds.start()
   await built.exec.start()
   await agent.start()
   return {
@@ -106,6 +146,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     links,
     name: () => agent.snapshot().view.members.find(({ id }) => id === identity.member)?.name ?? origin.name,
     stop: async () => {
+      await builds.stop()
       await agent.stop()
       await built.close()
       await links.close()

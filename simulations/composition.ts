@@ -14,6 +14,8 @@ import type { Machine } from './machine.ts'
 export interface Composition {
   readonly files?: (files: Files) => Files
   readonly store?: (store: Store) => Store
+  /** Where a voter keeps its promises. */
+  readonly promises?: (files: Files) => Files
   readonly transport?: (transport: Transport) => Transport
   readonly hands?: (hands: Hands) => Hands
   readonly signer?: (signer: Signer) => Signer

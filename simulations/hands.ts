@@ -3,11 +3,12 @@
 // same machine adopt them. Links and output do not exist here.
 
 import { messageOf, TuttiError } from '../lib/errors.ts'
-import type { InstanceId } from '../lib/ids.ts'
+import type { InstanceId, SlotId } from '../lib/ids.ts'
 import { sortedBy } from '../lib/order.ts'
 import type { Hands, HandsEvents, InstanceRecord } from '../node/ports.ts'
 import type { Action, RestartAction, StartAction, StopAction } from '../node/plan/action.ts'
 import { livenessOf, probeOf } from '../node/plan/health.ts'
+import type { HeldLease } from '../node/plan/lease/terms.ts'
 import type { LocalInstance } from '../node/plan/local.ts'
 import { failuresAfter, STABLE_RUN_MS } from '../node/plan/restart.ts'
 import { factsOfAdopted, factsOfStart, recordOf, TALLY_EMPTY } from '../node/plan/facts.ts'
@@ -66,6 +67,12 @@ export class ScriptedHands implements Hands {
     }
   }
 
+  extend(slot: SlotId, lease: HeldLease): void {
+    if (!this.#open) return
+    for (const { facts } of this.#held.values())
+      if (facts.slot === slot && facts.phase !== 'exited') this.#machine.extend(facts.id, lease)
+  }
+
   async close(): Promise<void> {
     if (!this.#open) return
     this.#open = false
@@ -105,7 +112,7 @@ export class ScriptedHands implements Hands {
     return held
   }
 
-  #spawn(held: Held, { stableRunMs }: StartAction | RestartAction): void {
+  #spawn(held: Held, { stableRunMs, lease }: StartAction | RestartAction): void {
     const { runs, failuresInARow } = held.facts
     const startedAtMs = this.#machine.clock.now()
     this.#spawns += 1
@@ -116,6 +123,7 @@ export class ScriptedHands implements Hands {
       exit: null,
       error: null,
       refused: false,
+      fence: lease?.token,
       startedAtMs,
       ports,
       ...(stableRunMs === undefined ? {} : { stableRunMs }),
@@ -123,7 +131,7 @@ export class ScriptedHands implements Hands {
       liveness: TALLY_EMPTY,
     })
     try {
-      const { pid } = this.#machine.spawn({ ...recordOf(held.facts, held.nonce), runs: runs + 1 })
+      const { pid } = this.#machine.spawn({ ...recordOf(held.facts, held.nonce), runs: runs + 1 }, lease)
       this.#set(held, { phase: 'running', pid, runs: runs + 1 })
       this.#watch(held)
     } catch (error) {

@@ -74,6 +74,7 @@ export class Machine {
   #origin: SimulatedOrigin | null = null
   #incarnation = 0
   #starts = 0
+  #frozen = false
   #clones = 0
   #clock: PausableClock | null = null
   #agent: Agent | null = null
@@ -145,6 +146,7 @@ export class Machine {
       random,
       transport: speaking(this.version, composition?.transport?.(transport) ?? transport, this.signer),
       store: told,
+      promises: composition?.promises?.(this.disk.mount()) ?? this.disk.mount(),
       hands: composition?.hands?.(hands) ?? hands,
       log: log ?? silentLog,
       facts: {
@@ -172,6 +174,11 @@ export class Machine {
   /** True from a start, also a hanging one, to the end of that process. */
   get running(): boolean {
     return this.#clock !== null
+  }
+
+  /** Its peer acts: it runs and is not stopped. */
+  get acting(): boolean {
+    return this.running && !this.#frozen
   }
 
   /** Says something to all members past the peer itself, as a member gone bad does. */
@@ -235,17 +242,20 @@ export class Machine {
 
   /** SIGSTOP of the peer: its processes run on. */
   freeze(): void {
+    this.#frozen = true
     this.#clock?.pause()
     this.#options.network.freeze(this.signer.member)
   }
 
   thaw(): void {
+    this.#frozen = false
     this.#options.network.thaw(this.signer.member)
     this.#clock?.resume()
   }
 
   /** Nothing of the peer's process happens any more; else its hands would go on writing the records of its successor. */
   #end(): void {
+    this.#frozen = false
     this.#clock?.kill()
     this.#clock = null
     this.#agent = null

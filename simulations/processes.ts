@@ -12,6 +12,7 @@ import { TuttiError } from '../lib/errors.ts'
 import type { InstanceId } from '../lib/ids.ts'
 import { sortedBy } from '../lib/order.ts'
 import { parseDuration, type Clock } from '../lib/time.ts'
+import { KILL_MS, type HeldLease } from '../node/plan/lease/terms.ts'
 import type {
   Adopted,
   Driver,
@@ -71,9 +72,16 @@ export interface ScriptedProcess {
 
 interface Entry {
   process: ScriptedProcess
+  /** When its watchdog ends it, on the machine's clock; null: it has none. */
+  deadlineMs: number | null
   cancels: (() => void)[]
   gone: PromiseWithResolvers<void>
 }
+
+/** How often a watchdog looks at the clock, as watchdog.sh does. */
+const WATCH_MS = 500
+/** From a watchdog's decision to the end: nearly all of what the terms allow for it. */
+const KILL_LASTS_MS = KILL_MS * 0.95
 
 /** The processes of one simulated machine. They live on while no driver is attached. */
 export class ScriptedMachine {
@@ -129,7 +137,7 @@ export class ScriptedMachine {
   }
 
   /** @throws TuttiError `unknown` when the script says that it cannot be spawned. */
-  spawn(record: InstanceRecord): ScriptedProcess {
+  spawn(record: InstanceRecord, lease?: HeldLease): ScriptedProcess {
     const script = scriptOf(record.definition.command)
     if (script.broken) {
       throw new TuttiError('unknown', `command '${record.definition.command[0] ?? ''}' is not on the PATH`)
@@ -146,8 +154,10 @@ export class ScriptedMachine {
       exit: null,
       endedAtMs: null,
     }
-    const entry: Entry = { process, cancels: [], gone: Promise.withResolvers() }
+    const deadlineMs = lease?.untilMs ?? null
+    const entry: Entry = { process, deadlineMs, cancels: [], gone: Promise.withResolvers() }
     this.#entries.set(record.instance, entry)
+    if (deadlineMs !== null) this.#guard(entry)
     this.onSpawn(record)
     if (script.exit !== null) {
       const { code, afterMs } = script.exit
@@ -158,6 +168,13 @@ export class ScriptedMachine {
       entry.cancels.push(this.clock.after(script.hungryAfterMs, () => this.#end(entry, exit)))
     }
     return process
+  }
+
+  /** Its lease was renewed; too late once the watchdog has decided. */
+  extend(instance: InstanceId, lease: HeldLease): void {
+    const entry = this.#entries.get(instance)
+    if (entry === undefined || entry.deadlineMs === null || entry.deadlineMs <= this.clock.now()) return
+    entry.deadlineMs = Math.max(entry.deadlineMs, lease.untilMs)
   }
 
   update(record: InstanceRecord): void {
@@ -202,6 +219,24 @@ export class ScriptedMachine {
     this.#entries.delete(instance)
   }
 
+  /** A process of its own, which no crash or freeze of the peer concerns. */
+  #guard(entry: Entry): void {
+    const { nonce } = entry.process.record
+    const look = (): void => {
+      if (entry.process.exit !== null && !this.#strays.has(nonce)) return
+      const leftMs = (entry.deadlineMs ?? Infinity) - this.clock.now()
+      if (leftMs > 0) {
+        this.clock.after(Math.min(WATCH_MS, leftMs), look)
+        return
+      }
+      this.clock.after(KILL_LASTS_MS, () => {
+        this.#end(entry, { code: null, signal: 'SIGKILL' })
+        this.endGroup(nonce)
+      })
+    }
+    look()
+  }
+
   #end(entry: Entry, exit: Exit): void {
     if (entry.process.exit !== null) return
     for (const cancel of entry.cancels.splice(0)) cancel()
@@ -238,8 +273,12 @@ export class ScriptedDriver implements Driver {
     })
   }
 
-  async spawn({ record }: SpawnRequest): Promise<Spawned> {
-    return { pid: this.#machine.spawn(record).pid }
+  async spawn({ record, lease }: SpawnRequest): Promise<Spawned> {
+    return { pid: this.#machine.spawn(record, lease).pid }
+  }
+
+  extend(instance: InstanceId, lease: HeldLease): void {
+    this.#machine.extend(instance, lease)
   }
 
   async update(record: InstanceRecord): Promise<void> {

@@ -12,6 +12,7 @@ import { LinkLayers } from './link-layers.ts'
 import type { Machine } from './machine.ts'
 import type { Referee } from './referee.ts'
 import type { Step } from './schedule.ts'
+import { hasQuorum } from './services.ts'
 import type { World } from './world.ts'
 
 export interface SceneOptions {
@@ -43,7 +44,7 @@ export class Scene {
   /** How many steps of each kind took effect. */
   readonly performed = new Map<string, number>()
   /** The document holds, or is about to hold, fields that an older version cannot read. */
-  laterFields = false
+  laterFields: boolean
   readonly #faults: ReadonlyMap<string, Fault>
   readonly #say: (line: string) => void
   readonly #ends = new Map<number, () => void>()
@@ -51,12 +52,16 @@ export class Scene {
   readonly #broken = new Map<Machine, number>()
   /** Ids of faults that are no steps, from -1 downwards. */
   #told = 0
+  /** Clocks that are off by more than anything may rely on, now. */
+  #clocksWrong = 0
+  #clocksRightMs = -Infinity
   #disturbedMs = 0
   #faultMs = 0
   #healed = false
 
   constructor({ world, referee, faults, say }: SceneOptions) {
     this.world = world
+    this.laterFields = hasQuorum(world.random)
     this.referee = referee
     this.links = new LinkLayers(world.network, () => world.machines.map(({ signer }) => signer.member))
     this.#faults = new Map(faults.map((fault) => [fault.kind, fault]))
@@ -71,6 +76,20 @@ export class Scene {
   /** The same without faults alone: operators may have edited meanwhile. */
   get faultlessMs(): number {
     return this.#ends.size > 0 ? 0 : this.world.simulator.nowMs - this.#faultMs
+  }
+
+  /** When a clock was last off by more than anything may rely on; `-Infinity`: never. */
+  get clocksWrongMs(): number {
+    return this.#clocksWrong > 0 ? this.world.simulator.nowMs : this.#clocksRightMs
+  }
+
+  /** From now to the returned end some clock is that far off. */
+  distrustClocks(): () => void {
+    this.#clocksWrong += 1
+    return () => {
+      this.#clocksWrong -= 1
+      this.#clocksRightMs = this.world.simulator.nowMs
+    }
   }
 
   say(line: string): void {

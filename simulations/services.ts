@@ -32,11 +32,16 @@ export const drawCommand = (random: Random): string => {
   return random.below(2) === 0 ? 'ready=50ms' : words.join(' ')
 }
 
+/** Whether a run has quorum services: in half of them, for no older version may be a member where there is one. */
+export const hasQuorum = (world: Random): boolean => world.fork('quorum').below(2) === 0
+
 /** What a service is besides its command: depends on its name and the seed only. `random` is the world's. */
 export const specOf = (world: Random, name: string, command: string): ServiceSpec => {
   const random = world.fork(`service ${name}`)
+  const quorum = world.fork(`quorum ${name}`)
+  const isQuorum = hasQuorum(world) && quorum.below(2) === 0
   const check = { kind: 'tcp', intervalMs: 500, timeoutMs: 400, retries: 3, startPeriodMs: 1000 } as const
-  return {
+  const spec: ServiceSpec = {
     ...SERVICE_DEFAULTS,
     environment: {},
     ports: { http: 0 },
@@ -49,7 +54,7 @@ export const specOf = (world: Random, name: string, command: string): ServiceSpe
     mode: random.below(5) === 0 ? 'global' : 'replicated',
     replicas: null,
     stopGraceMs: 2000,
-    onPartition: random.below(5) === 0 ? 'stay' : 'run',
+    onPartition: partitionOf(random.below(5) === 0, isQuorum),
     reservedCpusMilli: 200 * random.below(6),
     reservedMemoryBytes: 0,
     update: {
@@ -58,8 +63,18 @@ export const specOf = (world: Random, name: string, command: string): ServiceSpe
       ...drawRollout(world, name),
     },
   }
+  return isQuorum ? asQuorum(spec, quorum) : spec
 }
 
+/** Stop-first, as the cell file's reader has it; and often wanted elsewhere while the old lease may still run. */
+const asQuorum = (spec: ServiceSpec, random: Random): ServiceSpec => ({
+  ...spec,
+  update: { ...spec.update, order: 'stop-first' },
+  rescheduleAfterMs: [0, 500, spec.rescheduleAfterMs][random.below(3)] ?? spec.rescheduleAfterMs,
+})
+
+const partitionOf = (stays: boolean, isQuorum: boolean): ServiceSpec['onPartition'] =>
+  isQuorum ? 'quorum' : stays ? 'stay' : 'run'
 /** In a third of all worlds services ask for a verdict on their releases. Drawn apart, so that other draws stay. */
 const drawRollout = (world: Random, name: string): Partial<ServiceSpec['update']> => {
   const random = world.fork(`rollout ${name}`)
@@ -75,6 +90,7 @@ const drawRollout = (world: Random, name: string): Partial<ServiceSpec['update']
 
 /** A cell that runs nothing: an edit that can be looked for later and concerns nobody else. */
 export const noteEdits = (view: View, name: string): readonly Edit[] => {
-  const spec = { ...specOf(seededRandom('note'), 'mark', ''), mode: 'replicated' as const, replicas: 0 }
+  const mark = specOf(seededRandom('note'), 'mark', '')
+  const spec: ServiceSpec = { ...mark, mode: 'replicated', onPartition: 'run', replicas: 0 }
   return applyCell(view, { name, services: [spec] }).edits
 }

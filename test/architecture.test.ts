@@ -27,9 +27,11 @@ const net = /^net\/[^/]+\.ts$/
 const plan = /^node\/plan\//
 const ports = /^node\/ports\.ts$/
 const doctor = /^node\/doctor\//
+// The format of packages, and the port of their store.
+const packages = /^node\/package\//
 // What the command line shares with the API: types, and the exec's two light codecs.
 const contract =
-  /^node\/serve\/api\/(contract|contract-exec|contract-history|contract-streams|exec-wire|web-socket)\.ts$/
+  /^node\/serve\/api\/(contract|contract-build-duties|contract-exec|contract-history|contract-packages|contract-simulate|contract-streams|exec-wire|package-frames|web-socket)\.ts$/
 
 const rooms: readonly Room[] = [
   { files: /^lib\/(hash|signature)\.ts$/, imports: [], packages: [/^node:crypto$/], pure: true },
@@ -43,7 +45,13 @@ const rooms: readonly Room[] = [
     pure: false,
   },
   { files: /^net\//, imports: [lib], packages: [], pure: true },
-  { files: /^node\/plan\//, imports: [lib, schema, /^net\/membership\.ts$/], packages: [], pure: true },
+  { files: /^node\/package\//, imports: [lib], packages: [], pure: true },
+  {
+    files: /^node\/plan\//,
+    imports: [lib, schema, /^net\/membership\.ts$/, /^node\/package\/store\.ts$/],
+    packages: [],
+    pure: true,
+  },
   {
     files: /^node\/doctor\//,
     imports: [/^lib\/(order|time)\.ts$/, /^net\/membership\.ts$/],
@@ -58,7 +66,7 @@ const rooms: readonly Room[] = [
   },
   {
     files: /^node\/act\//,
-    imports: [lib, schema, /^crdt\/(store\.ts$|log\/)/, ports, plan, doctor],
+    imports: [lib, schema, /^crdt\/(store\.ts$|log\/)/, ports, plan, doctor, packages],
     packages: [NODE],
     pure: false,
   },
@@ -71,11 +79,16 @@ const rooms: readonly Room[] = [
   },
   {
     files: /^node\/serve\//,
-    imports: [lib, crdt, net, plan, ports, doctor],
+    imports: [lib, crdt, net, plan, ports, doctor, packages],
     packages: [/^fastify$/, /^@fastify\//, /^ws$/, /^typebox/, /^fastest-levenshtein$/, NODE],
     pure: false,
   },
-  { files: /^node\/agent(\.ts|\/)/, imports: [lib, crdt, net, plan, ports], packages: [], pure: true },
+  {
+    files: /^node\/agent(\.ts|\/)/,
+    imports: [lib, crdt, net, plan, ports, packages],
+    packages: [],
+    pure: true,
+  },
   {
     files: /^node\//,
     imports: [lib, crdt, /^net\//, /^node\//, /^package\.json$/],
@@ -101,6 +114,12 @@ const rooms: readonly Room[] = [
     pure: false,
   },
   {
+    files: /^cli\/package\//,
+    imports: [lib, schema, contract, packages, /^cli\//],
+    packages: [/^ignore$/, NODE],
+    pure: false,
+  },
+  {
     files: /^cli\//,
     imports: [lib, schema, contract, /^package\.json$/],
     packages: [/^commander$/, /^yaml$/, /^ws$/, /^fastest-levenshtein$/, /^string-argv$/, /^typebox/, NODE],
@@ -108,7 +127,7 @@ const rooms: readonly Room[] = [
   },
   {
     files: /^simulations\//,
-    imports: [lib, crdt, net, plan, ports, /^node\/agent/],
+    imports: [lib, crdt, net, plan, ports, packages, /^node\/agent/],
     packages: [NODE],
     pure: false,
   },

@@ -40,7 +40,11 @@ const ATTEMPTS_MAX = 1_000_000
 const PIDS_MAX = 4_194_304
 const SPREAD = /^node\.labels\.[A-Za-z0-9_.-]{1,128}$/
 
-export const readDeploy = (reader: Reader, service: Section): Deploy => {
+export const readDeploy = (
+  reader: Reader,
+  service: Section,
+  onPartition: ServiceSpec['onPartition'],
+): Deploy => {
   const deploy = reader.section(service.get('deploy'), service.pathOf('deploy'), DEPLOY_KEYS)
   const modePath = deploy.pathOf('mode')
   const mode = reader.choice(deploy.get('mode'), modePath, ['replicated', 'global']) ?? SERVICE_DEFAULTS.mode
@@ -49,7 +53,7 @@ export const readDeploy = (reader: Reader, service: Section): Deploy => {
     replicas: readReplicas(reader, service, deploy, mode),
     ...readResources(reader, service, deploy),
     ...readPlacement(reader, deploy),
-    update: readUpdate(reader, deploy),
+    update: readUpdate(reader, deploy, onPartition),
     restart: readRestart(reader, service, deploy),
     rescheduleAfterMs:
       reader.duration(deploy.get('reschedule_after'), deploy.pathOf('reschedule_after')) ??

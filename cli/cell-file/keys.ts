@@ -23,6 +23,7 @@ export const SERVICE_KEYS: Keys = {
     'command',
     'entrypoint',
     'package',
+    'build',
     'working_dir',
     'environment',
     'env_file',
@@ -49,7 +50,6 @@ export const SERVICE_KEYS: Keys = {
   ],
   unsupported: {
     image: 'images are not offered yet; give a command that runs on the machine',
-    build: 'building is not offered yet; build beforehand and name the directory with working_dir',
     volumes: 'volumes are not offered yet; let the program write to a directory of the machine',
     secrets: NO_FILES,
     configs: NO_FILES,
@@ -103,6 +103,17 @@ export const SERVICE_KEYS: Keys = {
     'stdin_open',
     'tty',
   ],
+}
+
+const IMAGE = 'it is about images, and tutti builds directories; remove it'
+export const BUILD_KEYS: Keys = {
+  known: ['context', 'command', 'output', 'verify', 'timeout'],
+  unsupported: Object.fromEntries(
+    ['additional_contexts', 'args', 'dockerfile', 'dockerfile_inline', 'platforms', 'secrets', 'target'].map(
+      (key) => [key, IMAGE],
+    ),
+  ),
+  ignored: ['cache_from', 'cache_to', 'labels', 'no_cache', 'pull', 'tags'],
 }
 
 export const PROBE_KEYS: Keys = {

@@ -9,6 +9,7 @@ import { LIMITS } from '../../lib/limits.ts'
 import { compareStrings } from '../../lib/order.ts'
 import { CellSpec, type ServiceSpec } from '../../crdt/schema/service.ts'
 import { UsageError } from '../exit.ts'
+import type { Build, Builds } from './build.ts'
 import { readEnvFile } from './environment.ts'
 import type { Variables } from './interpolate.ts'
 import { CELL_KEYS } from './keys.ts'
@@ -19,8 +20,12 @@ import { treeOf, type MapTree } from './tree.ts'
 
 export interface CellFile {
   readonly cell: CellSpec
+  /** How packages are made that the file does not name: the business of `tutti release`. */
+  readonly builds: Builds
   /** What is allowed but probably not meant; one sentence each. */
   readonly warnings: readonly string[]
+  /** Directories that services run from and that are to be pushed, by the service's name; absolute. */
+  readonly packages: ReadonlyMap<string, string>
 }
 
 const NAME = new RegExp(NAME_PATTERN)
@@ -86,11 +91,17 @@ export const parseCellFile = (
   const directory = dirname(path)
   const variables = { ...dotEnv(directory), ...environment }
   const reader = new Reader(problems, variables, directory)
-  const cell = readCell(reader, tree as MapTree)
+  const builds = new Map<string, Build>()
+  const cell = readCell(reader, tree as MapTree, builds)
   problems.throwAny(shown)
   checkSchema(cell, problems)
   problems.throwAny(shown)
-  return { cell, warnings: problems.warnings.map((warning) => `${shown}: ${warning}`) }
+  return {
+    cell,
+    builds,
+    warnings: problems.warnings.map((warning) => `${shown}: ${warning}`),
+    packages: reader.packages,
+  }
 }
 
 /** The `.env` beside the file; Compose takes values for `${VAR}` from there, the shell's first. */
@@ -102,7 +113,7 @@ const dotEnv = (directory: string): Variables => {
   }
 }
 
-const readCell = (reader: Reader, tree: MapTree): CellSpec => {
+const readCell = (reader: Reader, tree: MapTree, builds: Map<string, Build>): CellSpec => {
   const { problems } = reader
   const section = reader.section(tree, '', CELL_KEYS)
   const given = reader.text(section.get('name'), 'name')
@@ -131,7 +142,7 @@ const readCell = (reader: Reader, tree: MapTree): CellSpec => {
     )
   }
   const names = entries.map(([key]) => key)
-  const specs = entries.map(([key, entry]) => readService(reader, name, key, entry, names))
+  const specs = entries.map(([key, entry]) => readService(reader, name, key, entry, names, builds))
   const circle = circleOf(specs)
   if (circle !== null) {
     problems.invalid(

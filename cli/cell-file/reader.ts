@@ -19,6 +19,8 @@ export class Reader {
   readonly variables: Variables
   /** Absolute directory of the file: what relative paths in it are relative to. */
   readonly directory: string
+  /** Directories to be packed, by the name of the service that runs from them; absolute. */
+  readonly packages = new Map<string, string>()
 
   constructor(problems: Problems, variables: Variables, directory: string) {
     this.problems = problems

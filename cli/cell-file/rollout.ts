@@ -15,10 +15,21 @@ const VERIFY_TIMEOUT_MS = 30_000
 // What the schema allows.
 const HOOK_TIMEOUT_MIN_MS = 100
 
-export const readUpdate = (reader: Reader, deploy: Section): ServiceSpec['update'] => {
+export const readUpdate = (
+  reader: Reader,
+  deploy: Section,
+  onPartition: ServiceSpec['onPartition'],
+): ServiceSpec['update'] => {
   const section = reader.section(deploy.get('update_config'), deploy.pathOf('update_config'), UPDATE_KEYS)
   const at = (key: string): [Tree | undefined, string] => [section.get(key), section.pathOf(key)]
   const order = reader.choice(...at('order'), ['start-first', 'stop-first'])
+  const isQuorum = onPartition === 'quorum'
+  if (isQuorum && order === 'start-first') {
+    reader.problems.invalid(
+      section.placeOf('order'),
+      `${section.pathOf('order')}: two runs of a quorum slot never overlap; remove it or write stop-first`,
+    )
+  }
   const canary = reader.integer(...at('canary'), 0, LIMITS.replicasMax) ?? 0
   const monitorMs = reader.duration(...at('monitor')) ?? 0
   const delayMs = reader.duration(...at('delay')) ?? 0
@@ -26,7 +37,7 @@ export const readUpdate = (reader: Reader, deploy: Section): ServiceSpec['update
   const progressDeadlineMs = reader.duration(...at('progress_deadline'))
   const promote = reader.choice(...at('promote'), ['auto', 'manual'])
   return {
-    order: order ?? SERVICE_DEFAULTS.update.order,
+    order: order ?? (isQuorum ? 'stop-first' : SERVICE_DEFAULTS.update.order),
     parallelism: readParallelism(reader, section) ?? SERVICE_DEFAULTS.update.parallelism,
     ...(canary === 0 ? {} : { canary }),
     ...(monitorMs === 0 ? {} : { monitorMs }),

@@ -2,7 +2,7 @@
 // deployment are read beside it. What the peers alone can know (labels, capacity) is not judged here.
 
 import { statSync } from 'node:fs'
-import { isAbsolute, resolve } from 'node:path'
+import { isAbsolute, normalize, resolve } from 'node:path'
 import { NAME_PATTERN } from '../../lib/ids.ts'
 import {
   DEPENDENCY_CONDITIONS,
@@ -10,6 +10,8 @@ import {
   type DependencyCondition,
   type ServiceSpec,
 } from '../../crdt/schema/service.ts'
+import { PACKAGE_NAMED_PATTERN } from '../../crdt/schema/package.ts'
+import { readBuild, type Build } from './build.ts'
 import { readDeploy } from './deploy.ts'
 import { readIsolation, readOpenFiles, readUser } from './confinement.ts'
 import { readEnvironment } from './environment.ts'
@@ -17,12 +19,13 @@ import { readProbe } from './healthcheck.ts'
 import { SERVICE_KEYS } from './keys.ts'
 import { readPorts } from './ports.ts'
 import { suggestion } from './problem.ts'
-import type { Reader, Section } from './reader.ts'
+import type { Reader, Section, Text } from './reader.ts'
 import { readPreDeploy, readVerify } from './rollout.ts'
 import { shellWords } from './shell-words.ts'
 import type { Entry } from './tree.ts'
 
 const NAME = new RegExp(NAME_PATTERN)
+const PUSHED = new RegExp(PACKAGE_NAMED_PATTERN)
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'] as const
 // POSIX numbers, which Compose takes too.
 const SIGNAL_OF_NUMBER: Readonly<Record<string, (typeof SIGNALS)[number]>> = {
@@ -38,13 +41,16 @@ const SIGNAL_OF_NUMBER: Readonly<Record<string, (typeof SIGNALS)[number]>> = {
 const isDirectory = (path: string): boolean =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
-/** Reads one service; problems are noted in the reader, and then the result must not be used. */
+/**
+ * Reads one service, and notes how it is built. Problems are noted in the reader, and then the result must not be used.
+ */
 export const readService = (
   reader: Reader,
   cell: string,
   name: string,
   entry: Entry,
   siblings: readonly string[],
+  builds: Map<string, Build>,
 ): ServiceSpec => {
   const path = `services.${name}`
   const { problems } = reader
@@ -59,10 +65,13 @@ export const readService = (
   if (entry.value.kind === 'null') problems.invalid(entry.key, `${path} is empty; give it a command`)
   const section = reader.section(entry.value, path, SERVICE_KEYS)
   const ports = readPorts(reader, section)
-  refusePackage(reader, section)
-  const workingDir = readWorkingDir(reader, section)
+  const build = readBuild(reader, section)
+  if (build !== null) builds.set(name, build)
+  const packaged = build === null ? readPackage(reader, section, name) : BUILT
+  const workingDir = readWorkingDir(reader, section, packaged)
   const liveness = readProbe(reader, section, 'liveness', ports)
-  const deploy = readDeploy(reader, section)
+  const onPartition = readOnPartition(reader, section)
+  const deploy = readDeploy(reader, section, onPartition)
   if (liveness !== null && deploy.restart.condition === 'none') {
     problems.invalid(
       section.placeOf('liveness'),
@@ -71,8 +80,9 @@ export const readService = (
   }
   return {
     name,
-    command: readCommand(reader, section, entry, workingDir),
+    command: readCommand(reader, section, entry, workingDir, packaged),
     workingDir,
+    package: packaged.kind === 'pushed' ? packaged.ref : null,
     environment: readEnvironment(reader, section, ports),
     ports,
     healthcheck: readProbe(reader, section, 'healthcheck', ports),
@@ -83,7 +93,7 @@ export const readService = (
     stopGraceMs:
       reader.duration(section.get('stop_grace_period'), section.pathOf('stop_grace_period')) ??
       SERVICE_DEFAULTS.stopGraceMs,
-    onPartition: readOnPartition(reader, section),
+    onPartition,
     openFilesMax: readOpenFiles(reader, section),
     user: readUser(reader, section),
     isolation: readIsolation(reader, section),
@@ -102,11 +112,17 @@ export const nameFrom = (text: string): string =>
     .slice(0, 63)
     .replace(/-+$/, '')
 
-const readCommand = (reader: Reader, section: Section, entry: Entry, workingDir: string | null): string[] => {
+const readCommand = (
+  reader: Reader,
+  section: Section,
+  entry: Entry,
+  workingDir: string | null,
+  packaged: Packaged,
+): string[] => {
   const words = [...wordsOf(reader, section, 'entrypoint'), ...wordsOf(reader, section, 'command')]
   const [program] = words
   if (program === undefined) {
-    const isExcused = section.has('image') || section.has('build') || section.has('package')
+    const isExcused = section.has('image')
     const isWrong = section.has('command') || section.has('entrypoint') || entry.value.kind !== 'map'
     const isMistyped = reader.problems.list.some(
       ({ message }) => message.startsWith(`${section.path}.`) && message.endsWith('did you mean command?'),
@@ -119,7 +135,8 @@ const readCommand = (reader: Reader, section: Section, entry: Entry, workingDir:
     }
     return ['']
   }
-  if (program.includes('/') && !isAbsolute(program) && workingDir === null && !section.has('working_dir')) {
+  const isLost = packaged.kind === 'none' && workingDir === null && !section.has('working_dir')
+  if (program.includes('/') && !isAbsolute(program) && isLost) {
     const key = section.has('entrypoint') ? 'entrypoint' : 'command'
     const place = section.placeOf(key)
     reader.problems.invalid(
@@ -150,27 +167,39 @@ const wordsOf = (reader: Reader, section: Section, key: string): readonly string
   return words
 }
 
-const refusePackage = (reader: Reader, section: Section): void => {
-  const text = reader.text(section.get('package'), section.pathOf('package'))
-  if (text === undefined) return
-  const isPushed = /^[^./][^/]*@[^/]+$/.test(text.text)
-  if (!isPushed && !isDirectory(resolve(reader.directory, text.text))) {
-    reader.problems.invalid(
-      text,
-      `${section.pathOf('package')}: package directory ${text.text} does not exist`,
-    )
-    return
+/** What a service runs from. */
+type Packaged =
+  | { readonly kind: 'none' }
+  /** A package that a release makes, of which nothing is there yet. */
+  | { readonly kind: 'built' }
+  /** A directory beside the file, which is to be packed and pushed. Absolute. */
+  | { readonly kind: 'directory'; readonly directory: string }
+  | { readonly kind: 'pushed'; readonly ref: string }
+
+const BUILT: Packaged = { kind: 'built' }
+
+const readPackage = (reader: Reader, section: Section, name: string): Packaged => {
+  const path = section.pathOf('package')
+  const text = reader.text(section.get('package'), path)
+  if (text === undefined) return { kind: 'none' }
+  if (PUSHED.test(text.text)) return { kind: 'pushed', ref: text.text }
+  const directory = resolve(reader.directory, text.text)
+  if (isDirectory(directory)) {
+    reader.packages.set(name, directory)
+    return { kind: 'directory', directory }
   }
-  reader.problems.unsupported(
-    text,
-    `${section.pathOf('package')}: packages are not offered yet; put the directory on the peers and name it with working_dir`,
-  )
+  const problem = /^[^./][^/]*@/.test(text.text)
+    ? `'${text.text}' is no NAME@VERSION; names have lower-case letters, digits and -, as in api@1.4.2`
+    : `package directory ${text.text} does not exist; build it, or write NAME@VERSION`
+  reader.problems.invalid(text, `${path}: ${problem}`)
+  return { kind: 'none' }
 }
 
-const readWorkingDir = (reader: Reader, section: Section): string | null => {
+const readWorkingDir = (reader: Reader, section: Section, packaged: Packaged): string | null => {
   const path = section.pathOf('working_dir')
   const text = reader.text(section.get('working_dir'), path)
   if (text === undefined) return null
+  if (packaged.kind !== 'none') return readInnerDir(reader, path, text, packaged)
   if (isAbsolute(text.text)) {
     if (!isDirectory(text.text)) {
       reader.problems.warn(text, `${path}: ${text.text} does not exist on this machine; it must on the peers`)
@@ -185,6 +214,24 @@ const readWorkingDir = (reader: Reader, section: Section): string | null => {
     )
   }
   return full
+}
+
+/** A directory within the package; null: its root. */
+const readInnerDir = (reader: Reader, path: string, text: Text, packaged: Packaged): string | null => {
+  const inner = normalize(text.text).replace(/\/$/, '')
+  if (isAbsolute(inner) || inner === '..' || inner.startsWith('../')) {
+    reader.problems.invalid(
+      text,
+      `${path}: ${text.text} lies outside of the package; write a directory in it, or remove package`,
+    )
+    return null
+  }
+  if (packaged.kind === 'directory' && !isDirectory(resolve(packaged.directory, inner)))
+    reader.problems.invalid(
+      text,
+      `${path}: directory ${text.text} does not exist in the package; mend the path`,
+    )
+  return inner === '.' ? null : inner
 }
 
 const readDependsOn = (
@@ -263,11 +310,8 @@ const readStopSignal = (reader: Reader, section: Section): (typeof SIGNALS)[numb
 
 const readOnPartition = (reader: Reader, section: Section): ServiceSpec['onPartition'] => {
   const path = section.pathOf('on_partition')
-  const value = reader.choice(section.get('on_partition'), path, ['run', 'stay', 'quorum'])
-  if (value !== 'quorum') return value ?? SERVICE_DEFAULTS.onPartition
-  reader.problems.unsupported(
-    section.placeOf('on_partition'),
-    `${path}: quorum is not offered yet, since its safety is not proven; use run or stay`,
+  return (
+    reader.choice(section.get('on_partition'), path, ['run', 'quorum', 'stay']) ??
+    SERVICE_DEFAULTS.onPartition
   )
-  return SERVICE_DEFAULTS.onPartition
 }

@@ -2,13 +2,17 @@
 // ready. The peer computes the plan; this file only shows it.
 
 import type { ChangeReply, ChangeRequest, StatusReply } from '../../node/serve/api/contract.ts'
+import { TuttiError } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
 import { loadCellFile, type CellFile } from '../cell-file/read.ts'
+import { requestOf } from '../change-request.ts'
 import { clientOf, type Client } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { WAIT_DEFAULT_MS, followConvergence } from '../follow.ts'
 import { tell, writeJson, type Context } from '../io.ts'
-import { paintFor, short } from '../render.ts'
+import { harmless, paintFor, short } from '../render.ts'
+import { packCell, pushCell, type PackedCell } from '../package/automatic.ts'
+import { Progress, type ProgressLine } from '../progress.ts'
 import { isEmptyChange, showChange, summaryOf } from '../show-change.ts'
 import { isConfirmed, tellFreshness, warn } from '../talk.ts'
 
@@ -20,16 +24,29 @@ export interface ApplyOptions {
   readonly retry: boolean
 }
 
-const readFile = (context: Context, file: string): CellFile => {
-  const read = loadCellFile(file, context.io.directory, context.io.environment)
+const readFile = async (context: Context, file: string): Promise<PackedCell> => {
+  const read: CellFile = loadCellFile(file, context.io.directory, context.io.environment)
   for (const warning of read.warnings) warn(context, warning)
-  return read
+  const [built] = read.builds.keys()
+  if (built !== undefined)
+    throw new TuttiError(
+      'unsupported',
+      `services.${built}.build: packages are built from a commit; use tutti release -f ${file}`,
+    )
+  return await packCell(read)
 }
 
-const requestFor = ({ cell }: CellFile, file: string, dry: boolean, retry = false): ChangeRequest => ({
-  operations: [{ kind: 'apply', cell }],
-  message: `apply ${cell.name} from ${file}`.slice(0, 500),
-  dry,
+const requestFor = (
+  context: Context,
+  { cell, operations }: PackedCell,
+  file: string,
+  dry: boolean,
+  retry = false,
+): ChangeRequest => ({
+  ...requestOf(context, [...operations, { kind: 'apply', cell }], {
+    message: `apply ${cell.name} from ${file}`,
+    dry,
+  }),
   ...(retry ? { retry } : {}),
 })
 
@@ -41,9 +58,9 @@ const show = (context: Context, change: ChangeReply): void => {
 
 /** `tutti plan -f FILE`: 0 without changes, 10 with. */
 export const plan = async (context: Context, options: { readonly file: string }): Promise<number> => {
-  const file = readFile(context, options.file)
+  const file = await readFile(context, options.file)
   const client = clientOf(context)
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, options.file, true))
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, options.file, true))
   if (context.json) {
     writeJson(context, change)
     for (const warning of change.warnings) warn(context, warning)
@@ -55,14 +72,27 @@ export const plan = async (context: Context, options: { readonly file: string })
   return isEmptyChange(change) ? EXIT.done : EXIT.changes
 }
 
+/** Brings the directories that the file names to the peers, before anything is changed. */
+const push = async (context: Context, client: Client, file: PackedCell): Promise<void> => {
+  const sink = context.json ? context.io.stderr : context.io.stdout
+  const progress = new Progress(sink, paintFor(sink, context.io.environment))
+  const lines = new Map<string, ProgressLine>()
+  await pushCell(client, file, (ref, words) => {
+    const mark = words.startsWith('is on') || words.startsWith('was there') ? 'done' : 'waiting'
+    lines.set(ref, { key: ref, mark, text: harmless(words) })
+    progress.show([...lines.values()])
+  })
+}
+
 /** Nobody is asked, so the change is made at once and its reply is what is shown: the peer works it out once, not twice. */
 const changeAtOnce = async (
   context: Context,
   client: Client,
-  file: CellFile,
+  file: PackedCell,
   { file: path, retry }: ApplyOptions,
 ): Promise<ChangeReply> => {
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false, retry))
+  await push(context, client, file)
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false, retry))
   show(context, change)
   tellDone(context, file, change)
   return change
@@ -72,10 +102,10 @@ const changeAtOnce = async (
 const changeWhenConfirmed = async (
   context: Context,
   client: Client,
-  file: CellFile,
+  file: PackedCell,
   { file: path, retry }: ApplyOptions,
 ): Promise<ChangeReply | null> => {
-  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, true, retry))
+  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, true, retry))
   show(context, preview)
   if (isEmptyChange(preview)) {
     tell(context, 'nothing to change')
@@ -86,15 +116,16 @@ const changeWhenConfirmed = async (
     tell(context, 'nothing was changed')
     return null
   }
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(file, path, false, retry))
+  await push(context, client, file)
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false, retry))
   if (change.change !== null) tell(context, appliedAs(file, change.change))
   return change
 }
 
-const appliedAs = ({ cell }: CellFile, change: string): string =>
+const appliedAs = ({ cell }: PackedCell, change: string): string =>
   `applied ${cell.name} as change ${short(change)}`
 
-const tellDone = (context: Context, file: CellFile, change: ChangeReply): void => {
+const tellDone = (context: Context, file: PackedCell, change: ChangeReply): void => {
   if (isEmptyChange(change) && change.change === null) {
     tell(context, 'nothing to change')
     return
@@ -107,7 +138,7 @@ const tellDone = (context: Context, file: CellFile, change: ChangeReply): void =
 /** `tutti apply -f FILE`. */
 export const apply = async (context: Context, options: ApplyOptions): Promise<number> => {
   const startMs = performance.now()
-  const file = readFile(context, options.file)
+  const file = await readFile(context, options.file)
   const client = clientOf(context)
   const change = await (options.yes ? changeAtOnce : changeWhenConfirmed)(context, client, file, options)
   if (change === null) return EXIT.failed

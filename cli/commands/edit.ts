@@ -3,6 +3,7 @@
 
 import { LIMITS } from '../../lib/limits.ts'
 import type { ChangeReply, Operation } from '../../node/serve/api/contract.ts'
+import { requestOf } from '../change-request.ts'
 import { clientOf, type Client } from '../client.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { WAIT_DEFAULT_MS, followConvergence } from '../follow.ts'
@@ -24,7 +25,7 @@ export const change = async (
   operations: readonly Operation[],
   wait: { readonly concerns: (slot: string) => boolean } | null,
 ): Promise<number> => {
-  const reply = await client.post<ChangeReply>('/v1/changes', { operations, message })
+  const reply = await client.post<ChangeReply>('/v1/changes', requestOf(context, operations, { message }))
   for (const warning of reply.warnings) warn(context, warning)
   if (!context.json) {
     const sink = context.io.stdout
@@ -34,7 +35,8 @@ export const change = async (
       context,
       isEmptyChange(reply) && reply.change === null ? 'nothing to change' : `${message}: done${done}`,
     )
-    tellFreshness(context, reply.asOf)
+    // With the change: what the next --if-digest is to be.
+    tellFreshness(context, { ...reply.asOf, digest: reply.digest })
   }
   if (wait === null) {
     if (context.json) writeJson(context, reply)
@@ -111,7 +113,10 @@ export const remove = async (
   )
   const client = clientOf(context)
   if (!options.yes) {
-    const preview = await client.post<ChangeReply>('/v1/changes', { operations, dry: true })
+    const preview = await client.post<ChangeReply>(
+      '/v1/changes',
+      requestOf(context, operations, { dry: true }),
+    )
     const sink = context.io.stderr
     sink.write(showChange({ ...preview, edits: [] }, sink, paintFor(sink, context.io.environment)))
   }

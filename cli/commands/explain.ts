@@ -1,6 +1,7 @@
 // `tutti explain`: why a slot is where it is, why not elsewhere, and what would change it.
 
 import type { ExplainReply } from '../../node/serve/api/contract.ts'
+import { formatDuration } from '../../lib/time.ts'
 import { clientOf } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
@@ -25,6 +26,10 @@ export const explain = async (context: Context, of: string): Promise<number> => 
       context,
       `${paint('bold', harmless(slot.slot))} ${where}${slot.reason === '' ? '' : `: ${harmless(slot.reason)}`}`,
     )
+    if (slot.lease !== undefined) {
+      const { holder, token, leftMs } = slot.lease
+      tell(context, `lease: ${harmless(holder)}, token ${token}, ${formatDuration(leftMs)} left`)
+    }
     const rows = slot.candidates
       .toSorted((a, b) => a.rank - b.rank)
       .map(({ peer, eligible, reasons, rank }) => [

@@ -89,7 +89,7 @@ export const installService = async (
   if (flags.data !== undefined) throw new UsageError('give --data to install-service itself, before --')
   const ticket = ticketOf(flags, options)
   // What `up` refuses, it would refuse at every boot.
-  const { name, listen = [], api, label = [], logLevel } = flags
+  const { name, listen = [], api, label = [], packageBudget = null, logLevel } = flags
   const { data } = peerOptionsOf(context, {
     data: options.data,
     name,
@@ -97,6 +97,7 @@ export const installService = async (
     api,
     labels: label,
     join: undefined,
+    packageBudget,
     logLevel,
   })
   const launcher = launcherPath()

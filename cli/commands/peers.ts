@@ -2,6 +2,7 @@
 
 import { formatDuration, formatSize } from '../../lib/time.ts'
 import type { ChangeReply, PeersReply } from '../../node/serve/api/contract.ts'
+import { requestOf } from '../change-request.ts'
 import { clientOf } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
@@ -63,16 +64,16 @@ export const editPeer = async (
     tell(context, 'nothing was changed')
     return EXIT.failed
   }
-  const operation = { kind: kind === 'rm' ? 'remove-peer' : kind, peer: name }
+  const operation = { kind: kind === 'rm' ? 'remove-peer' : kind, peer: name } as const
   const message = `${kind === 'rm' ? 'remove peer' : kind} ${name}`
-  const reply = await client.post<ChangeReply>('/v1/changes', { operations: [operation], message })
+  const reply = await client.post<ChangeReply>('/v1/changes', requestOf(context, [operation], { message }))
   for (const warning of reply.warnings) warn(context, warning)
   const done = reply.change === null ? 'nothing to change' : `done as change ${short(reply.change)}`
   tell(context, `${harmless(message)}: ${done}`)
   const follows = kind === 'drain' && options.wait
   const failure = follows ? await (await import('./drain.ts')).followDrain(context, client, name) : null
   if (context.json) writeJson(context, follows ? { ...reply, converged: failure === null } : reply)
-  else tellFreshness(context, reply.asOf)
+  else tellFreshness(context, { ...reply.asOf, digest: reply.digest })
   if (failure !== null) throw failure
   return EXIT.done
 }

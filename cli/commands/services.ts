@@ -80,13 +80,20 @@ export const listInstances = async (context: Context, of: string | undefined): P
         cell(instance.release),
         cell(ago(instance.since, reply.asOf.at)),
         cell(instance.restarts, instance.restarts > 0 ? 'yellow' : null),
-        cell(instance.reason || '-'),
+        cell(reasonOf(instance)),
       ]
     })
     stdout.write(table(head, rows, stdout, paintFor(stdout, environment)))
   }
   tellFreshness(context, reply.asOf)
   return EXIT.done
+}
+
+/** Of what runs under a lease: its token, and what is left of the lease where the answering peer knows. */
+const reasonOf = ({ reason, fence, lease }: InstancesReply['instances'][number]): string => {
+  if (fence === undefined) return reason || '-'
+  const left = lease === undefined ? '' : `, ${formatDuration(lease.leftMs)} left`
+  return `${reason === '' ? '' : `${reason}; `}lease ${lease?.token ?? fence}${left}`
 }
 
 /** Throws where a filter names a cell or service that does not exist. @throws TuttiError `unknown`. */
@@ -143,6 +150,10 @@ const statusOfService = (name: string, service: ServiceStatus, now: number, pain
     const text = `${slot}${where} for ${ago(since, now)}: ${reason}`
     lines.push(`    ${paint('red', 'unfulfilled')} ${harmless(text)}`)
     for (const line of output) lines.push(`      ${paint('dim', '|')} ${harmless(line)}`)
+  }
+  for (const { slot, holder, token, leftMs } of service.leases ?? []) {
+    const text = `lease of ${slot}: ${holder}, token ${token}, ${formatDuration(leftMs)} left`
+    lines.push(`    ${paint('dim', harmless(text))}`)
   }
   for (const conflict of service.conflicts)
     lines.push(`    ${paint('yellow', 'conflict')} ${harmless(conflictLine(conflict))}`)

@@ -10,6 +10,7 @@ import type { PeerOptions, RunningPeer } from '../../node/main.ts'
 import { defaultDataDirectory } from '../default-data.ts'
 import { EXIT, Failure, UsageError } from '../exit.ts'
 import { writeJson, type Context } from '../io.ts'
+import { LAUNCHER } from '../launch.ts'
 import { programName } from '../program-name.ts'
 import { harmless, paintFor, short } from '../render.ts'
 
@@ -20,6 +21,8 @@ export interface UpOptions {
   readonly api: string | undefined
   readonly labels: readonly string[]
   readonly join: string | undefined
+  /** Bytes; null: a default by the size of the disk. */
+  readonly packageBudget: number | null
   readonly logLevel: LogLevel
 }
 
@@ -47,8 +50,10 @@ export const peerOptionsOf = (context: Context, options: UpOptions): PeerOptions
     listen: options.listen,
     api,
     labels: labelsOf(options.labels),
+    packageBudgetBytes: options.packageBudget,
     join: joinOf(options.join ?? environment['TUTTI_TICKET'], context.token),
     logLevel: options.logLevel,
+    program: [LAUNCHER],
   }
 }
 

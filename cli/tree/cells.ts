@@ -22,7 +22,7 @@ export const addCellCommands = (root: Command, frame: Frame): void => {
     .option('--wait', 'wait until every slot is ready (the default)')
     .option('--no-wait', 'return as soon as the change is made')
     .option('--retry', 'try releases again that failed before and were taken back')
-  frame.asks(apply, 'tutti apply -f cell.yaml', { waits: true })
+  frame.edits(apply, 'tutti apply -f cell.yaml', { waits: true })
   frame.does<EditFlags & { readonly file: string; readonly retry?: boolean }>(
     apply,
     async (context, { file, yes, wait, retry }) => {
@@ -48,7 +48,7 @@ export const addCellCommands = (root: Command, frame: Frame): void => {
     .description('set the replicas of services, all in one change')
     .argument('<service=n...>', 'CELL/SERVICE=N')
     .option('--wait', 'wait until every slot is ready')
-  frame.asks(scale, 'tutti scale shop/web=5 shop/cart=2', { waits: true })
+  frame.edits(scale, 'tutti scale shop/web=5 shop/cart=2', { waits: true })
   frame.does<EditFlags>(scale, async (context, { wait }, targets) => {
     const { scale } = await import('../commands/edit.ts')
     return scale(context, targets, { wait: wait === true })
@@ -61,7 +61,7 @@ export const addCellCommands = (root: Command, frame: Frame): void => {
   ] as const) {
     const command = root.command(kind).description(words)
     command.argument('<service...>', 'CELL/SERVICE').option('--wait', 'wait until it is done')
-    frame.asks(command, `tutti ${kind} shop/web`, { waits: true })
+    frame.edits(command, `tutti ${kind} shop/web`, { waits: true })
     frame.does<EditFlags>(command, async (context, { wait }, targets) => {
       const { turn } = await import('../commands/edit.ts')
       return turn(context, kind, targets, { wait: wait === true })
@@ -76,7 +76,7 @@ export const addCellCommands = (root: Command, frame: Frame): void => {
     .argument('<cell-or-service...>', 'CELL or CELL/SERVICE')
     .option('-y, --yes', 'do not ask')
     .option('--wait', 'wait until nothing of it runs')
-  frame.asks(rm, 'tutti rm shop/web', { waits: true })
+  frame.edits(rm, 'tutti rm shop/web', { waits: true })
   frame.does<EditFlags>(rm, async (context, { yes, wait }, targets) => {
     const { remove } = await import('../commands/edit.ts')
     return remove(context, targets, { yes: yes === true, wait: wait === true })

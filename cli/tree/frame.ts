@@ -3,7 +3,7 @@
 
 import { Option, type Command, type OptionValues } from 'commander'
 import { messageOf } from '../../lib/errors.ts'
-import { parseDuration } from '../../lib/time.ts'
+import { parseDuration, parseSize } from '../../lib/time.ts'
 import { UsageError } from '../exit.ts'
 import type { Context, Io } from '../io.ts'
 
@@ -13,12 +13,23 @@ interface Shared {
   readonly token?: string
   readonly json?: boolean
   readonly timeout?: number
+  readonly message?: string
+  readonly ifDigest?: string
 }
 
 /** A duration as an option's value, in milliseconds. @throws UsageError. */
 export const duration = (text: string): number => {
   try {
     return parseDuration(text)
+  } catch (thrown) {
+    throw new UsageError(messageOf(thrown), { cause: thrown })
+  }
+}
+
+/** A size as an option's value, in bytes. @throws UsageError. */
+export const size = (text: string): number => {
+  try {
+    return parseSize(text)
   } catch (thrown) {
     throw new UsageError(messageOf(thrown), { cause: thrown })
   }
@@ -45,6 +56,19 @@ export const whole =
     if (number >= minimum && number <= maximum) return number
     throw new UsageError(`'${text}' is not a whole number from ${minimum} to ${maximum}`)
   }
+
+/** As the API takes a message. */
+const MESSAGE_LENGTH_MAX = 500
+
+const message = (text: string): string => {
+  if (text.trim() !== '' && text.length <= MESSAGE_LENGTH_MAX) return text
+  throw new UsageError(`a message has 1 to ${MESSAGE_LENGTH_MAX} characters`)
+}
+
+const digest = (text: string): string => {
+  if (/^[0-9a-f]{8,64}$/.test(text)) return text
+  throw new UsageError(`'${text}' is no digest; write the eight or more characters that tutti status shows`)
+}
 
 /** The shared options of a command and of those it is under; the nearest wins. @throws UsageError. */
 const sharedOf = (command: Command): Shared => {
@@ -100,6 +124,19 @@ export class Frame {
     return this.example(options.waits === true ? this.#waits(command) : command, example)
   }
 
+  /** The same for a command that edits: it may say why, and on what state it counts. */
+  edits(command: Command, example: string, options: { readonly waits?: boolean } = {}): Command {
+    command
+      .addOption(new Option('-m, --message <why>', 'what tutti history shows of it').argParser(message))
+      .addOption(
+        new Option(
+          '--if-digest <digest>',
+          'only if the intent still has this digest, else exit with 3',
+        ).argParser(digest),
+      )
+    return this.asks(command, example, options)
+  }
+
   /** The same for a command whose output is another program's: there is no JSON of it. */
   carries(command: Command, example: string): Command {
     return this.example(this.#waits(this.#namesPeer(command)), example)
@@ -130,6 +167,8 @@ export class Frame {
       token: token === '' ? null : token,
       json: shared.json === true,
       timeoutMs: shared.timeout ?? null,
+      message: shared.message ?? null,
+      ifDigest: shared.ifDigest ?? null,
     }
   }
 }

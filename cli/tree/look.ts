@@ -1,4 +1,4 @@
-// The commands that change nothing of the cluster: ls, ps, status, logs, exec, explain, events, conflicts; and completion. Actions load their module
+// The commands that change nothing of the cluster: ls, ps, status, logs, exec, explain, events; and completion. Actions load their module
 // when they run.
 
 import { Argument, Option, type Command } from 'commander'
@@ -44,8 +44,13 @@ export const addLookCommands = (root: Command, frame: Frame): void => {
     .command('status')
     .description('health in full, with conflicts and unfulfilled contracts')
   status.argument('[cell-or-service]', 'only of this')
+  status.option('--at <change>', 'what was wanted at that moment instead: a change that tutti history lists')
   frame.asks(status, 'tutti status shop')
-  frame.does(status, async (context, _flags, [of]) => {
+  frame.does<{ readonly at?: string }>(status, async (context, { at }, [of]) => {
+    if (at !== undefined) {
+      const { showIntent } = await import('../commands/history.ts')
+      return showIntent(context, at, of)
+    }
     const { showStatus } = await import('../commands/services.ts')
     return showStatus(context, of)
   })
@@ -97,15 +102,6 @@ export const addLookCommands = (root: Command, frame: Frame): void => {
   frame.does<{ readonly follow?: boolean }>(events, async (context, { follow }) => {
     const { listEvents } = await import('../commands/events.ts')
     return listEvents(context, { follow: follow === true })
-  })
-
-  const conflicts = root
-    .command('conflicts')
-    .description('concurrent edits of one field: what won and what lost')
-  frame.asks(conflicts, 'tutti conflicts')
-  frame.does(conflicts, async (context) => {
-    const { listConflicts } = await import('../commands/conflicts.ts')
-    return listConflicts(context)
   })
 }
 

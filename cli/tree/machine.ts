@@ -19,9 +19,10 @@ export const addMachineCommands = (root: Command, frame: Frame): void => {
       .description("run this machine's peer in the foreground; creates a cluster when there is none"),
   ).option('--json', 'the ready line as one JSON value')
   frame.example(up, 'tutti up --name a --label zone=eu-1')
-  frame.does<UpFlags>(up, async (context, { listen = [], label = [], data, name, api, join, logLevel }) => {
+  frame.does<UpFlags>(up, async (context, { listen = [], label = [], packageBudget = null, ...rest }) => {
+    const { data, name, api, join, logLevel } = rest
     const { up } = await import('../commands/up.ts')
-    return up(context, { data, name, listen, api, labels: label, join, logLevel })
+    return up(context, { data, name, listen, api, labels: label, join, packageBudget, logLevel })
   })
 
   const invite = root
@@ -131,7 +132,7 @@ const addPeers = (root: Command, frame: Frame): void => {
     command.argument(drains ? '[peer]' : '<peer>', drains ? 'its name; left out with --all' : 'its name')
     if (kind === 'rm' || drains) command.option('-y, --yes', 'do not ask')
     if (drains) addWalk(command)
-    frame.asks(command, `tutti peers ${kind} ${drains ? DRAIN_EXAMPLE : 'b'}`, { waits: drains })
+    frame.edits(command, `tutti peers ${kind} ${drains ? DRAIN_EXAMPLE : 'b'}`, { waits: drains })
     frame.does<PeerFlags>(command, async (context, flags, [name = '']) => {
       const yes = flags.yes === true
       if (drains && (flags.all === true || name === '')) {

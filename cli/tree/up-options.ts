@@ -3,6 +3,7 @@
 
 import { Command, Option } from 'commander'
 import type { LogLevel } from '../../lib/log.ts'
+import { size } from './frame.ts'
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 export const LOG_LEVEL_DEFAULT: LogLevel = 'info'
@@ -14,6 +15,7 @@ export interface UpFlags {
   readonly api?: string
   readonly label?: readonly string[]
   readonly join?: string
+  readonly packageBudget?: number
   readonly logLevel: LogLevel
 }
 
@@ -29,6 +31,12 @@ export const addUpOptions = (up: Command): Command =>
     .option('--label <key=value...>', 'labels for placement, as in zone=eu-1')
     .option('--join <ticket|multiaddr>', 'join that cluster (default: $TUTTI_TICKET)')
     .option('--token <token>', 'with an address in --join: the token of tutti invite (default: $TUTTI_TOKEN)')
+    .addOption(
+      new Option(
+        '--package-budget <size>',
+        'what packages may take on its disk, as in 20G (default: a fifth of the disk, at most 10G)',
+      ).argParser(size),
+    )
     .addOption(
       new Option('--log-level <level>', 'least level of its log')
         .choices(LOG_LEVELS)

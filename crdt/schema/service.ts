@@ -5,6 +5,7 @@
 import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
+import { PACKAGE_NAMED_PATTERN } from './package.ts'
 
 const strict = { additionalProperties: false } as const
 const DURATION_MAX_MS = 7 * 86_400_000
@@ -77,8 +78,13 @@ export const ServiceSpec = Type.Object(
     name: Name,
     /** Exec form; the first word is looked up on the peer's PATH or, with a slash, in `workingDir`. */
     command: Type.Array(Text, { minItems: 1, maxItems: 1024 }),
-    /** Absolute directory on the peer that runs the instance; null: a fresh directory of the instance's own. */
+    /**
+     * Absolute directory on the peer that runs the instance; null: a fresh directory of the instance's own. With a package:
+     * relative to it; null: its root.
+     */
     workingDir: Nullable(Text),
+    /** What it runs from: `api@1.4.2`, which an edit pins as `api@1.4.2#<digest>`; null: what the peers have. */
+    package: Nullable(Type.String({ pattern: PACKAGE_NAMED_PATTERN })),
     environment: Type.Record(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' }), Text),
     /** Named ports: 0 is allocated by the peer, any other number is fixed. */
     ports: Type.Record(Type.String({ pattern: NAME_PATTERN }), Type.Integer({ minimum: 0, maximum: 65_535 })),
@@ -92,7 +98,7 @@ export const ServiceSpec = Type.Object(
     uses: Type.Array(ServiceRef, { maxItems: 64 }),
     stopSignal: Choice('SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'),
     stopGraceMs: DurationMs,
-    onPartition: Choice('run', 'stay'),
+    onPartition: Choice('run', 'quorum', 'stay'),
     mode: Choice('replicated', 'global'),
     /** Null: the file does not say, so what `tutti scale` set stays; 1 when nothing did. */
     replicas: Nullable(Type.Integer({ minimum: 0, maximum: LIMITS.replicasMax })),
@@ -175,6 +181,7 @@ export const HEALTHCHECK_DEFAULTS = {
 /** What a service is where its file is silent; `name` and `command` have no default. */
 export const SERVICE_DEFAULTS = {
   workingDir: null,
+  package: null,
   environment: {},
   ports: {},
   healthcheck: null,
@@ -215,6 +222,7 @@ export const SERVICE_DEFAULTS = {
  * release hashes them only then: a field that nobody uses must not make a new release of every service there is.
  */
 export const LATER_DEFAULTS = {
+  package: null,
   pidsMax: null,
   openFilesMax: null,
   user: null,

@@ -4,6 +4,7 @@
 // Never in here: heartbeats, metric series, logs.
 
 import { Type, type Static } from 'typebox'
+import type { PackageDigest } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
 
 const Count = Type.Integer({ minimum: 0 })
@@ -50,6 +51,39 @@ export const FormatFacts = Type.Object({
   document: Count,
 })
 export type FormatFacts = Static<typeof FormatFacts>
+
+/** Key `builder`: whether this member can build releases. More fields may come. */
+export const BuilderFacts = Type.Object({
+  /** Why it cannot; empty: it can. */
+  lack: ShortText,
+})
+export type BuilderFacts = Static<typeof BuilderFacts>
+
+/** Key `build/<duty>`: what this member does about a build duty; no entry while it only watches. More fields may come. */
+export const BuildProgress = Type.Object({
+  /** `building`: the commit is being built and released. `hindered`: it cannot be now, for no fault of the commit. */
+  phase: Type.Enum(['building', 'hindered'] as const),
+  /** Empty: none is known. */
+  commit: ShortText,
+  /** Wall time, for display. */
+  since: Count,
+  /** Why it is hindered. */
+  reason: ShortText,
+})
+export type BuildProgress = Static<typeof BuildProgress>
+
+/** Marks of packages in one entry: some 20 kB, below what an entry may have. A member that holds more tells of these. */
+export const PACKAGES_SAID_MAX = 1000
+
+const MARK_CHARACTERS = 16
+/** What members say of a package: enough of its digest to know it among all that a cluster has. */
+export const packageMark = (digest: PackageDigest): string => digest.slice(0, MARK_CHARACTERS)
+
+const PackageMarks = Type.Array(Type.String({ maxLength: MARK_CHARACTERS }), { maxItems: PACKAGES_SAID_MAX })
+
+/** Key `packages`: which packages it has, and which are on their way to it. More fields may come. */
+export const PackageFacts = Type.Object({ held: PackageMarks, fetching: PackageMarks })
+export type PackageFacts = Static<typeof PackageFacts>
 
 /** Key `report`: how far this peer is. */
 export const PeerReport = Type.Object({
@@ -105,6 +139,9 @@ export const InstanceStatus = Type.Object({
 })
 export type InstanceStatus = Static<typeof InstanceStatus>
 
+/** Key `fence/<slot>@<release>`: the token that the instance's run was given. A key of its own, as `confinement` is. */
+export const Fence = Type.Object({ token: Count })
+export type Fence = Static<typeof Fence>
 /**
  * preparing: the hook before it runs. canary: the first wave must prove itself. rolling: wave by wave. paused: an operator or a
  * failure holds it. failed: it goes back, or cannot. done: every slot has the release, and it stays good.
@@ -155,9 +192,17 @@ export interface MemberStatus {
   readonly confinement?: ConfinementFacts
   /** Left out: the first version. */
   readonly formats?: FormatFacts
+  /** Left out: an earlier version, or it has not said yet. */
+  readonly builder?: BuilderFacts
+  /** By build duty; left out: it does nothing about any. */
+  readonly builds?: ReadonlyMap<string, BuildProgress>
+  /** Left out: it has none. */
+  readonly packages?: PackageFacts
   readonly report: PeerReport | null
   /** By instance id. */
   readonly instances: ReadonlyMap<string, InstanceStatus>
+  /** Fencing tokens of runs under a lease, by instance id. Left out: none. */
+  readonly fences?: ReadonlyMap<string, number>
   /** By accused member id. */
   readonly alerts: ReadonlyMap<string, Alert>
   /** By service id. Left out: none. */

@@ -1,7 +1,16 @@
 // The view: the whole intent as one sorted, frozen, canonical value. Everything but the replica reads this and nothing
 // else. Two peers with the same changes have byte-equal views (S1), whatever order delivered them.
 
-import type { ChangeHash, ClusterId, Digest, MemberId, ReleaseId, ServiceId } from '../../lib/ids.ts'
+import type {
+  ChangeHash,
+  ClusterId,
+  Digest,
+  MemberId,
+  PackageDigest,
+  ReleaseId,
+  ServiceId,
+} from '../../lib/ids.ts'
+import type { BuildDuty, BuildOutcome } from './build-duty.ts'
 import type { RejectedRelease, RolloutOrder } from './rollout.ts'
 import type { Healthcheck, ServiceSpec } from './service.ts'
 
@@ -50,6 +59,8 @@ export type ReleaseDefinition = Pick<
 > & {
   /** Left out: none. */
   readonly liveness?: Healthcheck
+  /** What it runs from. By content, not by name: two versions of one content are one release. Left out: none. */
+  readonly package?: PackageDigest
   /** Changes at every `tutti restart`, so that a restart is a rollout like any other. */
   readonly restartToken: string
 }
@@ -70,6 +81,20 @@ export interface ServiceView extends Omit<ServiceSpec, 'replicas'> {
   readonly conflicts: readonly ConflictView[]
 }
 
+/** One version of a package. */
+export interface PackageView {
+  /** `api@1.4.2`. */
+  readonly ref: string
+  readonly digest: PackageDigest
+  readonly bytes: number
+  readonly files: number
+  /** It cannot be referred to any more, and never comes to mean another content. */
+  readonly removed: boolean
+  readonly author: MemberId
+  /** Wall time of its push, by its author's clock. */
+  readonly at: number
+}
+
 export interface InviteView {
   /** The member id that the ticket's secret key is; nobody is ever admitted under it. */
   readonly id: MemberId
@@ -81,6 +106,12 @@ export interface InviteView {
   readonly used: number
 }
 
+export interface BuildDutyView extends BuildDuty {
+  readonly name: string
+  /** Of the last commit that was built; null: none was yet. */
+  readonly outcome: BuildOutcome | null
+}
+
 export interface View {
   readonly cluster: ClusterId
   /** Sorted by id; removed members are in `removed`. */
@@ -89,6 +120,10 @@ export interface View {
   readonly invites: readonly InviteView[]
   /** Sorted by id. */
   readonly services: readonly ServiceView[]
+  /** Sorted by name; left out: none. */
+  readonly buildDuties?: readonly BuildDutyView[]
+  /** Sorted by reference, removed ones included. Left out: there never was one. */
+  readonly packages?: readonly PackageView[]
   /**
    * Last generation by service id or member id, where it cannot be read above: of everything deleted or removed, and of
    * members admitted again. What is created anew exceeds it; what is not named is in generation 1, or never was.

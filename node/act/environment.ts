@@ -16,9 +16,11 @@ export interface EnvironmentSource {
   /** The peer's name. */
   readonly peer: string
   readonly nonce: string
+  /** Of a run under a lease. */
+  readonly fence?: number | undefined
   /** The peer's own environment; only the variables in PEER_VARIABLES are taken. */
   readonly peerEnvironment: Readonly<Record<string, string | undefined>>
-  /** `TUTTI_USES_<SERVICE>`, as the links make them. */
+  /** `TUTTI_USES_<SERVICE>`, as the links make them; and where its package is, if it has one. */
   readonly links: Readonly<Record<string, string>>
 }
 
@@ -53,5 +55,6 @@ export const instanceEnvironment = (source: EnvironmentSource): Readonly<Record<
     TUTTI_RELEASE: source.release,
     TUTTI_PEER: source.peer,
     TUTTI_NONCE: source.nonce,
+    ...(source.fence === undefined ? {} : { TUTTI_FENCE: String(source.fence) }),
   }
 }

@@ -8,13 +8,14 @@
 
 import { unreachable } from '../../lib/assert.ts'
 import { messageOf, TuttiError } from '../../lib/errors.ts'
-import type { InstanceId } from '../../lib/ids.ts'
+import type { InstanceId, SlotId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
 import type { Adopted, Driver, Exit, Hands, HandsEvents } from '../ports.ts'
 import type { Action, RestartAction, StartAction, StopAction } from '../plan/action.ts'
 import { factsOfAdopted, factsOfStart, recordOf, TALLY_EMPTY } from '../plan/facts.ts'
+import type { HeldLease } from '../plan/lease/terms.ts'
 import type { LocalInstance } from '../plan/local.ts'
 import { failuresAfter } from '../plan/restart.ts'
 import { Aftermath, type AftermathOptions } from './aftermath.ts'
@@ -37,6 +38,11 @@ export interface ExecutorOptions extends Pick<AftermathOptions, 'lastLines' | 'l
   readonly mintNonce: () => string
   /** Where an instance runs; command probes run there too. */
   readonly directoryOf: (instance: InstanceId, definition: ReleaseDefinition) => string
+  /** Where its package and its own directory are, of an instance that runs from one. @default none */
+  readonly packageVariables?: (
+    instance: InstanceId,
+    definition: ReleaseDefinition,
+  ) => Readonly<Record<string, string>>
   /** Opens links to the services used; returns `TUTTI_USES_<SERVICE>` for each. Called at starts and adoptions. */
   readonly linkEnvironment: (uses: readonly string[]) => Promise<Readonly<Record<string, string>>>
 }
@@ -81,12 +87,23 @@ export class Executor implements Hands {
 
   execute(actions: readonly Action[]): void {
     if (this.#held.isClosed) return
+    this.#dropUnleased(actions)
     for (const action of actions) {
       const held = this.#held.get(action.instance) ?? this.#create(action)
       if (held === null) continue
       if (held.running?.kind === action.kind || held.next?.kind === action.kind) continue
       if (held.running === null) void this.#perform(held, action)
       else held.next = action
+    }
+  }
+
+  extend(slot: SlotId, lease: HeldLease): void {
+    if (this.#held.isClosed) return
+    for (const held of this.#held.all()) {
+      if (held.facts.slot !== slot) continue
+      // One that is being prepared is spawned under the newest lease; its token is the one that its record has.
+      if (held.lease !== null) held.lease = lease
+      this.#options.driver.extend(held.facts.id, lease)
     }
   }
 
@@ -97,6 +114,15 @@ export class Executor implements Hands {
       held.cancelLook()
     }
     await this.#options.driver.close()
+  }
+
+  /** A run that waits for its turn begins under its lease only while plans ask for it: after that the lease is given back. */
+  #dropUnleased(actions: readonly Action[]): void {
+    for (const held of this.#held.all()) {
+      const { next, facts } = held
+      if (next === null || !('lease' in next)) continue
+      if (!actions.some(({ instance, kind }) => instance === facts.id && kind === next.kind)) held.next = null
+    }
   }
 
   /** An instance enters the facts with its first start, before anything else happens. */
@@ -148,6 +174,7 @@ export class Executor implements Hands {
     const before = held.facts
     const start = action.kind === 'start' ? action : null
     held.nonce = mintNonce()
+    held.lease = action.lease ?? null
     held.cancelLook()
     this.#held.set(held, {
       phase: 'preparing',
@@ -155,6 +182,7 @@ export class Executor implements Hands {
       exit: null,
       error: null,
       refused: false,
+      fence: action.lease?.token,
       startedAtMs: clock.now(),
       ...(action.stableRunMs === undefined ? {} : { stableRunMs: action.stableRunMs }),
       probe: TALLY_EMPTY,
@@ -169,7 +197,11 @@ export class Executor implements Hands {
       this.#held.set(held, { ports: await ports.allocate(id, definition.ports, before.ports) })
       const environment = await this.#environmentOf(held)
       const record = { ...recordOf(held.facts, held.nonce), runs: before.runs + 1 }
-      const { pid, shortfall } = await driver.spawn({ record, environment })
+      const { pid, shortfall } = await driver.spawn({
+        record,
+        environment,
+        lease: held.lease ?? undefined,
+      })
       this.#held.set(held, { runs: record.runs, shortfall })
       // It may have ended already; then its exit was told, and that is the newer fact.
       if (held.facts.phase !== 'preparing') return
@@ -257,17 +289,19 @@ export class Executor implements Hands {
   }
 
   async #environmentOf(held: Held): Promise<Readonly<Record<string, string>>> {
-    const { slot, service, release, definition, ports } = held.facts
-    const { peer, linkEnvironment } = this.#options
+    const { id, slot, service, release, definition, ports } = held.facts
+    const { peer, linkEnvironment, packageVariables } = this.#options
     const links = definition.uses.length === 0 ? {} : await linkEnvironment(definition.uses)
+    const packaged = packageVariables?.(id, definition) ?? {}
     return instanceEnvironment({
       slot,
       service,
       release,
       definition,
       ports,
-      links,
+      links: { ...links, ...packaged },
       nonce: held.nonce,
+      fence: held.facts.fence,
       peer: peer.name,
       peerEnvironment: peer.environment,
     })

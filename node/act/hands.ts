@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { PackageDigest } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Clock } from '../../lib/time.ts'
@@ -31,6 +32,8 @@ export interface HandsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly random: Random
+  /** Where a package lies, unpacked. @default nothing runs from a package */
+  readonly packageDirectory?: (digest: PackageDigest) => string
   /** Opens links to the services used; returns `TUTTI_USES_<SERVICE>` for each. */
   readonly linkEnvironment: (uses: readonly string[]) => Promise<Readonly<Record<string, string>>>
 }
@@ -59,6 +62,7 @@ export const createHands = (options: HandsOptions): BuiltHands => {
     clock,
     log,
     output,
+    ...(options.packageDirectory === undefined ? {} : { packageDirectory: options.packageDirectory }),
     launcher: new SafeLauncher(log, join(folder, 'instances', 'spares')),
   })
   const forker = new ShellForker(log)
@@ -70,12 +74,20 @@ export const createHands = (options: HandsOptions): BuiltHands => {
     log,
     peer,
     mintNonce: () => randomBytes(NONCE_BYTES).toString('hex'),
-    directoryOf: (instance, definition) => driver.directoryOf(instance, definition),
+    directoryOf: (instance, definition) => driver.directories.workingOf(instance, definition),
+    packageVariables: (instance, definition) =>
+      definition.package === undefined
+        ? {}
+        : {
+            TUTTI_PACKAGE: driver.directories.packageOf(definition.package),
+            TUTTI_SCRATCH: driver.directories.ownOf(instance),
+          },
     linkEnvironment: options.linkEnvironment,
     lastLines: async (instance, count) => await output.lastLines(instance, count),
     lookAgain: (instance, definition, path) => {
-      const directory = driver.directoryOf(instance, definition)
-      if (definition.workingDir !== null) checkDirectory(directory, peer.name)
+      const directory = driver.directories.workingOf(instance, definition)
+      if (definition.workingDir !== null || definition.package !== undefined)
+        checkDirectory(directory, peer.name)
       resolveCommand(definition.command[0] ?? '', { directory, path, peer: peer.name })
     },
   })

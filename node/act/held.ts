@@ -6,6 +6,7 @@ import { sortedBy } from '../../lib/order.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { HandsEvents } from '../ports.ts'
 import type { Action } from '../plan/action.ts'
+import type { HeldLease } from '../plan/lease/terms.ts'
 import type { LocalInstance } from '../plan/local.ts'
 import type { Probing } from './prober.ts'
 
@@ -19,6 +20,8 @@ export interface Held {
   probing: Probing | null
   /** Of its liveness. */
   guarding: Probing | null
+  /** Of its slot, as of its last start or renewal; null: it needs none. */
+  lease: HeldLease | null
   /** The stop under way is for this failure. */
   failure: string | null
   cancelForgiveness: () => void
@@ -71,6 +74,7 @@ export class HeldInstances {
       next: null,
       probing: null,
       guarding: null,
+      lease: null,
       failure: null,
       cancelForgiveness: nothing,
       cancelLook: nothing,

@@ -2,8 +2,6 @@
 // once while the plan asks for it; what came of it is handed to the next plan. Deliberately absent: when there is one
 // (node/plan/rollout), and how a question travels (a shell).
 
-import type { Edit, EditMeta } from '../../crdt/edit.ts'
-import type { Past } from '../../crdt/past.ts'
 import { rejectRelease } from '../../crdt/rollout-edits.ts'
 import type { HookStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
@@ -11,6 +9,7 @@ import { unreachable } from '../../lib/assert.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { Duty } from '../plan/rollout/judge.ts'
+import type { AgentPort } from '../ports.ts'
 import { dutyKeyOf } from '../plan/rollout/stewardship.ts'
 
 /** Asks a URL until it answers with a status of 200 to 399. Resolves with null, or with why it did not in that time. */
@@ -18,10 +17,10 @@ export type VerifyHttp = (url: string, timeoutMs: number) => Promise<string | nu
 
 export interface DutiesOptions {
   readonly clock: Clock
-  readonly view: () => View
-  readonly past: () => Pick<Past, 'releasesOf'>
-  readonly edit: (edits: readonly Edit[], meta: EditMeta) => Promise<unknown>
-  readonly verifyHttp: VerifyHttp
+  /** What is edited, and its past. */
+  readonly agent: Pick<AgentPort, 'edit' | 'past'> & { view(): View }
+  /** @default whatever is asked answers well */
+  readonly verifyHttp?: VerifyHttp
   /** An outcome is there: plan anew. */
   readonly changed: () => void
 }
@@ -59,7 +58,7 @@ export class Duties {
 
   #forget(): void {
     if (this.#outcomes.size === 0) return
-    const wanted = new Set(this.#options.view().services.map(({ id, release }) => `${id}@${release}`))
+    const wanted = new Set(this.#options.agent.view().services.map(({ id, release }) => `${id}@${release}`))
     const kept = [...this.#outcomes].filter(([key]) => wanted.has(key.split(' ')[1] ?? ''))
     if (kept.length < this.#outcomes.size) this.#outcomes = new Map(kept)
   }
@@ -91,7 +90,7 @@ export class Duties {
       case 'revert':
         return await this.#revert(duty)
       case 'verify-http': {
-        const failure = await this.#options.verifyHttp(duty.url, duty.timeoutMs)
+        const failure = (await this.#options.verifyHttp?.(duty.url, duty.timeoutMs)) ?? null
         return failure === null ? null : `verify of ${duty.url} failed: ${failure}`
       }
       default:
@@ -100,17 +99,17 @@ export class Duties {
   }
 
   async #revert({ service, release, to, reason }: Extract<Duty, { kind: 'revert' }>): Promise<string | null> {
-    const { clock, view, past, edit } = this.#options
-    const as = past()
+    const { clock, agent } = this.#options
+    const as = agent.past
       .releasesOf(service, RELEASES_SEARCHED_MAX)
       .find((earlier) => earlier.release === to)?.service
     if (as === undefined) return `release ${to} is not in the history of ${service}`
     const at = Math.max(0, Math.floor(clock.wall()))
-    const edits = rejectRelease(view(), { service, release }, as, { reason, at })
+    const edits = rejectRelease(agent.view(), { service, release }, as, { reason, at })
     if (edits.length === 0) return null
     const short =
       reason.length > REASON_CHARACTERS_MAX ? `${reason.slice(0, REASON_CHARACTERS_MAX)}…` : reason
-    await edit(edits, {
+    await agent.edit(edits, {
       message: `rollout of ${service} to ${release} failed: ${short}; back to ${to}`,
       at,
     })

@@ -1,8 +1,9 @@
-// How this peer introduces itself to the others: its facts, what it can read, and what it can confine instances by. That is looked at
-// again now and then, since programs come and go; what is equal to what was said costs nothing.
+// How this peer introduces itself to the others: its facts, what it can read, and what it can do with the programs of its
+// machine (confine instances, build releases). That is looked at again now and then, since programs come and go; what is
+// equal to what was said costs nothing.
 
 import { DOCUMENT_FORMAT } from '../../crdt/schema/format.ts'
-import type { ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
+import type { BuilderFacts, ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
 import { STATUS_KEYS } from '../../crdt/status-decode.ts'
 import type { Json } from '../../lib/order.ts'
 import type { Clock } from '../../lib/time.ts'
@@ -13,8 +14,10 @@ const LOOK_MS = 5000
 export interface IntroductionOptions {
   readonly clock: Clock
   readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
-  /** @default nothing is said */
+  /** What instances can be confined by here; asked now and then, since programs are installed. @default nothing is said */
   readonly confinement?: () => ConfinementFacts
+  /** Whether releases can be built here; asked now and then. @default nothing is said */
+  readonly builder?: () => BuilderFacts
   readonly hostOf: (addresses: readonly string[]) => string
   /** Sets an entry of this peer's status; `urgent` entries leave at once. */
   readonly say: (key: string, value: Json, urgent: boolean) => void
@@ -44,8 +47,9 @@ export class Introduction {
   }
 
   #look(): void {
-    const { clock, confinement, say } = this.#options
+    const { clock, confinement, builder, say } = this.#options
     this.#lookedMs = clock.now()
     if (confinement !== undefined) say(STATUS_KEYS.confinement, confinement(), false)
+    if (builder !== undefined) say(STATUS_KEYS.builder, builder(), false)
   }
 }

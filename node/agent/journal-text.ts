@@ -8,6 +8,7 @@ import { messageOf, TuttiError } from '../../lib/errors.ts'
 import type { MemberId } from '../../lib/ids.ts'
 import { sortedEntries } from '../../lib/order.ts'
 import type { Membership } from '../../net/membership.ts'
+import type { LeaseStanding } from '../plan/lease/terms.ts'
 import type { LocalInstance } from '../plan/local.ts'
 import type { Plan, PlanInput } from '../plan/plan.ts'
 import type { JournalEntry } from './journal.ts'
@@ -41,6 +42,9 @@ interface PassLine {
   readonly statuses?: Changes<MemberStatus>
   readonly membership?: Membership
   readonly local?: Changes<LocalInstance>
+  readonly leases?: Changes<LeaseStanding>
+  /** Left out: as before. */
+  readonly packages?: PlanInput['packages']
   /** Of the first line only: later ones take it from the plan before. */
   readonly unreadySinceMs?: PlanInput['unreadySinceMs']
   /** Likewise. Left out by an earlier version: nothing. */
@@ -75,6 +79,8 @@ export const journalLines = (
   return lines
 }
 
+const NO_LEASES: ReadonlyMap<string, LeaseStanding> = new Map()
+
 const lineOf = (
   { input, plan, wall }: JournalEntry,
   before: JournalEntry | null,
@@ -83,6 +89,7 @@ const lineOf = (
   const last = before?.input
   const { services, ...view } = input.view
   const local = changesOf(byId(last?.local), byId(input.local))
+  const leases = changesOf(last?.leases ?? NO_LEASES, input.leases ?? NO_LEASES)
   return {
     nowMs: input.nowMs,
     wall,
@@ -94,6 +101,8 @@ const lineOf = (
       : { statuses: changesOf(last?.statuses ?? new Map(), input.statuses) }),
     ...(sameMembership(last?.membership, input.membership) ? {} : { membership: input.membership }),
     ...(local.length === 0 ? {} : { local }),
+    ...(leases.length === 0 ? {} : { leases }),
+    ...(input.packages === last?.packages ? {} : { packages: input.packages }),
     ...(before === null
       ? {
           unreadySinceMs: input.unreadySinceMs ?? new Map(),
@@ -136,6 +145,8 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
     line.statuses === undefined && last !== undefined
       ? last.statuses
       : new Map(sortedEntries(changed(last?.statuses ?? new Map(), line.statuses)))
+  const leases = changed(last?.leases ?? NO_LEASES, line.leases)
+  const packages = line.packages ?? last?.packages
   const rollouts = line.rollouts ?? before?.plan.rollouts
   const outcomes = line.outcomes ?? last?.outcomes
   const input: PlanInput = {
@@ -144,8 +155,10 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
     statuses: statuses as PlanInput['statuses'],
     membership,
     local: valuesOf(byId(last?.local), line.local),
+    ...(leases.size === 0 ? {} : { leases: new Map(sortedEntries(leases)) }),
     nowMs: line.nowMs,
     unreadySinceMs: line.unreadySinceMs ?? before?.plan.unreadySinceMs ?? new Map(),
+    ...(packages === undefined ? {} : { packages }),
     ...(rollouts === undefined ? {} : { rollouts }),
     ...(outcomes === undefined ? {} : { outcomes }),
   }

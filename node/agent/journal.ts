@@ -23,6 +23,7 @@ const ENTRY_BYTES = 600
 const SLOT_BYTES = 50
 const MEMBER_BYTES = 600
 const INSTANCE_BYTES = 600
+const LEASE_BYTES = 150
 const SERVICE_BYTES = 3000
 
 interface Weighed {
@@ -60,6 +61,7 @@ export class Journal {
 const weightOf = ({ input, plan }: JournalEntry, before: JournalEntry | undefined): number => {
   const last = before?.input
   let bytes = ENTRY_BYTES + plan.reports.length * INSTANCE_BYTES
+  bytes += ((input.leases?.size ?? 0) + (plan.leases?.length ?? 0)) * LEASE_BYTES
   bytes += (plan.actions.length + plan.waiting.length + plan.unfulfilled.length) * MEMBER_BYTES
   bytes += (plan.witnessed?.length ?? 0) * SLOT_BYTES
   if (input.membership.members !== last?.membership.members)

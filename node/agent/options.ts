@@ -1,7 +1,7 @@
-// What an agent is made of: who it is, its ports, and what only a shell can know. The composition root and the simulator
-// fill it in; agent.ts reads it.
+// What an agent is built from: ports, and the few facts that only the composition root knows. Interfaces only.
 
-import type { ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
+import type { BuilderFacts, ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
+import type { Files } from '../../crdt/log/files.ts'
 import type { Store } from '../../crdt/store.ts'
 import type { ActorId, ClusterId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
@@ -10,6 +10,7 @@ import type { Signer } from '../../lib/signature.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { AgentSnapshot, Hands } from '../ports.ts'
+import type { PackageStore } from '../package/store.ts'
 import type { VerifyHttp } from './duties.ts'
 import type { KnownPeer } from './neighbourhood.ts'
 
@@ -21,7 +22,11 @@ export interface AgentOptions {
   readonly random: Random
   readonly transport: Transport
   readonly store: Store
+  /** Where this peer keeps what it has promised as a voter. */
+  readonly promises: Files
   readonly hands: Hands
+  /** Packages on this machine; left out: there are none, and no start waits for one. */
+  readonly packages?: PackageStore
   readonly log: Log
   /** How long this process has stood in line for a core so far, milliseconds. @default a sensor that says 0 */
   readonly coreWaitMs?: () => number
@@ -29,6 +34,8 @@ export interface AgentOptions {
   readonly facts: Omit<PeerFacts, 'addresses' | 'host' | 'running'>
   /** What instances can be confined by here; asked now and then, since programs are installed. @default nothing is said */
   readonly confinement?: () => ConfinementFacts
+  /** Whether releases can be built here; asked now and then. @default nothing is said */
+  readonly builder?: () => BuilderFacts
   /** The host on which instances are reached, given the addresses that the transport listens on. */
   readonly hostOf: (addresses: readonly string[]) => string
   /** Members known before the document is. */

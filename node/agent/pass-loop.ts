@@ -9,8 +9,8 @@ import type { Clock } from '../../lib/time.ts'
  * against the milliseconds that starting a process takes.
  */
 const COALESCE_MS = 3
-/** A pass rests this many times as long as it took: passes take a fifth of the peer's time, however much there is to see. */
-const REST_FACTOR = 4
+/** A pass rests this many times as long as it took: passes take a tenth of the peer's time, however much there is to see. */
+const REST_FACTOR = 9
 /** It never rests longer: a long pass is one that was held up, and readiness waits for the next. */
 const REST_MAX_MS = 250
 

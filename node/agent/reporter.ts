@@ -22,10 +22,19 @@ export interface ReporterOptions {
   readonly unfulfilledBefore?: ReadonlyMap<string, number>
 }
 
+interface Source {
+  readonly report: InstanceReport
+  readonly here: LocalInstance | undefined
+}
+
 export class Reporter {
   readonly #options: ReporterOptions
   readonly #earlier: Map<string, number>
   #said = new Map<string, InstanceStatus>()
+  /** Tokens that were said, by instance id. */
+  #fences: ReadonlyMap<string, number> = new Map()
+  /** What that was made from. */
+  #sources = new Map<string, Source>()
   /** Ends that were said, with their wall time: worked out anew it would differ by a millisecond, and be a new status. */
   #ends = new Map<string, { readonly atMs: number; readonly at: number }>()
   /** Digest of the last view that was on the disk. */
@@ -41,10 +50,18 @@ export class Reporter {
   /** `isDurable`: the view is on this peer's disk. To have a change means to keep it (S2), so a report waits for that. */
   report(input: PlanInput, plan: Plan, isDurable: boolean, troubles: readonly string[]): void {
     const next = new Map<string, InstanceStatus>()
+    const sources = new Map<string, Source>()
     const local = new Map(input.local.map((instance) => [instance.id, instance]))
     for (const report of plan.reports) {
       const here = local.get(report.instance)
       const before = this.#said.get(report.instance)
+      const source = this.#sources.get(report.instance)
+      sources.set(report.instance, { report, here })
+      // Most instances are as they were at the last pass, and so is what there is to say of them.
+      if (before !== undefined && source?.here === here && isAlike(source?.report, report)) {
+        next.set(report.instance, before)
+        continue
+      }
       const since = before?.state === report.state ? before.since : this.#since(input, here)
       const status: InstanceStatus = {
         slot: report.slot,
@@ -63,6 +80,7 @@ export class Reporter {
       // The same object as before: of many instances few change in one pass, and the others cost nothing more.
       next.set(report.instance, before !== undefined && isSame(before, status) ? before : status)
     }
+    this.#sayFences(input.local, next)
     // Readiness and its loss leave at once (others wait for them); a growing restart count may wait a second.
     let urgent = false
     for (const id of this.#said.keys()) {
@@ -78,6 +96,7 @@ export class Reporter {
       this.#options.say(`instance/${id}`, status)
     }
     this.#said = next
+    this.#sources = sources
     if (this.#tellRollouts(input, plan)) urgent = true
     for (const id of this.#ends.keys()) if (!next.has(id)) this.#ends.delete(id)
     // What the last incarnation said counts until the slot is as desired again.
@@ -124,6 +143,16 @@ export class Reporter {
     this.#options.say('report', { digest, settled, waiting: [...waiting] })
   }
 
+  /** The tokens of what is reported. */
+  #sayFences(local: readonly LocalInstance[], reported: ReadonlyMap<string, unknown>): void {
+    const next = new Map<string, number>()
+    for (const { id, fence } of local) if (fence !== undefined && reported.has(id)) next.set(id, fence)
+    for (const id of this.#fences.keys()) if (!next.has(id)) this.#options.say(`fence/${id}`, null)
+    for (const [id, token] of next)
+      if (this.#fences.get(id) !== token) this.#options.say(`fence/${id}`, { token })
+    this.#fences = next
+  }
+
   /** Wall time of an end. */
   #endOf(instance: string, atMs: number, nowMs: number): number {
     const known = this.#ends.get(instance)
@@ -157,10 +186,31 @@ export class Reporter {
   }
 }
 
-/** Of plain values. */
+/** Of plain values that name their members in one order, as values made by one expression do. */
 const isSame = (one: unknown, other: unknown): boolean => {
   if (one === other) return true
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false
-  const [entries, others] = [Object.entries(one), new Map(Object.entries(other))]
-  return entries.length === others.size && entries.every(([name, value]) => isSame(value, others.get(name)))
+  const others = Object.entries(other)
+  const entries = Object.entries(one)
+  return (
+    entries.length === others.length &&
+    entries.every(([name, value], at) => name === others[at]?.[0] && isSame(value, others[at]?.[1]))
+  )
 }
+
+/** All of a report; a field that is missing here does not compile. */
+const REPORT_FIELDS = Object.values({
+  instance: 'instance',
+  slot: 'slot',
+  state: 'state',
+  restarts: 'restarts',
+  reason: 'reason',
+  claim: 'claim',
+  unfulfilledSinceMs: 'unfulfilledSinceMs',
+  exit: 'exit',
+  output: 'output',
+} satisfies { readonly [F in keyof Required<InstanceReport>]: F })
+
+/** Nothing in it was made anew. */
+const isAlike = (one: InstanceReport | undefined, other: InstanceReport): boolean =>
+  one !== undefined && REPORT_FIELDS.every((field) => one[field] === other[field])

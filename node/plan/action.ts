@@ -3,6 +3,7 @@
 
 import type { InstanceId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
+import type { HeldLease } from './lease/terms.ts'
 
 /** Starts an instance; one of that id that runs and drains serves again instead. */
 export interface StartAction {
@@ -18,6 +19,8 @@ export interface StartAction {
   readonly proofMs: number
   /** A run this long is no failed one, milliseconds. @default STABLE_RUN_MS of restart.ts */
   readonly stableRunMs?: number
+  /** What a run of a quorum slot runs under: it is ended when the lease is over (S9). Left out: it needs none. */
+  readonly lease?: HeldLease
   readonly reason: string
 }
 
@@ -27,6 +30,7 @@ export interface RestartAction {
   readonly instance: InstanceId
   /** As of a start. */
   readonly stableRunMs?: number
+  readonly lease?: HeldLease
   readonly reason: string
 }
 

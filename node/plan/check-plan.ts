@@ -7,6 +7,7 @@ import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Action, StartAction } from './action.ts'
 import { compareClaims, saidClaims } from './claims.ts'
 import { isPresent } from './eligibility.ts'
+import { asPlanned, beginGate, isExclusive } from './exclusive.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
 import type { Plan, PlanInput } from './plan.ts'
@@ -14,7 +15,7 @@ import { isHookSlot } from './rollout/hooks.ts'
 
 /** One sentence for each rule that the plan breaks; empty: it may be executed. */
 export const checkPlan = (input: PlanInput, plan: Plan): readonly string[] => {
-  const services = new Map(input.view.services.map((service) => [service.id, service]))
+  const services = new Map(input.view.services.map((service) => [service.id, asPlanned(service)]))
   const local = new Map(input.local.map((instance) => [instance.id as string, instance]))
   const violations: string[] = []
   const seen = new Set<string>()
@@ -28,11 +29,32 @@ export const checkPlan = (input: PlanInput, plan: Plan): readonly string[] => {
         ? checkStart(input, action, services, instance)
         : checkEnding(input, action, services, instance)
     if (broken !== null) violations.push(broken)
+    const unleased = checkLease(input, action, services, instance)
+    if (unleased !== null) violations.push(unleased)
   }
   violations.push(...checkRoom(input, plan))
   if (plan.wakeAtMs !== null && plan.wakeAtMs <= input.nowMs)
     violations.push('the plan wakes at a time that has passed')
   return violations
+}
+
+/** A run of a quorum slot begins under a lease, with a token that none here had, and alone (S9). */
+const checkLease = (
+  input: PlanInput,
+  action: Action,
+  services: ReadonlyMap<ServiceId, ServiceView>,
+  instance: LocalInstance | undefined,
+): string | null => {
+  if (action.kind !== 'start' && action.kind !== 'restart') return null
+  const slot = action.kind === 'start' ? action.slot : instance?.slot
+  const id = action.kind === 'start' ? action.service : instance?.service
+  const service = id === undefined ? undefined : services.get(id)
+  if (service === undefined || slot === undefined || !isExclusive(service)) return null
+  // One that drains and is taken back goes on under the lease that it has.
+  if (action.kind === 'start' && instance !== undefined) return null
+  if (beginGate(input, service, slot) !== null || action.lease === undefined)
+    return `${action.kind} of ${action.instance} without a lease (S9)`
+  return null
 }
 
 const checkStart = (

@@ -57,6 +57,7 @@ export const isPresent = (state: MemberState | undefined): boolean => state === 
  */
 export const isMerelyWanted = (status: InstanceStatus): boolean =>
   status.state === 'pending' ||
+  status.state === 'fetching' ||
   (status.state === 'unfulfilled' && status.restarts === 0 && status.pid === null)
 
 /** Every member of the view with what is known of it, sorted by id. */

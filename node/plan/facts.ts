@@ -32,6 +32,8 @@ export interface InstanceRecord {
   /** A run this long is stable. Left out by an earlier version: as the plan says. */
   readonly stableRunMs?: number
   readonly draining: boolean
+  /** The fencing token that this run was given. Left out: it runs without a lease. */
+  readonly fence?: number
 }
 
 /** A process found again after this peer's own crash or restart. */
@@ -104,6 +106,7 @@ export const factsOfAdopted = (
     exit: end,
     ...(end === null ? {} : { lastExit: end }),
     shortfall,
+    fence: record.fence,
     error: null,
     probe: TALLY_EMPTY,
   }
@@ -124,4 +127,5 @@ export const recordOf = (facts: LocalInstance, nonce: string): InstanceRecord =>
   failuresInARow: facts.failuresInARow,
   ...(facts.stableRunMs === undefined ? {} : { stableRunMs: facts.stableRunMs }),
   draining: facts.draining,
+  ...(facts.fence === undefined ? {} : { fence: facts.fence }),
 })

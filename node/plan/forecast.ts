@@ -3,11 +3,10 @@
 
 import { compareStrings } from '../../lib/order.ts'
 import type { MemberId, SlotId } from '../../lib/ids.ts'
-import type { MemberStatus } from '../../crdt/schema/status.ts'
-import type { MemberView, ServiceView, View } from '../../crdt/schema/view.ts'
+import type { ServiceView, View } from '../../crdt/schema/view.ts'
 import { refusalBy } from './constraints.ts'
 import { rosterOf } from './eligibility.ts'
-import { place, type PlacementMemo } from './placement.ts'
+import { place, PlacementMemo } from './placement.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
 
 export interface SlotChange {
@@ -24,15 +23,25 @@ export interface Forecast {
   readonly slots: readonly SlotChange[]
   /** What is allowed but probably not meant. */
   readonly warnings: readonly string[]
+  /** Where every wanted slot is placed afterwards. */
+  readonly placements: ReadonlyMap<SlotId, SlotPlacement>
+}
+
+/** What a caller has worked out before; only saves work. */
+export interface Known {
+  readonly memo?: PlacementMemo | undefined
+  /** Where slots are placed before. */
+  readonly before?: ReadonlyMap<SlotId, SlotPlacement> | undefined
 }
 
 /** What another view would change for the same members. */
-export const forecastView = (input: PlanInput, view: View, memo?: PlacementMemo): Forecast =>
-  forecast(input, { ...input, view }, memo)
+export const forecastView = (input: PlanInput, view: View, known?: Known): Forecast =>
+  forecast(input, { ...input, view }, known)
 
 /** What changes between two situations. */
-export const forecast = (before: PlanInput, after: PlanInput, memo?: PlacementMemo): Forecast => {
-  const from = place(before, memo)
+export const forecast = (before: PlanInput, after: PlanInput, known: Known = {}): Forecast => {
+  const memo = known.memo ?? new PlacementMemo()
+  const from = known.before ?? place(before, memo)
   const to = place(after, memo)
   const servicesBefore = byId(before.view.services)
   const servicesAfter = byId(after.view.services)
@@ -51,7 +60,7 @@ export const forecast = (before: PlanInput, after: PlanInput, memo?: PlacementMe
       reason: stopReason(servicesAfter.get(service)),
     })
   }
-  return { slots: changes, warnings: warningsOf(after, to) }
+  return { slots: changes, warnings: warningsOf(after, to), placements: to }
 }
 
 const byId = (services: readonly ServiceView[]): ReadonlyMap<string, ServiceView> =>
@@ -113,37 +122,4 @@ const warningsOf = (input: PlanInput, placements: ReadonlyMap<SlotId, SlotPlacem
     }
   }
   return warnings
-}
-
-/** The same situation with some members gone for good, for `simulate --kill`. */
-export const withoutMembers = (input: PlanInput, gone: ReadonlySet<MemberId>): PlanInput => ({
-  ...input,
-  membership: {
-    ...input.membership,
-    members: input.membership.members.map((member) =>
-      gone.has(member.id) ? { ...member, state: 'left' } : member,
-    ),
-  },
-})
-
-/** The same situation with one more member, alive and empty, for `simulate --add`. */
-export const withMember = (
-  input: PlanInput,
-  member: MemberView,
-  facts: NonNullable<MemberStatus['facts']>,
-): PlanInput => {
-  const status: MemberStatus = {
-    incarnation: 0,
-    facts,
-    report: null,
-    instances: new Map(),
-    alerts: new Map(),
-  }
-  const liveness = { id: member.id, state: 'alive', sinceMs: input.nowMs, silent: false } as const
-  return {
-    ...input,
-    view: { ...input.view, members: [...input.view.members, member] },
-    statuses: new Map([...input.statuses, [member.id, status]]),
-    membership: { ...input.membership, members: [...input.membership.members, liveness] },
-  }
 }

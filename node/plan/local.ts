@@ -67,6 +67,8 @@ export interface LocalInstance {
   readonly lastOutput?: readonly string[]
   /** What of its limits it runs without, in words that follow its name; empty: nothing. @default '' */
   readonly shortfall?: string | undefined
+  /** The fencing token that its last run was given. Left out: it runs without a lease. */
+  readonly fence?: number | undefined
   readonly probe: ProbeTally
   /** Of the liveness probe. Left out: nothing has been asked. */
   readonly liveness?: ProbeTally

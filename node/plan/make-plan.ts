@@ -11,10 +11,13 @@ import {
   type SlotId,
 } from '../../lib/ids.ts'
 import { formatDuration } from '../../lib/time.ts'
+import type { Action } from './action.ts'
 import { Claims } from './claims.ts'
 import { nextStandingChangeMs } from './eligibility.ts'
+import { asPlanned, wishesOf } from './exclusive.ts'
 import { Waves } from './gates.ts'
 import { thresholdsOf } from './health.ts'
+import { packagesHere } from './packages.ts'
 import { place, type PlacementMemo } from './placement.ts'
 import type { InstanceReport, Plan, PlanInput, SlotPlacement, Unfulfilled } from './plan.ts'
 import { reconcile, type Reconciled, type Unready } from './reconcile.ts'
@@ -47,7 +50,10 @@ export const planFor = (whole: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
   const own = speaks || input.view.services.some(isStewarded) ? steward(scene) : null
   // What is said in this pass opens and closes gates here at once, as it will everywhere else.
   if (own !== null && opensOtherwise(input, own.words)) pass = passOf(input, placements, sightings, own.words)
-  const { result, overdue, reports } = pass
+  const { result, overdue, reports, services } = pass
+  const starting = new Set(slotsToBegin(input, result.actions))
+  const leases = wishesOf(input, placements, services, starting)
+  const packages = packagesHere(whole, placements, services, own?.packages)
   const wakes = [...result.wakes, ...overdue.wakes, ...(own?.wakes ?? [])]
   const standing = nextStandingChangeMs(input)
   if (standing !== null) wakes.push(standing)
@@ -59,13 +65,25 @@ export const planFor = (whole: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacem
     witnessed: overdue.witnessed,
     waiting: [...result.waiting, ...overdue.waiting, ...(own?.waiting ?? [])],
     awaitsReports: sightings.askedReports,
+    ...(leases.length === 0 ? {} : { leases }),
     wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
     unreadySinceMs: overdue.sinceMs,
+    ...(packages.length === 0 ? {} : { packages }),
     ...(own === null ? {} : { stewardship: pickSaid(own), rollouts: own.memory }),
   }
 }
 
+/** Slots of which a run is about to begin. */
+const slotsToBegin = ({ local }: PlanInput, actions: readonly Action[]): readonly SlotId[] => {
+  const restarted = new Set(actions.flatMap((one) => (one.kind === 'restart' ? [one.instance] : [])))
+  return [
+    ...actions.flatMap((one) => (one.kind === 'start' ? [one.slot] : [])),
+    ...local.flatMap(({ id, slot }) => (restarted.has(id) ? [slot] : [])),
+  ]
+}
+
 interface Pass {
+  readonly services: ReadonlyMap<ServiceId, ServiceView>
   readonly result: Reconciled
   readonly overdue: Overdue
   readonly reports: readonly InstanceReport[]
@@ -78,7 +96,7 @@ const passOf = (
   sightings: Sightings,
   words: ReadonlyMap<ServiceId, RolloutWord>,
 ): Pass => {
-  const services = new Map(input.view.services.map((service) => [service.id, service]))
+  const services = new Map(input.view.services.map((service) => [service.id, asPlanned(service)]))
   const waves = new Waves(input, placements, sightings)
   const rollouts = new RolloutWords(input, placements, sightings, words)
   const claims = new Claims(input, sightings)
@@ -89,7 +107,7 @@ const passOf = (
     if (unready.queued === true && (overdue.isOver(unready.service) || sightings.isOverdue(unready.service)))
       overdue.own(unready)
   overdue.unattended(placements, services)
-  return { result, overdue, reports: result.reports.map((report) => overdue.mark(report)) }
+  return { services, result, overdue, reports: result.reports.map((report) => overdue.mark(report)) }
 }
 
 const withoutHooks = (input: PlanInput): PlanInput =>
@@ -209,7 +227,8 @@ class Overdue {
   mark(report: InstanceReport): InstanceReport {
     const overdue = this.#found.get(report.instance)
     if (overdue === undefined) return report
-    const state = report.state === 'pending' ? 'unfulfilled' : report.state
+    const isWaiting = report.state === 'pending' || report.state === 'fetching'
+    const state = isWaiting ? 'unfulfilled' : report.state
     return { ...report, state, unfulfilledSinceMs: overdue.sinceMs }
   }
 

@@ -1,11 +1,13 @@
 // The plan: one pass's output as a plain value. It is logged, shown by `tutti plan`, compared in transcripts, replayed in
 // simulations. Types, and the words of one; make-plan.ts computes it.
 
-import type { InstanceId, MemberId, ServiceId, SlotId } from '../../lib/ids.ts'
+import type { InstanceId, MemberId, PackageDigest, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { HookStatus, MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { Membership } from '../../net/membership.ts'
+import type { PackageState } from '../package/store.ts'
 import type { Action } from './action.ts'
+import type { LeaseStanding, LeaseWish } from './lease/terms.ts'
 import type { LocalInstance, ProcessExit } from './local.ts'
 import type { RolloutMemory } from './rollout/judge.ts'
 import type { Stewardship } from './rollout/stewardship.ts'
@@ -24,6 +26,10 @@ export interface PlanInput {
    * What is not in it counts from this pass on.
    */
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
+  /** Leases of quorum slots, by slot. @default none */
+  readonly leases?: ReadonlyMap<string, LeaseStanding>
+  /** How the packages that the last plan named stand here; what is not in it is yet to be fetched. Left out: all are here. */
+  readonly packages?: ReadonlyMap<PackageDigest, PackageState>
   /** The last plan's `rollouts`, handed back likewise. */
   readonly rollouts?: ReadonlyMap<ServiceId, RolloutMemory>
   /** What came of duties so far, by their keys. @default nothing */
@@ -95,6 +101,8 @@ export interface Plan {
   readonly waiting: readonly string[]
   /** Whether how far other members have reported to be matters to what this peer does next. */
   readonly awaitsReports: boolean
+  /** The leases that this peer is to seek or keep. Left out: none. */
+  readonly leases?: readonly LeaseWish[]
   /** When a pass is due although nothing happens (a backoff ends, a hold ends). Monotonic milliseconds; null: never. */
   readonly wakeAtMs: number | null
   /**
@@ -102,6 +110,8 @@ export interface Plan {
    * pass it to the next plan. A new release is given time anew.
    */
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
+  /** What runs here or is about to comes from these: to be fetched at once, long before its turn. Left out: none. */
+  readonly packages?: readonly PackageDigest[]
   /** What this peer says of rollouts as steward, and has to do for them. Left out: nothing. */
   readonly stewardship?: Pick<Stewardship, 'words' | 'hooks' | 'duties'>
   /** What a steward remembers of rollouts: pass it to the next plan. */

@@ -4,7 +4,8 @@
 
 import { instanceIdOf, type InstanceId, type SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
-import type { Action, StopAction } from './action.ts'
+import type { Action, RestartAction, StopAction } from './action.ts'
+import { beginGate, graceMs, isEndangered, isExclusive, leaseOf, stopAheadAtMs } from './exclusive.ts'
 import { capacityOf, roomGate, roomTaken } from './gates.ts'
 import { healthOf, livenessFailure, probeOf, PROOF_MS, PROOF_OF_REPLACEMENT_MS } from './health.ts'
 import type { LocalInstance } from './local.ts'
@@ -129,13 +130,14 @@ const endInstance = (turn: Turn, { instance, reason }: Dropped): boolean => {
     return false
   }
   report(turn, instance, 'draining', reason)
-  if (!instance.draining && takesTraffic(instance)) {
+  const hurries = isEndangered(turn.scene.input, instance)
+  if (!instance.draining && takesTraffic(instance) && !hurries) {
     turn.actions.push({ kind: 'drain', instance: id, reason })
     return false
   }
   const untilMs = instance.draining ? (instance.drainingSinceMs ?? turn.nowMs) + DRAIN_MS : turn.nowMs
-  if (takesTraffic(instance) && untilMs > turn.nowMs) turn.wakes.push(untilMs)
-  else turn.actions.push(stopAction(instance, reason))
+  if (takesTraffic(instance) && untilMs > turn.nowMs && !hurries) turn.wakes.push(untilMs)
+  else turn.actions.push(stopAction(turn, instance, reason))
   return false
 }
 
@@ -143,11 +145,11 @@ const endInstance = (turn: Turn, { instance, reason }: Dropped): boolean => {
 const takesTraffic = ({ definition, probe }: LocalInstance): boolean =>
   Object.keys(definition.ports).length > 0 && (probe.everOk || probeOf(definition) === null)
 
-const stopAction = (instance: LocalInstance, reason: string): StopAction => ({
+const stopAction = (turn: Turn, instance: LocalInstance, reason: string): StopAction => ({
   kind: 'stop',
   instance: instance.id,
   signal: instance.definition.stopSignal,
-  graceMs: instance.definition.stopGraceMs,
+  graceMs: graceMs(turn.scene.input, instance),
   reason,
 })
 
@@ -175,6 +177,11 @@ const keepEnded = (turn: Turn, { instance, service, as }: Kept): void => {
   }
   if (isOver) return
   wait(turn, id, reason)
+  const gate = beginGate(turn.scene.input, service, slot)
+  if (verdict.kind === 'now' && gate !== null) {
+    wait(turn, id, gate)
+    return
+  }
   if (verdict.kind === 'now')
     turn.restarts.push({ instance, service, dueMs: verdict.dueMs, reason: verdict.reason })
   else turn.wakes.push(verdict.atMs)
@@ -190,6 +197,7 @@ const restartInstances = (turn: Turn): void => {
       kind: 'restart',
       instance: instance.id,
       stableRunMs: service.restart.windowMs,
+      ...leased(turn, service, instance.slot),
       reason: `restarts: it ${reason}`,
     })
   }
@@ -200,6 +208,8 @@ const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
   const { id, slot } = instance
   const health = healthOf(instance, turn.nowMs)
   if (health.changesAtMs !== null) turn.wakes.push(health.changesAtMs)
+  const lease = instance.fence === undefined ? null : leaseOf(turn.scene.input, slot)
+  if (lease !== null) turn.wakes.push(stopAheadAtMs(lease, instance), lease.untilMs)
   const ranMs = turn.nowMs - instance.startedAtMs
   const loop = isCrashLoop(instance) && ranMs < (instance.stableRunMs ?? STABLE_RUN_MS)
   const lifeless = livenessFailure(instance, turn.nowMs)
@@ -221,7 +231,13 @@ const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
   }
   // Readiness alone never ends an instance: as with Compose it stays, without traffic.
   if (lifeless !== null && service.restart.condition !== 'none')
-    turn.actions.push({ ...stopAction(instance, `restarts: ${lifeless}`), failure: lifeless })
+    turn.actions.push({ ...stopAction(turn, instance, `restarts: ${lifeless}`), failure: lifeless })
+}
+
+/** The lease that a run of the slot begins under. */
+const leased = (turn: Turn, service: ServiceView, slot: SlotId): Pick<RestartAction, 'lease'> => {
+  const lease = isExclusive(service) ? leaseOf(turn.scene.input, slot) : null
+  return lease === null ? {} : { lease: { token: lease.token, untilMs: lease.untilMs } }
 }
 
 /** Whether an instance of the slot is ready, here or elsewhere, whatever its release. */
@@ -235,7 +251,7 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
   const taken = roomTaken(turn.scene.input.local, gone)
   const known = new Set(turn.scene.input.local.map((instance) => instance.id))
   for (const start of starts) {
-    const { slot, service, replaces, revives } = start
+    const { slot, service, fetching, replaces, revives } = start
     const instance = instanceIdOf(slot, service.release)
     const gate = start.gate ?? (revives === null ? roomGate(service, taken, capacity, replaces) : null)
     if (gate !== null) {
@@ -245,7 +261,13 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
         turn.unready.push({ slot, service, cause: 'blocked', reason: gate, hopeless: false, queued })
       // An instance of that id that still ends here is reported by its own facts.
       if (!known.has(instance))
-        turn.reports.push({ instance, slot, state: 'pending', restarts: 0, reason: gate })
+        turn.reports.push({
+          instance,
+          slot,
+          state: fetching ? 'fetching' : 'pending',
+          restarts: 0,
+          reason: gate,
+        })
       continue
     }
     if (revives === null) {
@@ -263,6 +285,7 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
       memoryBytes: service.reservedMemoryBytes,
       proofMs: replaces ? PROOF_OF_REPLACEMENT_MS : PROOF_MS,
       stableRunMs: service.restart.windowMs,
+      ...leased(turn, service, slot),
       reason: start.reason,
     })
     wait(turn, slot, `starts: ${start.reason}`)

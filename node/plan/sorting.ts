@@ -6,9 +6,11 @@ import { compareStrings } from '../../lib/order.ts'
 import type { InstanceId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Claims } from './claims.ts'
+import { beginGate, isExclusive, unleasedReason } from './exclusive.ts'
 import { brakeGate, dependencyGate, type Waves } from './gates.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
+import { packageGate } from './packages.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
 import type { RolloutWords } from './rollout/words.ts'
 import type { Sightings } from './sightings.ts'
@@ -41,6 +43,8 @@ export interface Start {
   readonly gate: string | null
   /** The gate is its place in the rollout: nothing is wrong, others go first. */
   readonly queued: boolean
+  /** The gate is its package, which is on its way: the last thing it waits for. */
+  readonly fetching: boolean
   /** An older release of it runs here meanwhile. */
   readonly replaces: boolean
   /** Its former run, which drains and is taken back: it needs no room and no dependency. Null: it starts anew. */
@@ -80,8 +84,10 @@ export const sortSlots = (scene: Scene): Buckets => {
     const service = services.get(placement.service)
     const instances = local.get(placement.slot) ?? []
     if (service === undefined || (placement.member !== input.self && instances.length === 0)) continue
-    if (placement.member === input.self) sortOwn(scene, service, placement, instances, buckets)
-    else sortMoved(scene, service, placement, instances, buckets)
+    const kept = isExclusive(service) ? leasedOf(scene, service, placement, instances, buckets) : instances
+    if (kept === null) continue
+    if (placement.member === input.self) sortOwn(scene, service, placement, kept, buckets)
+    else sortMoved(scene, service, placement, kept, buckets)
   }
   for (const [slot, instances] of local) {
     if (placements.has(slot)) continue
@@ -105,6 +111,40 @@ const unwantedReason = (input: PlanInput, service: ServiceView | undefined): str
   return service.mode === 'global'
     ? 'this member is not eligible for its service'
     : `its service is scaled to ${service.replicas}`
+}
+
+/** Of a quorum slot, what runs here without a lease goes. Null: the slot is dealt with; else what is left of it. */
+const leasedOf = (
+  { input }: Scene,
+  service: ServiceView,
+  placement: SlotPlacement,
+  instances: readonly LocalInstance[],
+  buckets: OpenBuckets,
+): readonly LocalInstance[] | null => {
+  const { slot, member } = placement
+  const left: LocalInstance[] = []
+  let gate: string | null = null
+  for (const instance of instances) {
+    const reason = unleasedReason(input, service, instance)
+    if (reason === null) left.push(instance)
+    else buckets.dropped.push({ instance, reason })
+    gate ??= reason
+  }
+  if (left.length > 0) return left
+  gate ??= beginGate(input, service, slot)
+  if (gate === null) return left
+  const start = {
+    slot,
+    service,
+    reason: placement.reason,
+    gate,
+    queued: false,
+    fetching: false,
+    replaces: false,
+    revives: null,
+  }
+  if (member === input.self) buckets.starts.push(start)
+  return null
 }
 
 const sortOwn = (
@@ -138,7 +178,7 @@ const sortOwn = (
   // What has ended, or is being stopped, goes first, and the slot starts anew while others serve.
   if (wanted !== undefined && start.revives === null)
     buckets.dropped.push({ instance: wanted, reason: 'it was draining when it was wanted again' })
-  if (service.update.order === 'stop-first' && !start.queued && !start.dependent) {
+  if (service.update.order === 'stop-first' && !start.queued && !start.dependent && !start.fetching) {
     for (const instance of others)
       buckets.dropped.push({ instance, reason: 'stop-first: it makes way for the new release' })
     return
@@ -186,11 +226,14 @@ const startOf = (
         holders.map(({ member }) => member),
       )
     : null
+  const packaged = revives === null ? packageGate(scene.input, service) : null
   const gate =
     wave ??
     dependency ??
     brake ??
-    (revives === null ? overlapGate(scene, service, wanted, others, holders) : null)
+    packaged ??
+    (revives === null ? overlapGate(scene, service, wanted, others, holders) : null) ??
+    (revives === null ? beginGate(scene.input, service, slot) : null)
   const from = holders[0]
   const reason =
     revives !== null
@@ -207,6 +250,7 @@ const startOf = (
     gate,
     queued: wave !== null,
     dependent: dependency !== null,
+    fetching: packaged !== null && gate === packaged,
     replaces: others.length > 0,
     revives,
   }

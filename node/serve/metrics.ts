@@ -5,6 +5,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { ServiceId } from '../../lib/ids.ts'
 import { INSTANCE_STATES, ROLLOUT_PHASES } from '../../crdt/schema/status.ts'
+import { stateOfDuty } from '../plan/build-duty.ts'
 import { place, PlacementMemo } from '../plan/placement.ts'
 import { UNFULFILLED_CAUSES } from '../plan/plan.ts'
 import type { AgentCounters, AgentPort, AgentSnapshot } from '../ports.ts'
@@ -88,6 +89,7 @@ export const createMetrics = (options: MetricsOptions): Metrics => {
   agentCounts(registry, agent)
   clusterGauges(registry, scrape)
   workloadGauges(registry, scrape)
+  buildGauges(registry, scrape)
   if (options.links !== undefined && options.links !== null) linkMetrics(registry, options.links)
   if (options.process !== false) collectDefaultMetrics({ register: registry })
   return {
@@ -218,6 +220,18 @@ const clusterGauges = (registry: Registry, scrape: Scrape): void => {
     ),
   )
 }
+
+const buildGauges = (registry: Registry, scrape: Scrape): void =>
+  gauge(
+    registry,
+    'tutti_build_duties',
+    'Branches that are followed, as this peer sees them',
+    ['state'],
+    (set) => {
+      const { snapshot } = scrape
+      for (const duty of snapshot.view.buildDuties ?? []) set({ state: stateOfDuty(snapshot, duty).state }, 1)
+    },
+  )
 
 const workloadGauges = (registry: Registry, scrape: Scrape): void => {
   gauge(registry, 'tutti_placements', 'Slots placed on this peer', ['service'], (set) => {

@@ -1,5 +1,5 @@
-// Every checker of a run, made anew. What L2 says of rest is judged by verdict.ts; S9, S13, L7 and L8 join with the
-// features they are about.
+// Every checker of a run, made anew. What L2 says of rest is judged by verdict.ts; S13 and L8 join with the features they
+// are about.
 
 import type { Checker } from './checker.ts'
 import { agreement } from './l01-agreement.ts'
@@ -10,6 +10,7 @@ import { moves } from './l04-moves.ts'
 import { takeOver } from './l04-take-over.ts'
 import { rollouts } from './l05-rollouts.ts'
 import { backoff } from './l06-backoff.ts'
+import { leases } from './l07-leases.ts'
 import { convergence } from './s01-convergence.ts'
 import { acknowledgedEdits } from './s02-acknowledged.ts'
 import { actorReuse } from './s03-actors.ts'
@@ -21,6 +22,7 @@ import { capacity } from './s07-capacity.ts'
 import { availability } from './s08-availability.ts'
 import { canary } from './s08-canary.ts'
 import { surge } from './s08-surge.ts'
+import { singletons } from './s09-singletons.ts'
 import { orphans } from './s10-orphans.ts'
 import { deletion } from './s11-deletion.ts'
 import { membership } from './s12-membership.ts'
@@ -41,6 +43,7 @@ export const allCheckers = (): readonly Checker[] => [
   availability(),
   surge(),
   canary(),
+  singletons(),
   orphans(),
   deletion(),
   membership(),
@@ -55,4 +58,5 @@ export const allCheckers = (): readonly Checker[] => [
   takeOver(),
   rollouts(),
   backoff(),
+  leases(),
 ]

@@ -13,7 +13,7 @@ export const isolation = (): Checker => {
     look: (scene) =>
       scene.world.machines.flatMap((machine) => {
         const { agent, processes, name } = machine
-        if (agent === null || scene.isBroken(machine)) return []
+        if (agent === null || !machine.acting || scene.isBroken(machine)) return []
         const running = new Set<string>(
           agent
             .snapshot()

@@ -4,6 +4,7 @@ import { TuttiError } from '../../lib/errors.ts'
 import type { Composition } from '../composition.ts'
 import { DISK_MUTANTS } from './disk.ts'
 import { DOCUMENT_MUTANTS } from './document.ts'
+import { LEASE_MUTANTS } from './leases.ts'
 import { plantPatch } from './loading.ts'
 import { MEMBERSHIP_MUTANTS } from './membership.ts'
 import type { Mutant } from './mutant.ts'
@@ -13,6 +14,7 @@ import { SUPERVISION_MUTANTS } from './supervision.ts'
 export const MUTANTS: readonly Mutant[] = [
   ...DOCUMENT_MUTANTS,
   ...DISK_MUTANTS,
+  ...LEASE_MUTANTS,
   ...MEMBERSHIP_MUTANTS,
   ...PLAN_MUTANTS,
   ...SUPERVISION_MUTANTS,

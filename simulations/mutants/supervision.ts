@@ -87,6 +87,11 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
         find: 'const since = before?.state === report.state ? before.since : this.#since(input, here)',
         replace: 'const since = Math.floor(this.#options.wall())',
       },
+      {
+        file: 'node/agent/reporter.ts',
+        find: 'if (before !== undefined && source?.here === here && isAlike(source?.report, report)) {',
+        replace: 'if (isAlike(undefined, report)) {',
+      },
     ],
   },
 ]

@@ -181,6 +181,7 @@ const edit = async (world: World, machine: Machine, replicas: number) => {
   const known = view.services.length > 0
   const spec = {
     ...specOf(world.random, SERVICE, 'ready=50ms'),
+    onPartition: 'run' as const,
     mode: 'replicated' as const,
     constraints: [],
     reservedCpusMilli: 0,

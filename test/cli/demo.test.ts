@@ -68,6 +68,8 @@ const context = (io: ReturnType<typeof bufferedIo>['io']) => ({
   token: null,
   json: false,
   timeoutMs: null,
+  message: null,
+  ifDigest: null,
 })
 
 describe('demo', () => {

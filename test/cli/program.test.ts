@@ -190,11 +190,7 @@ describe('tutti, used wrongly', () => {
       "tutti: 'shop/web/0/x' is not a cell, a service or a slot; write it as in shop/web or shop/web/2\n",
     ],
     [['logs', '-n', 'x', 'shop/web'], 2, "tutti: 'x' is not a whole number from 0 to 100000\n"],
-    [
-      ['history'],
-      2,
-      'tutti: tutti history is not offered in this version yet; see tutti --help for what is\n',
-    ],
+    [['top'], 2, 'tutti: tutti top is not offered in this version yet; see tutti --help for what is\n'],
     [
       ['completion', 'tcsh'],
       2,
@@ -245,6 +241,10 @@ describe('tutti --help', () => {
     const names = [...root.stdout.matchAll(/^ {2}([a-z]+) +[[<a-z]?/gm)].map(([, name]) => name ?? '')
     const paths = [
       ...names.filter((name) => name !== 'help'),
+      'package push',
+      'package ls',
+      'package show',
+      'package rm',
       'peers rm',
       'peers cordon',
       'peers uncordon',

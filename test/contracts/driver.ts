@@ -29,12 +29,17 @@ export interface DriverBed {
   readonly makeDriver: () => Driver
   /** Whether a process of that pid lives. */
   readonly lives: (pid: number) => boolean
+  /** Monotonic milliseconds, on the driver's clock. */
+  readonly now: () => number
   /** Lets time pass until the promise resolves: really, or by turning a simulated clock. */
   readonly settle: <T>(promise: Promise<T>) => Promise<T>
   /** Resolves when a deaf program is deaf, so that a stop meets what the test means. */
   readonly deafened: (instance: InstanceId) => Promise<void>
   readonly cleanUp: () => Promise<void>
 }
+
+/** A watchdog counts in hundredths of a second and rounds towards an earlier end. */
+const EARLY_MS = 50
 
 let nonces = 0
 
@@ -143,6 +148,29 @@ export const driverContract = (name: string, makeBed: () => Promise<DriverBed>):
       const exits = exitsOf()
       return { driver, exits, adopted: await bed.settle(driver.start(exits.events)) }
     }
+
+    it('ends a run whose lease is over, however deaf it is (S9)', async () => {
+      const { driver, exits } = await started()
+      const record = recordFor(bed.programs.deaf, { fence: 7 })
+      const lease = { token: 7, untilMs: bed.now() + 1000 }
+      await bed.settle(driver.spawn({ record, environment: environmentFor(record), lease }))
+      const [instance, , exit] = await bed.settle(exits.next())
+      assert.deepEqual([instance, exit.code, exit.signal], [record.instance, null, 'SIGKILL'])
+      assert.ok(bed.now() >= lease.untilMs - EARLY_MS, 'it was ended before its lease was over')
+      await bed.settle(driver.close())
+    })
+
+    it('lets a run live for as long as its lease is renewed (S9)', async () => {
+      const { driver, exits } = await started()
+      const record = recordFor(bed.programs.deaf, { fence: 7 })
+      const lease = { token: 7, untilMs: bed.now() + 1500 }
+      await bed.settle(driver.spawn({ record, environment: environmentFor(record), lease }))
+      const longer = { token: 8, untilMs: lease.untilMs + 1000 }
+      driver.extend(record.instance, longer)
+      await bed.settle(exits.next())
+      assert.ok(bed.now() >= longer.untilMs - EARLY_MS, 'it was ended before its lease was over')
+      await bed.settle(driver.close())
+    })
 
     it('tells an exit with its status and the nonce of the spawn', async () => {
       const { driver, exits } = await started()

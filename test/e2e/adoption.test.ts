@@ -8,6 +8,7 @@ import { cpSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'n
 import { join, resolve } from 'node:path'
 import { execPath } from 'node:process'
 import { describe, it } from 'node:test'
+import { recordLine, replay } from '../../node/act/drivers/process/record-log.ts'
 import type { EventsReply } from '../../node/serve/api/contract-streams.ts'
 import {
   applyOf,
@@ -147,16 +148,16 @@ describe('adoption', () => {
       await peer.end('SIGKILL')
       const stranger = spawn(execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
       try {
-        const names = readdirSync(recordsOf(peer)).toSorted()
-        const [reused = '', rebooted = '', damaged = ''] = names.map((name) => join(recordsOf(peer), name))
-        const parsed: { record: { nonce: string } } = JSON.parse(readFileSync(reused, 'utf8'))
-        const run = join(peer.data, 'instances', 'runs', parsed.record.nonce)
+        const path = join(recordsOf(peer), 'log')
+        const [reused, rebooted, damaged] = replay(readFileSync(path)).records
+        assert.ok(reused !== undefined && rebooted !== undefined && damaged !== undefined)
+        const run = join(peer.data, 'instances', 'runs', reused.record.nonce)
         const stat = readFileSync(`/proc/${stranger.pid}/stat`, 'latin1')
         const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
         // Its pid was given to another process meanwhile: even the start time fits, only the nonce cannot.
         writeFileSync(join(run, 'pid'), `${stranger.pid} ${startTime}\n`)
-        writeFileSync(rebooted, readFileSync(rebooted, 'utf8').replace(/"boot":"[^"]*"/, '"boot":"another"'))
-        writeFileSync(damaged, '{"format":1,"boot')
+        const lines = [damaged, reused, { ...rebooted, boot: 'another' }].map(recordLine)
+        writeFileSync(path, lines.join('').replace('"format":1', '"format":7'))
         await peer.up()
         const after = await until('three new ones are ready', async () => {
           const all = (await peer.instances()).instances.filter(({ state }) => state === 'ready')

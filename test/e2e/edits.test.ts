@@ -183,7 +183,12 @@ describe('bad input', () => {
     ['a port out of range', body('ports: ["http: 70000"]'), 3, /65535|port/],
     ['a missing command', 'name: e2e\nservices:\n  one:\n    environment: { A: b }\n', 3, /command/],
     ['a package directory that is not there', body('package: ./nowhere'), 3, /nowhere/],
-    ['a quorum service', body('on_partition: quorum'), 3, /quorum/],
+    [
+      'a quorum service whose runs may overlap',
+      body('on_partition: quorum\n    deploy: { update_config: { order: start-first } }'),
+      3,
+      /quorum/,
+    ],
     ['a file that is too large', `name: e2e\n# ${'x'.repeat(1_100_000)}\n`, 3, /large|MiB|bytes/],
     ['a dependency that does not exist', body('depends_on: [two]'), 3, /two/],
   ]

@@ -52,7 +52,8 @@ const stage = async (): Promise<Stage> => {
   assert.ok(first && second)
   const spec = { ...specOf(world.random, 'web', 'ready=50ms'), mode: 'replicated' as const, constraints: [] }
   const update = { order: 'start-first', parallelism: 1 } as const
-  const services = [{ ...spec, replicas: 3, onPartition: 'run' as const, update }]
+  const policy = { onPartition: 'run', rescheduleAfterMs: 5000 } as const
+  const services = [{ ...spec, ...policy, replicas: 3, update }]
   const scene = new Scene({
     world,
     referee: new Referee([], () => undefined),

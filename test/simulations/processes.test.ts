@@ -21,6 +21,7 @@ driverContract('scripted', async () => {
     },
     makeDriver: () => new ScriptedDriver(machine),
     lives: (pid) => machine.processes().some((process) => process.pid === pid && process.exit === null),
+    now: () => clock.now(),
     settle: async (promise) => {
       const turning = { settled: false }
       const done = promise.finally(() => {

@@ -19,8 +19,12 @@ export interface DataPaths {
   readonly instances: string
   /** What instances print. */
   readonly output: string
+  /** Packages, and what instances run from of them. */
+  readonly packages: string
   /** Working directories of instances that have none of their own. */
   readonly work: string
+  /** Repositories that are followed, and builds of them; made when there is one. */
+  readonly builds: string
 }
 
 export interface DataDirectory extends DataPaths {
@@ -38,7 +42,16 @@ const SMALL_BYTES_MAX = 1024 * 1024
 const SOCKET_PATH_BYTES_MAX = 107
 const SMALL_NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/
 const DRAFT = '.tmp'
-const RESERVED = new Set([LOCK_FILE, 'tutti.sock', 'log', 'instances', 'output', 'work'])
+const RESERVED = new Set([
+  LOCK_FILE,
+  'tutti.sock',
+  'log',
+  'instances',
+  'output',
+  'packages',
+  'work',
+  'builds',
+])
 
 /** Where things lie in a data directory; needs no such directory to exist. */
 export const dataPathsOf = (directory: string): DataPaths => {
@@ -49,7 +62,9 @@ export const dataPathsOf = (directory: string): DataPaths => {
     log: join(root, 'log'),
     instances: join(root, 'instances'),
     output: join(root, 'output'),
+    packages: join(root, 'packages'),
     work: join(root, 'work'),
+    builds: join(root, 'builds'),
   }
 }
 

@@ -3,7 +3,6 @@
 // absent: other peers' output, which the face asks them for, and any parsing of what programs print.
 
 import { existsSync, mkdirSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { InstanceId } from '../../../lib/ids.ts'
 import type { Log } from '../../../lib/log.ts'
@@ -48,15 +47,8 @@ export class OutputStore implements Output {
     this.#dropLater(DROP_SOON_MS)
   }
 
-  /** Makes the folder of an instance's output. Throws nothing: the launch that is to open files in it says what is wrong. */
-  async prepare(instance: InstanceId): Promise<void> {
-    try {
-      const { path } = logFileOf(this.#options.folder, instance, 'stdout')
-      // A restart does not wait for a thread that finds the folder there.
-      if (!existsSync(dirname(path))) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    } catch (error) {
-      this.#complain(error)
-    }
+  folderOf(instance: InstanceId): string {
+    return dirname(logFileOf(this.#options.folder, instance, 'stdout').path)
   }
 
   /**

@@ -4,13 +4,14 @@
 
 import { defined } from '../../../lib/assert.ts'
 import { sortedEntries } from '../../../lib/order.ts'
-import type { ReleaseId, ServiceId, SlotId } from '../../../lib/ids.ts'
+import type { PackageDigest, ReleaseId, ServiceId, SlotId } from '../../../lib/ids.ts'
 import type { HookStatus } from '../../../crdt/schema/status.ts'
 import type { RejectedRelease } from '../../../crdt/schema/rollout.ts'
 import type { ServiceView } from '../../../crdt/schema/view.ts'
 import type { Action } from '../action.ts'
 import { firstPort } from '../health.ts'
 import type { LocalInstance } from '../local.ts'
+import { packageGate } from '../packages.ts'
 import type { InstanceReport, PlanInput, SlotPlacement } from '../plan.ts'
 import type { Sightings } from '../sightings.ts'
 import { presentMembers, stewardAmong } from '../steward.ts'
@@ -39,6 +40,8 @@ export interface Stewardship {
   readonly waiting: readonly string[]
   readonly wakes: readonly number[]
   readonly memory: ReadonlyMap<ServiceId, RolloutMemory>
+  /** What hooks that are about to run are made of. */
+  readonly packages: ReadonlySet<PackageDigest>
 }
 
 /** What the judgement looks at, as the pass has it. */
@@ -60,6 +63,7 @@ interface Turn extends StewardshipScene {
   readonly waiting: string[]
   readonly wakes: number[]
   readonly memory: Map<ServiceId, RolloutMemory>
+  readonly packages: Set<PackageDigest>
   /** Hook instances that this pass still needs. */
   readonly needed: Set<string>
 }
@@ -93,6 +97,7 @@ export const steward = (scene: StewardshipScene): Stewardship => {
     waiting: [],
     wakes: [],
     memory: new Map(),
+    packages: new Set(),
     needed: new Set(),
   }
   for (const service of input.view.services) {
@@ -349,6 +354,11 @@ export const dutyKeyOf = (duty: Duty): string =>
 const runHook = (turn: Turn, service: ServiceView, spec: HookSpec): HookStatus => {
   const id = hookInstanceOf(service, spec.kind satisfies HookKind)
   const instance: LocalInstance | undefined = turn.input.local.find((local) => local.id === id)
+  const gate = instance === undefined ? packageGate(turn.input, service) : null
+  if (gate !== null) {
+    if (service.definition.package !== undefined) turn.packages.add(service.definition.package)
+    return { state: 'running', reason: `${spec.kind}: ${gate}` }
+  }
   const { outcome, action, wakeAtMs } = stepHook(service, spec, instance, turn.input.nowMs)
   turn.needed.add(id)
   if (action !== null) turn.actions.push(action)

@@ -10,14 +10,17 @@ import type { TSchema } from 'typebox'
 import { TuttiError } from '../../../lib/errors.ts'
 import type { ApiContext } from './context.ts'
 import { MESSAGE_BYTES_MAX } from './exec-wire.ts'
+import { buildDutyRoutes } from './routes/build-duties.ts'
 import { changeRoutes } from './routes/changes.ts'
 import { doctorRoutes } from './routes/doctor.ts'
 import { execRoute } from './routes/exec.ts'
 import { historyRoutes } from './routes/history.ts'
 import { metaRoutes } from './routes/meta.ts'
+import { packageRoutes } from './routes/packages.ts'
 import { peerRoutes } from './routes/peers.ts'
 import { placementRoutes } from './routes/placements.ts'
 import { serviceRoutes } from './routes/services.ts'
+import { simulationRoutes } from './routes/simulations.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { outsideError, statusOf, UnauthorizedError } from './statuses.ts'
 import { guardFor, suggestion } from './validation.ts'
@@ -95,8 +98,11 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
     placementRoutes,
     streamRoutes,
     execRoute,
+    buildDutyRoutes,
     changeRoutes,
     historyRoutes,
+    simulationRoutes,
+    packageRoutes,
     doctorRoutes,
     metaRoutes,
   ]) {

@@ -16,6 +16,8 @@ import {
   stop,
   uncordon,
 } from '../../../crdt/edits.ts'
+import { recordBuild, removeBuildDuty, retryBuild, setBuildDuty } from '../../../crdt/build-duty-edits.ts'
+import { putPackage, removePackage } from '../../../crdt/edits-package.ts'
 import { checkNotRejected, retryRelease } from '../../../crdt/rollout-edits.ts'
 import { describeEdits } from '../../../crdt/describe-edits.ts'
 import { settle } from '../../../crdt/disputes.ts'
@@ -126,6 +128,18 @@ const editsOf = (
       return settle(view, makers.past.registerOf, operation.path, operation.take)
     case 'rollout':
       return rolloutEdits(snapshot, view, operation.service as ServiceId, operation.order, makers)
+    case 'set-build-duty':
+      return setBuildDuty(view, operation.name, operation.duty)
+    case 'remove-build-duty':
+      return removeBuildDuty(view, operation.name)
+    case 'retry-build':
+      return retryBuild(view, operation.name)
+    case 'record-build':
+      return recordBuild(view, operation.name, operation.outcome, operation.after)
+    case 'put-package':
+      return putPackage(view, operation, operation.keep ?? null)
+    case 'remove-package':
+      return removePackage(view, operation.ref)
     default:
       return unreachable(operation)
   }
@@ -156,6 +170,18 @@ const wordsOf = (operation: Operation, past: Past): string => {
       return `resolve ${operation.path}`
     case 'rollout':
       return `${operation.order} the rollout of ${operation.service}`
+    case 'set-build-duty':
+      return `build duty ${operation.name}: ${operation.duty.branch} of ${operation.duty.repository}`
+    case 'remove-build-duty':
+      return `remove build duty ${operation.name}`
+    case 'retry-build':
+      return `build duty ${operation.name}: try again`
+    case 'record-build':
+      return `build duty ${operation.name}: ${operation.outcome.commit.slice(0, 12)} ${operation.outcome.kind}`
+    case 'put-package':
+      return `push ${operation.ref}`
+    case 'remove-package':
+      return `remove package ${operation.ref}`
     default:
       return unreachable(operation)
   }

@@ -4,7 +4,8 @@
 import type { Edit } from '../../../crdt/edit.ts'
 import type { View } from '../../../crdt/schema/view.ts'
 import type { Log } from '../../../lib/log.ts'
-import { place, PlacementMemo } from '../../plan/placement.ts'
+import type { Packages } from '../../package/store.ts'
+import { place, type PlacementMemo } from '../../plan/placement.ts'
 import type { AgentPort, AgentSnapshot, Exec, Output } from '../../ports.ts'
 import { readingOf, type Reading } from '../replies/reading.ts'
 import type { Doctor, Examiner } from '../doctor/doctor.ts'
@@ -22,6 +23,8 @@ export interface ApiOptions {
   readonly output: Output
   /** Runs commands in this peer's own instances. */
   readonly exec: Exec
+  /** Packages of this peer; null: it keeps none. @default null */
+  readonly packages?: Packages | null
   /** The view as it would be after these edits, with no change made. @throws TuttiError as AgentPort.edit would. */
   readonly preview: (edits: readonly Edit[]) => View
   /** Joins this machine's peer to a cluster; resolves when it is admitted and in sync. @throws TuttiError. */
@@ -41,6 +44,8 @@ export interface ApiOptions {
 export interface ApiContext extends Omit<ApiOptions, 'token' | 'examiner'> {
   readonly doctor: Doctor | null
   readonly reading: () => Reading
+  /** What readings and forecasts of this API save each other. */
+  readonly memo: PlacementMemo
   readonly watch: WatchFeed
   /** Aborts when the server closes: every stream ends with it. */
   readonly closing: AbortSignal
@@ -54,10 +59,9 @@ export interface StreamGate {
 }
 
 /** Makes readings, reusing the placement's memo from one to the next. */
-export const reader = (snapshot: () => AgentSnapshot): (() => Reading) => {
-  const memo = new PlacementMemo()
-  return () => {
+export const reader =
+  (snapshot: () => AgentSnapshot, memo: PlacementMemo): (() => Reading) =>
+  () => {
     const now = snapshot()
     return readingOf(now, place(now, memo))
   }
-}

@@ -4,8 +4,17 @@
 
 import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
+import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN } from '../../../crdt/schema/package.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
+import {
+  BuildDutyReply,
+  RecordBuild,
+  RemoveBuildDuty,
+  RetryBuild,
+  SetBuildDuty,
+} from './contract-build-duties.ts'
+import { leasedFields, leasedSlots, LeaseReply, VotersReply } from './contract-leases.ts'
 import { RolloutOperation, RolloutReply } from './contract-rollout.ts'
 
 export type { RolloutCommand, RolloutReply } from './contract-rollout.ts'
@@ -88,6 +97,7 @@ export const InstanceReply = Type.Object({
   exit: Nullable(ExitReply),
   /** The last lines of that run, where they explain the state. */
   output: Type.Array(Text),
+  ...leasedFields,
 })
 export const InstancesReply = Type.Object({ asOf: AsOf, instances: Type.Array(InstanceReply) })
 export type InstancesReply = Static<typeof InstancesReply>
@@ -131,6 +141,7 @@ export const ServiceReply = Type.Object({
   stopped: Type.Boolean(),
   unfulfilled: Type.Array(UnfulfilledReply),
   conflicts: Type.Array(ConflictReply),
+  ...leasedSlots,
 })
 export const StatusReply = Type.Object({
   asOf: AsOf,
@@ -138,6 +149,7 @@ export const StatusReply = Type.Object({
   settled: Type.Boolean(),
   /** Why not, peer by peer. */
   waiting: Type.Array(Type.Object({ peer: Text, reason: Text })),
+  voters: Type.Optional(VotersReply),
   cells: Type.Array(Type.Object({ name: Text, services: Type.Array(ServiceReply) })),
 })
 export type StatusReply = Static<typeof StatusReply>
@@ -171,6 +183,9 @@ export const CellsReply = Type.Object({
 })
 export type CellsReply = Static<typeof CellsReply>
 
+export const BuildDutiesReply = Type.Object({ asOf: AsOf, duties: Type.Array(BuildDutyReply) })
+export type BuildDutiesReply = Static<typeof BuildDutiesReply>
+
 export const ExplainReply = Type.Object({
   asOf: AsOf,
   slots: Type.Array(
@@ -180,6 +195,8 @@ export const ExplainReply = Type.Object({
       peer: Nullable(Text),
       reason: Text,
       version: Count,
+      /** Left out: the slot needs none, or this peer knows of none. */
+      lease: Type.Optional(LeaseReply),
       candidates: Type.Array(
         Type.Object({
           peer: Text,
@@ -244,6 +261,27 @@ export const Operation = Type.Union([
     strict,
   ),
   RolloutOperation,
+  SetBuildDuty,
+  RemoveBuildDuty,
+  RetryBuild,
+  RecordBuild,
+  /** Lists a version of a package, which must have been pushed to the peer that is asked. */
+  Type.Object(
+    {
+      kind: Type.Literal('put-package'),
+      ref: Type.String({ pattern: PACKAGE_REF_PATTERN }),
+      digest: Type.String({ pattern: PACKAGE_DIGEST_PATTERN }),
+      bytes: Count,
+      files: Count,
+      /** So many versions of its name stay listed, besides those that services run from. @default all */
+      keep: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    },
+    strict,
+  ),
+  Type.Object(
+    { kind: Type.Literal('remove-package'), ref: Type.String({ pattern: PACKAGE_REF_PATTERN }) },
+    strict,
+  ),
 ])
 export type Operation = Static<typeof Operation>
 
@@ -279,6 +317,24 @@ export const ChangeReply = Type.Object({
       from: Nullable(Text),
       to: Nullable(Text),
       reason: Text,
+    }),
+  ),
+  /** How long it takes at least when everything goes well. Left out by an earlier version. */
+  duration: Type.Optional(
+    Type.Object({
+      leastMs: Count,
+      /** Slowest first. */
+      services: Type.Array(
+        Type.Object({
+          service: Text,
+          /** Turns in which its slots change, one after the other. */
+          waves: Count,
+          leastMs: Count,
+          /** From then on what is not as desired is reported. */
+          overdueMs: Count,
+          reason: Text,
+        }),
+      ),
     }),
   ),
   /** What is allowed but probably not meant: a constraint nobody meets, a replica count no one can hold. */
@@ -337,6 +393,12 @@ export const ROUTES = {
   diff: '/v1/diff',
   /** IntentReply of contract-history.ts; `?at=A`. */
   intent: '/v1/intent',
+  /** POST, SimulationRequest of contract-simulate.ts. */
+  simulations: '/v1/simulations',
+  /** RebalanceReply of contract-simulate.ts. */
+  rebalance: '/v1/rebalance',
+  /** BuildDutiesReply. */
+  buildDuties: '/v1/build-duties',
   /** POST, InviteRequest. */
   invites: '/v1/invites',
   /** POST, JoinRequest. */
@@ -348,32 +410,6 @@ export const ROUTES = {
   /** A WebSocket; ExecOpening, then exec-wire.ts. */
   exec: '/v1/exec',
 } as const
-
-export const Of = Type.Optional(Type.String({ maxLength: 200 }))
-export const SlotRef = Type.String({ pattern: '^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$' })
-
-/** Query of `GET /v1/placements`: one of the three. */
-export const PlacementsQuery = Type.Object(
-  {
-    /** `CELL/SERVICE`, or one slot of it. */
-    of: Of,
-    service: Type.Optional(ServiceRef),
-    slot: Type.Optional(SlotRef),
-  },
-  strict,
-)
-export type PlacementsQuery = Static<typeof PlacementsQuery>
-
-/** Query of `GET /v1/instances`. */
-export const InstancesQuery = Type.Object({ service: Type.Optional(ServiceRef) }, strict)
-export type InstancesQuery = Static<typeof InstancesQuery>
-
-/** Query of `GET /v1/status` and `GET /v1/services`: everything, one cell, or one service. */
-export const StatusQuery = Type.Object(
-  { cell: Type.Optional(Name), service: Type.Optional(ServiceRef) },
-  strict,
-)
-export type StatusQuery = Static<typeof StatusQuery>
 
 /** `GET /v1`: what answers here, and what it answers. */
 export const IndexReply = Type.Object({

@@ -6,6 +6,7 @@ import { TuttiError, messageOf } from '../../../lib/errors.ts'
 import { Doctor } from '../doctor/doctor.ts'
 import { answerExecs } from '../exec.ts'
 import { answerQuestions } from '../gathering.ts'
+import { PlacementMemo } from '../../plan/placement.ts'
 import { watchReply } from '../replies/watch.ts'
 import { WatchFeed } from '../watch-feed.ts'
 import { createApp } from './app.ts'
@@ -37,12 +38,14 @@ export interface Api {
 export const createApi = async (options: ApiOptions): Promise<Api> => {
   const { token, examiner = null, ...rest } = options
   const closing = new AbortController()
-  const reading = reader(() => options.agent.snapshot())
+  const memo = new PlacementMemo()
+  const reading = reader(() => options.agent.snapshot(), memo)
   const context: ApiContext = {
     ...rest,
     doctor:
       examiner === null ? null : new Doctor({ agent: options.agent, examiner, version: options.version }),
     reading,
+    memo,
     closing: closing.signal,
     streams: streamGate(),
     watch: new WatchFeed({

@@ -5,6 +5,7 @@ import { TuttiError } from '../../../lib/errors.ts'
 import type { ServiceId, SlotId } from '../../../lib/ids.ts'
 import { explainService, type Explanation } from '../../plan/explain.ts'
 import type { ExplainReply } from '../api/contract.ts'
+import { leaseReply } from './leases.ts'
 import { asOf, nameOf, type Reading } from './reading.ts'
 import { unfulfilledOf } from './services.ts'
 
@@ -30,6 +31,11 @@ export const explainReply = (reading: Reading, service: ServiceId, slot?: SlotId
   }
 }
 
+const leasedSlot = (reading: Reading, slot: string): Pick<ExplainReply['slots'][number], 'lease'> => {
+  const lease = leaseReply(reading, slot)
+  return lease === undefined ? {} : { lease }
+}
+
 const explained = (
   reading: Reading,
   { slot, member, reason, version, candidates, changes }: Explanation,
@@ -38,6 +44,7 @@ const explained = (
   peer: member === null ? null : nameOf(reading, member),
   reason,
   version,
+  ...leasedSlot(reading, slot),
   candidates: candidates.map(({ name, eligible, reasons, rank }) => ({
     peer: name,
     eligible,

@@ -5,6 +5,7 @@ import { formatDuration } from '../../../lib/time.ts'
 import type { InstanceStatus } from '../../../crdt/schema/status.ts'
 import type { SlotPlacement } from '../../plan/plan.ts'
 import type { InstancesReply } from '../api/contract.ts'
+import { leaseReply } from './leases.ts'
 import {
   asOf,
   compareSlots,
@@ -59,7 +60,7 @@ const exitOf = ({ exit }: InstanceStatus): InstanceRow['exit'] =>
   exit === undefined ? null : { ...exit, at: exit.at ?? null }
 
 /** One sighting in full. */
-export const rowOf = (reading: Reading, { member, status }: Sighting, indexOf: IndexOf): InstanceRow => {
+export const rowOf = (reading: Reading, { member, id, status }: Sighting, indexOf: IndexOf): InstanceRow => {
   const { cell, name } = partsOfService(serviceOfSlot(status.slot as SlotId))
   const age = formatDuration(Math.max(0, reading.snapshot.nowMs - member.sinceMs))
   return {
@@ -82,7 +83,21 @@ export const rowOf = (reading: Reading, { member, status }: Sighting, indexOf: I
     unfulfilledSince: member.present ? sinceOf(status) : null,
     exit: exitOf(status),
     output: status.output ?? [],
+    ...leasedRow(reading, member, id, status.slot),
   }
+}
+
+/** Of an instance that runs under a lease: its token, and what is left of the lease where its peer holds it. */
+const leasedRow = (
+  reading: Reading,
+  { view, status }: Sighting['member'],
+  instance: string,
+  slot: string,
+): Pick<InstanceRow, 'fence' | 'lease'> => {
+  const fence = status?.fences?.get(instance)
+  if (fence === undefined) return {}
+  const lease = leaseReply(reading, slot)
+  return lease?.holder === view.name ? { fence, lease } : { fence }
 }
 
 const missingRow = (

@@ -8,6 +8,7 @@ import { isMerelyWanted } from '../../plan/eligibility.ts'
 import type { SlotPlacement } from '../../plan/plan.ts'
 import type { CellsReply, ServicesReply, StatusReply } from '../api/contract.ts'
 import { rowOf } from './instances.ts'
+import { leasesOf, votersReply } from './leases.ts'
 import { asOf, nameOf, overdueOf, slotsByService, unreadySinceOf, type Reading } from './reading.ts'
 import { waitingOf } from './settled.ts'
 
@@ -77,6 +78,7 @@ const serviceRow = (reading: Reading, service: ServiceView, slots: readonly Slot
   stopped: service.stopped,
   unfulfilled: unfulfilledOf(reading, slots),
   conflicts: service.conflicts.map((conflict) => conflictOf(reading, conflict)),
+  ...leasesOf(reading, service, slots),
 })
 
 export const statusReply = (reading: Reading, selection: Selection = {}): StatusReply => {
@@ -95,6 +97,7 @@ export const statusReply = (reading: Reading, selection: Selection = {}): Status
     digest: reading.snapshot.view.digest,
     settled: waiting.length === 0,
     waiting: [...waiting],
+    voters: votersReply(reading),
     cells: [...cells].map(([name, services]) => ({ name, services })),
   }
 }

@@ -72,6 +72,7 @@ deploy:
       name: 'web',
       command: ['run'],
       workingDir: join(directory, 'src'),
+      package: null,
       environment: { LOG_LEVEL: 'info', N: '1.10', YES: 'yes', EMPTY: '' },
       ports: { http: 0, admin: 9000 },
       healthcheck: {
@@ -359,24 +360,27 @@ describe('parseCellFile, with mistakes', () => {
         '2:1: gateway: gateways are not offered yet; give the entry service a fixed port, as in ports: [http: 8080]',
       ],
     ],
-    [web('package: ./dist'), ['5:14: services.web.package: package directory ./dist does not exist']],
     [
-      web('package: ./src'),
+      web('package: ./dist'),
       [
-        '5:14: services.web.package: packages are not offered yet; put the directory on the peers and name it with working_dir',
+        '5:14: services.web.package: package directory ./dist does not exist; build it, or write NAME@VERSION',
       ],
     ],
     [
-      web('package: web@1.2'),
+      web('package: Web@1.2'),
       [
-        '5:14: services.web.package: packages are not offered yet; put the directory on the peers and name it with working_dir',
+        "5:14: services.web.package: 'Web@1.2' is no NAME@VERSION; names have lower-case letters, digits and -, as in api@1.4.2",
       ],
     ],
     [
-      web('build: .'),
+      web('package: ./src\n    working_dir: ../src'),
       [
-        '5:5: services.web.build: building is not offered yet; build beforehand and name the directory with working_dir',
+        '6:18: services.web.working_dir: ../src lies outside of the package; write a directory in it, or remove package',
       ],
+    ],
+    [
+      web('package: ./src\n    working_dir: lib'),
+      ['6:18: services.web.working_dir: directory lib does not exist in the package; mend the path'],
     ],
     [web('user: "a b"'), ["5:11: services.web.user: 'a b' is not a user; write NAME, UID or UID:GID"]],
     [
@@ -410,14 +414,14 @@ describe('parseCellFile, with mistakes', () => {
       ['5:5: services.web.privileged: it is about containers, and tutti runs programs directly; remove it'],
     ],
     [
-      web('on_partition: quorum'),
+      web('on_partition: quorum\n    deploy: { update_config: { order: start-first } }'),
       [
-        '5:5: services.web.on_partition: quorum is not offered yet, since its safety is not proven; use run or stay',
+        '6:32: services.web.deploy.update_config.order: two runs of a quorum slot never overlap; remove it or write stop-first',
       ],
     ],
     [
       web('on_partition: stya'),
-      ["5:19: services.web.on_partition must be one of run, stay, quorum, not 'stya'; did you mean stay?"],
+      ["5:19: services.web.on_partition must be one of run, quorum, stay, not 'stya'; did you mean stay?"],
     ],
     [
       web('working_dir: nope'),
@@ -560,8 +564,8 @@ describe('parseCellFile, with mistakes', () => {
   })
 
   it('calls a file unsupported only when nothing else is wrong with it', () => {
-    assert.throws(() => read(web('build: x')), { code: 'unsupported' })
-    assert.throws(() => read(web('build: x\n    foo: x')), { code: 'invalid' })
+    assert.throws(() => read(web('image: x')), { code: 'unsupported' })
+    assert.throws(() => read(web('image: x\n    foo: x')), { code: 'invalid' })
   })
 
   it('refuses a file above 1 MiB', () => {

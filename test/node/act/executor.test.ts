@@ -110,6 +110,9 @@ const scripted = (change: Scripted = {}) => {
     update: async (record) => {
       await inner.update(record)
     },
+    extend: (...lease) => {
+      inner.extend(...lease)
+    },
     stop: async (...stop) => {
       await inner.stop(...stop)
     },
@@ -189,6 +192,19 @@ describe('executor', () => {
     clock.pass(100)
     await until(() => phase() === 'running')
     assert.equal(hands.observe()[0]?.runs, 2)
+  })
+
+  it('begins no run under a lease that a newer plan does not ask for any more (S9)', async () => {
+    const { hands, spawns, begin, phase, clock } = scripted()
+    await begin()
+    const start = { ...startOf(['run', 'stop=100ms']), lease: { token: 1, untilMs: 60_000 } }
+    hands.execute([start, stopOf(start)])
+    await until(() => phase() === 'stopping')
+    hands.execute([stopOf(start), { ...start, lease: { token: 2, untilMs: 60_000 } }])
+    hands.execute([stopOf(start)])
+    clock.pass(100)
+    await until(() => phase() === 'exited')
+    assert.equal(spawns.length, 1)
   })
 
   it('keeps ports and counts over a restart, with another nonce', async () => {

@@ -52,9 +52,9 @@ describe('pass loop', () => {
     assert.deepEqual(began, [3])
   })
 
-  it('rests four times as long as a pass took, and a quarter of a second at most', () => {
+  it('rests nine times as long as a pass took, and a quarter of a second at most', () => {
     for (const [passMs, restMs] of [
-      [10, 40],
+      [10, 90],
       [500, 250],
     ] as const) {
       const { clock, began, loop } = loopOf(passMs)

@@ -27,6 +27,14 @@ describe('the format that an edit asks for', () => {
   })
 })
 
+describe('a value that came later', () => {
+  it('asks for the format that it came with, and the values before it for none', () => {
+    const partition = { ...edit('onPartition'), value: 'quorum' }
+    assert.deepEqual(demandOf(partition), { format: 2, field: 'onPartition: quorum' })
+    assert.equal(demandOf({ ...partition, value: 'stay' }), null)
+  })
+})
+
 describe('an edit that not every member can read', () => {
   const { view, statuses, self } = fleet({ members: { oak: {}, elm: {} }, services: [] })
   const reading = (document: number | null): ReadonlyMap<MemberId, MemberStatus> =>

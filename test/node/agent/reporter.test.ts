@@ -57,6 +57,28 @@ describe('reporter', () => {
     assert.deepEqual(words.map(sinceOf), [null, 7, null, WALL + 4000])
   })
 
+  it('says the token of a run once, in a key of its own, and takes it back with the instance', () => {
+    const words: (readonly [string, Json])[] = []
+    const reporter = new Reporter({
+      wall: () => WALL,
+      say: (key, value) => {
+        if (key.startsWith('fence/')) words.push([key, value])
+      },
+      flush: () => undefined,
+    })
+    const here = { ...instance(web, 0), fence: 7 }
+    const scene = fleet({ self: 'oak', members: { oak: {} }, services: [web], nowMs: 0 })
+    reporter.report({ ...scene, local: [here] }, planOf({}), true, [])
+    reporter.report({ ...scene, local: [here] }, planOf({ state: 'ready' }), true, [])
+    reporter.report({ ...scene, local: [{ ...here, fence: 8 }] }, planOf({}), true, [])
+    reporter.report(scene, { ...planOf({}), reports: [] }, true, [])
+    assert.deepEqual(words, [
+      [`fence/${id}`, { token: 7 }],
+      [`fence/${id}`, { token: 8 }],
+      [`fence/${id}`, null],
+    ])
+  })
+
   it('says how the last run ended and what it wrote', () => {
     const exit = { code: 7, signal: null, atMs: 0 }
     const [word] = said([planOf({ state: 'crashed', exit, output: ['no database'] })])

@@ -5,7 +5,8 @@ import { describe, it } from 'node:test'
 import { slotIdOf, type SlotId } from '../../../lib/ids.ts'
 import { endpointsOf } from '../../../node/plan/endpoints.ts'
 import { explainService, explainSlot } from '../../../node/plan/explain.ts'
-import { forecast, forecastView, withMember, withoutMembers } from '../../../node/plan/forecast.ts'
+import { forecast, forecastView } from '../../../node/plan/forecast.ts'
+import { withMember, withoutMembers } from '../../../node/plan/what-if.ts'
 import { place } from '../../../node/plan/placement.ts'
 import { stewardOf } from '../../../node/plan/steward.ts'
 import { fleet, holding, idOf, numbered, service, viewOf } from './fleet.ts'
@@ -104,7 +105,7 @@ describe('forecast', () => {
   it('says slot by slot what starts, stops and is replaced', () => {
     const kinds = (result: ReturnType<typeof after>) =>
       result.slots.map(({ slot, kind }) => `${slot} ${kind}`)
-    assert.deepEqual(after(web), { slots: [], warnings: [] })
+    assert.deepEqual([after(web).slots, after(web).warnings], [[], []])
     assert.deepEqual(kinds(after(service('shop/web', { ports: { http: 0 }, replicas: 4 }))), [
       'shop/web/3 start',
     ])

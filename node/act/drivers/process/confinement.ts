@@ -49,9 +49,12 @@ export interface ConfinementPlan {
   readonly run: string
   readonly peer: string
   readonly definition: ReleaseDefinition
-  /** Absolute; whether it is the instance's own, made by the driver. */
+  /** Absolute. */
   readonly workingDirectory: string
-  readonly isOwnDirectory: boolean
+  /** The instance's own directory, made by the driver; null: it has none. */
+  readonly ownDirectory: string | null
+  /** The package that it runs from, which it may read and no more; null: none. */
+  readonly packageDirectory: string | null
   /** The program, absolute, and its arguments. */
   readonly command: readonly string[]
 }
@@ -65,9 +68,16 @@ export const confine = async (plan: ConfinementPlan, cgroups: Cgroups): Promise<
   const [program = '', ...rest] = plan.command
   const isSandboxed = definition.isolation === 'sandbox'
   const sandbox = isSandboxed
-    ? sandboxWords({ bubblewrap: bubblewrap(peer), program, workingDirectory, isRoot: isRoot() })
+    ? sandboxWords({
+        bubblewrap: bubblewrap(peer),
+        program,
+        workingDirectory,
+        writable: [plan.ownDirectory ?? workingDirectory],
+        readable: plan.packageDirectory === null ? [] : [plan.packageDirectory],
+        isRoot: isRoot(),
+      })
     : []
-  if (account !== null && plan.isOwnDirectory) await chown(workingDirectory, account.uid, account.gid)
+  if (account !== null && plan.ownDirectory !== null) await chown(plan.ownDirectory, account.uid, account.gid)
   const files = openFilesOf(definition.openFilesMax)
   const { groups, missing } = await cgroups.create(run, definition)
   const become = account === null ? [] : setprivWords(account, peer)

@@ -3,19 +3,16 @@
 // is no instant at which a crash of the peer leaves a process that the next peer cannot find. Decides nothing: when to
 // start, restart or stop is the plan's; how a run is confined and ended are confinement.ts and run.ts.
 
-import { existsSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { assert } from '../../../../lib/assert.ts'
 import { TuttiError } from '../../../../lib/errors.ts'
 import { Gate } from '../../../../lib/gate.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
-import type { Log } from '../../../../lib/log.ts'
 import { compareStrings } from '../../../../lib/order.ts'
-import type { Clock } from '../../../../lib/time.ts'
-import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
 import { EXIT_UNKNOWN } from '../../../plan/facts.ts'
+import type { HeldLease } from '../../../plan/lease/terms.ts'
 import type {
   Adopted,
   Driver,
@@ -29,54 +26,31 @@ import type {
 import { endedRun, endLeftovers, findRun } from './adoption.ts'
 import { Census } from './census.ts'
 import { Cgroups, currentLayout, groupNameOf } from './cgroups/cgroups.ts'
-import type { CgroupLayout } from './cgroups/layout.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
-import { confine, confinedText, environmentIn } from './confinement.ts'
+import { confine, confinedText, environmentIn, type Confinement } from './confinement.ts'
+import { Directories } from './directories.ts'
+import type { ProcessDriverOptions } from './driver-options.ts'
 import { entranceOf } from './entrance.ts'
 import { isSignal, shellSpeaks } from './exit.ts'
 import { ageMsOf, currentBoot } from './identity.ts'
-import { launchScript } from './launch.ts'
-import { launchSafely, type LaunchingOptions } from './launching.ts'
-import { fileNameOf, Records } from './records.ts'
+import { launchScript, RUN_FILES } from './launch.ts'
+import { launchSafely, preparePlaces, type LaunchingOptions } from './launching.ts'
+import { RunLeases, unlessOver, watchdogLine } from './leases.ts'
+import { Records } from './records.ts'
 import { exitIn } from './run-folder.ts'
 import { RunFolders } from './run-folders.ts'
 import { endRun, killRun, signalRun, type Run } from './run.ts'
-import { SHELL, type Launcher } from './spawner.ts'
-
-/** Where output goes; output/output.ts is it. */
-export interface OutputSink {
-  /** Makes what the files need to be opened; before the first `begin` of a run. */
-  prepare(instance: InstanceId): Promise<void>
-  /** The files that an instance's output is appended to. Called again, as running, once the launch has opened them. */
-  begin(
-    instance: InstanceId,
-    process: { readonly isRunning: boolean },
-  ): { readonly stdout: string; readonly stderr: string }
-  /** The instance's processes are gone: nothing more comes until it begins again. */
-  end(instance: InstanceId): void
-}
-
-/** What the driver is built from. */
-export interface ProcessDriverOptions {
-  /** Absolute; the driver's own. Records, run directories and working directories are in it. */
-  readonly folder: string
-  /** For messages. */
-  readonly peer: string
-  readonly clock: Clock
-  readonly log: Log
-  readonly output: OutputSink
-  readonly launcher: Launcher
-  /** Where control groups are. @default this machine's, as this process sees it */
-  readonly cgroups?: CgroupLayout | undefined
-}
+import { SHELL } from './spawner.ts'
 
 // Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
 // event loop comes between other things and not five hundred times in a row.
-const SPAWNS_MAX = 32
+const SPAWNS_MAX = 64
 
 /** Runs instances as processes. Contract: test/contracts/driver.ts. */
 export class ProcessDriver implements Driver, Enterable {
   readonly #options: ProcessDriverOptions
+  /** Where instances run. */
+  readonly directories: Directories
   readonly #records: Records
   readonly #shim = fileURLToPath(new URL('shim.sh', import.meta.url))
   readonly #boot = currentBoot()
@@ -86,6 +60,7 @@ export class ProcessDriver implements Driver, Enterable {
   /** Nonce of each instance's last run, whose directory is kept for its exit status. */
   readonly #last = new Map<InstanceId, string>()
   readonly #cgroups: Cgroups
+  readonly #leases: RunLeases
   readonly #folders: RunFolders
   readonly #launching: LaunchingOptions
   #events: DriverEvents = { exited: () => undefined }
@@ -97,16 +72,15 @@ export class ProcessDriver implements Driver, Enterable {
     assert(resolve(options.folder) === options.folder, 'the folder of a driver is absolute')
     this.#options = options
     this.#census = new Census(options.clock)
+    this.directories = new Directories(join(options.folder, 'work'), options.packageDirectory)
     this.#records = new Records(join(options.folder, 'records'))
     const { cgroups = currentLayout(), clock, folder, launcher, log } = options
+    // Its parts are made with whatever mode the umask leaves; what is in them is the peer's own.
+    mkdirSync(join(folder, 'work'), { recursive: true, mode: 0o700 })
+    this.#leases = new RunLeases(clock)
     this.#folders = new RunFolders(join(folder, 'runs'), log)
     this.#cgroups = Cgroups.open(cgroups, groupNameOf(folder), clock, log)
     this.#launching = { launcher, folders: this.#folders, cgroups: this.#cgroups, clock, log }
-  }
-
-  /** Where an instance runs: its definition's directory, or one of its own. */
-  directoryOf(instance: InstanceId, definition: ReleaseDefinition): string {
-    return definition.workingDir ?? join(this.#options.folder, 'work', fileNameOf(instance))
   }
 
   async start(events: DriverEvents): Promise<readonly Adopted[]> {
@@ -137,6 +111,7 @@ export class ProcessDriver implements Driver, Enterable {
     await endLeftovers(new Set(found.map((run) => run.record.nonce)), new Set(this.#last.values()), adoption)
     for (const run of found) {
       this.#options.output.begin(run.record.instance, { isRunning: true })
+      if (run.record.fence !== undefined) this.#leases.begin(run.record.instance, run.folder, null)
       this.#watch(run)
       adopted.push({
         record: run.record,
@@ -153,37 +128,26 @@ export class ProcessDriver implements Driver, Enterable {
     return await this.#gate.pass(async () => await this.#spawn(request))
   }
 
-  async #spawn({ record, environment }: SpawnRequest): Promise<Spawned> {
+  async #spawn({ record, environment, lease }: SpawnRequest): Promise<Spawned> {
     const { instance, definition } = record
     assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
     const { peer, output } = this.#options
-    const workingDirectory = this.directoryOf(instance, definition)
-    // Off the event loop, as all that makes files here: the disk may be busy with a sync, and then each of them waits for it.
-    if (definition.workingDir === null && !existsSync(workingDirectory))
-      await mkdir(workingDirectory, { recursive: true, mode: 0o700 })
-    await output.prepare(instance)
-    checkDirectory(workingDirectory, peer)
+    const workingDirectory = this.directories.workingOf(instance, definition)
+    // Its own is made beside the run's.
+    if (definition.workingDir !== null || definition.package !== undefined)
+      checkDirectory(workingDirectory, peer)
     const [word = '', ...words] = definition.command
     const path = environment['PATH'] ?? ''
     const program = resolveCommand(word, { directory: workingDirectory, path, peer })
-
-    const confinement = await confine(
-      {
-        run: record.nonce,
-        peer,
-        definition,
-        workingDirectory,
-        isOwnDirectory: definition.workingDir === null,
-        command: [program, ...words],
-      },
-      this.#cgroups,
-    )
-    await this.#records.write({ boot: this.#boot, record })
+    const folder = this.#folders.pathOf(record.nonce)
+    await preparePlaces(folder, this.#directoriesFor(record), this.#launching)
+    const confinement = await this.#recorded(record, workingDirectory, [program, ...words])
     const lastNonce = this.#last.get(instance)
     this.#last.set(instance, record.nonce)
-    const folder = this.#folders.pathOf(record.nonce)
     const { shortfall } = confinement
     if (shortfall !== '') this.#options.log.log('warn', `${instance} ${shortfall}`)
+    if (lease !== undefined) this.#leases.begin(instance, folder, lease)
+    const { groups, isSandboxed } = confinement
     const script = launchScript({
       shell: SHELL,
       shim: this.#shim,
@@ -191,19 +155,70 @@ export class ProcessDriver implements Driver, Enterable {
       workingDirectory,
       ...output.begin(instance, { isRunning: false }),
       confined: confinedText(confinement),
-      environment: environmentIn(confinement, definition, environment),
-      prelude: confinement.prelude,
+      environment: {
+        ...environmentIn(confinement, definition, environment),
+        // Neither a sandbox nor another user sees the driver's own directories.
+        ...(lease === undefined || isSandboxed || definition.user !== null
+          ? {}
+          : { TUTTI_FENCE_FILE: join(folder, RUN_FILES.lease) }),
+      },
+      watchdog: lease === undefined ? '' : watchdogLine(SHELL, folder, record.nonce, groups.tracking),
+      prelude: lease === undefined ? confinement.prelude : unlessOver(confinement.prelude, folder),
       command: confinement.command,
     })
     try {
-      const run = await launchSafely({ record, folder, script, confined: confinement }, this.#launching)
+      const write = (): void => this.#leases.write(instance)
+      const run = await launchSafely(
+        { record, folder, script, confined: confinement, write },
+        this.#launching,
+      )
       output.begin(instance, { isRunning: true })
       this.#watch(run)
       // Nobody asks for it since the record names another run; and a restart does not wait for it.
       if (lastNonce !== undefined) await this.#folders.drop(lastNonce)
       return { pid: run.shim.pid, shortfall }
     } catch (error) {
+      this.#leases.end(instance)
       output.end(instance)
+      throw error
+    }
+  }
+
+  /** What a run needs besides its own directory. */
+  #directoriesFor({ instance, nonce, definition }: InstanceRecord): readonly string[] {
+    const groups = this.#cgroups.foldersOf(nonce)
+    const folders = [this.#options.output.folderOf(instance)]
+    const { own } = this.directories.besideOf(instance, definition)
+    if (own !== null) folders.push(own)
+    // Of a first run there are none. Nor is it looked for them: that would wait for others that are being made beside them.
+    const isFirst = !this.#last.has(instance)
+    return [...groups, ...(isFirst ? folders : folders.filter((folder) => !existsSync(folder)))]
+  }
+
+  /** Makes what confines a run, and then its record durable; where either fails, nothing of the run is left. */
+  async #recorded(
+    record: InstanceRecord,
+    workingDirectory: string,
+    command: readonly string[],
+  ): Promise<Confinement> {
+    const { definition, nonce, instance } = record
+    const beside = this.directories.besideOf(instance, definition)
+    const { peer } = this.#options
+    try {
+      const plan = {
+        run: nonce,
+        peer,
+        definition,
+        workingDirectory,
+        ownDirectory: beside.own,
+        packageDirectory: beside.package,
+        command,
+      }
+      const confinement = await confine(plan, this.#cgroups)
+      await this.#records.write({ boot: this.#boot, record })
+      return confinement
+    } catch (error) {
+      await this.#folders.drop(nonce)
       throw error
     }
   }
@@ -212,7 +227,7 @@ export class ProcessDriver implements Driver, Enterable {
     const run = this.#runs.get(instance)
     const { peer } = this.#options
     if (run === undefined) throw new TuttiError('conflict', `${instance} does not run on peer '${peer}'`)
-    return entranceOf(run, this.directoryOf(instance, run.record.definition), peer)
+    return entranceOf(run, this.directories.workingOf(instance, run.record.definition), peer)
   }
 
   async update(record: InstanceRecord): Promise<void> {
@@ -220,6 +235,17 @@ export class ProcessDriver implements Driver, Enterable {
     if (run === undefined) return
     assert(run.record.nonce === record.nonce, `an update of ${record.instance} is of its present run`)
     await this.#records.write({ boot: this.#boot, record })
+  }
+
+  extend(instance: InstanceId, lease: HeldLease): void {
+    try {
+      this.#leases.extend(instance, lease)
+    } catch (error) {
+      this.#options.log.log('error', 'a lease could not be written; its run will be ended', {
+        instance,
+        error,
+      })
+    }
   }
 
   async stop(instance: InstanceId, signal: string, graceMs: number): Promise<void> {
@@ -249,7 +275,7 @@ export class ProcessDriver implements Driver, Enterable {
     assert(!this.#runs.has(instance), `${instance} is forgotten after its exit`)
     await this.#records.remove(instance)
     await this.#dropLastRun(instance)
-    await rm(join(this.#options.folder, 'work', fileNameOf(instance)), { recursive: true, force: true })
+    await this.directories.remove(instance)
   }
 
   async close(): Promise<void> {
@@ -257,6 +283,7 @@ export class ProcessDriver implements Driver, Enterable {
     for (const run of this.#runs.values()) run.alive.close()
     this.#runs.clear()
     this.#options.launcher.close()
+    this.#records.close()
     this.#cgroups.close()
   }
 
@@ -279,6 +306,7 @@ export class ProcessDriver implements Driver, Enterable {
     if (this.#closed) return
     const told = exitIn(run.folder, this.#speaks, run.killed ? 0 : oomKills)
     this.#runs.delete(instance)
+    this.#leases.end(instance)
     output.end(instance)
     this.#events.exited(
       instance,

@@ -16,6 +16,8 @@ export interface LaunchPlan {
   readonly environment: Readonly<Record<string, string>>
   /** Shell commands that the program's own process runs before it becomes the program: empty for none. */
   readonly prelude: string
+  /** What starts the watchdog of a run under a lease; empty: none. */
+  readonly watchdog: string
   /** The program, absolute, and its arguments. */
   readonly command: readonly string[]
 }
@@ -32,6 +34,10 @@ export const RUN_FILES = {
   signal: 'signal',
   /** Made when signals reach the program. */
   up: 'up',
+  /** Of a run under a lease: its token, and when its watchdog ends it. */
+  lease: 'lease',
+  /** Made when the watchdog has decided to end the run. */
+  over: 'over',
   /** What confines the run, for the next peer: see confinement.ts. */
   confined: 'confined',
 } as const
@@ -64,6 +70,7 @@ export const launchScript = (plan: LaunchPlan): string => {
     `exec 9<>${quoted(`${plan.runDirectory}/${RUN_FILES.alive}`)} || exit 125`,
     `printf '%s\\n' ${quoted(plan.confined)} >${quoted(`${plan.runDirectory}/${RUN_FILES.confined}`)} || exit 125`,
     `exec </dev/null >>${quoted(plan.stdout)} 2>>${quoted(plan.stderr)} || exit 125`,
+    ...(plan.watchdog === '' ? [] : [plan.watchdog]),
     `cd ${quoted(plan.workingDirectory)} || exit 125`,
     ...become,
     '',

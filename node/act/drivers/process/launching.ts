@@ -1,7 +1,6 @@
-// One launch from an empty run directory to a shim that has told its identity: by the launcher, and where that fails once
+// One launch from a prepared run directory to a shim that has told its identity: by the launcher, and where that fails once
 // more by a fork of the peer itself. Whatever fails is given up first: nothing of it runs afterwards, and nothing will.
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asTuttiError, TuttiError } from '../../../../lib/errors.ts'
 import type { Log } from '../../../../lib/log.ts'
@@ -32,12 +31,27 @@ export interface Launch {
   readonly folder: string
   readonly script: string
   readonly confined: Confined
+  /** Writes into the run directory, once it is there, what the launch needs to find. */
+  readonly write: () => void
 }
 
 // From the request to the shim's first line: 4 ms on a quiet machine; a machine this much slower is not working.
 const SPAWN_TIMEOUT_MS = 15_000
 
-/** One try with the launcher, one by a direct fork: a launcher that failed may or may not have launched. */
+/** Makes the places of a run, of which no record need be yet: nothing is started. @throws TuttiError `storage`. */
+export const preparePlaces = async (
+  folder: string,
+  directories: readonly string[],
+  { launcher }: LaunchingOptions,
+): Promise<void> => {
+  try {
+    await launcher.prepare(folder, directories)
+  } catch (cause) {
+    throw new TuttiError('storage', 'the directories of a run could not be made', { cause })
+  }
+}
+
+/** In a place that is prepared: one try with the launcher, one by a direct fork: a launcher that failed may or may not have launched. */
 export const launchSafely = async (launch: Launch, options: LaunchingOptions): Promise<Run> => {
   const { launcher, cgroups, log } = options
   try {
@@ -49,6 +63,7 @@ export const launchSafely = async (launch: Launch, options: LaunchingOptions): P
   }
   try {
     await cgroups.create(launch.record.nonce, launch.record.definition)
+    await directLauncher.prepare(launch.folder, [])
     return await launchOnce(directLauncher, launch, options.clock)
   } catch (error) {
     await giveUp(launch, options)
@@ -57,9 +72,8 @@ export const launchSafely = async (launch: Launch, options: LaunchingOptions): P
 }
 
 const launchOnce = async (launcher: Launcher, launch: Launch, clock: Clock): Promise<Run> => {
-  const { record, folder, script } = launch
-  await mkdir(folder, { mode: 0o700 })
-  await launcher.prepare(folder)
+  const { record, folder, script, write } = launch
+  write()
   const alive = watchAlive(join(folder, RUN_FILES.alive))
   const late = Promise.withResolvers<never>()
   const cancel = clock.after(SPAWN_TIMEOUT_MS, () => {

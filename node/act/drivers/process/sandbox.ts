@@ -11,6 +11,9 @@ export interface SandboxPlan {
   /** The program, absolute: seen even where it is not in a system directory. */
   readonly program: string
   readonly workingDirectory: string
+  /** Directories that it may change, and others that it may only read, besides the system's. */
+  readonly writable: readonly string[]
+  readonly readable: readonly string[]
   /** Whether the peer is root: then capabilities are taken away, where another user has none to begin with. */
   readonly isRoot: boolean
 }
@@ -64,9 +67,8 @@ export const sandboxWords = (plan: SandboxPlan): readonly string[] => {
     '--tmpfs',
     '/tmp',
     ...programs.flatMap(readOnly),
-    '--bind',
-    workingDirectory,
-    workingDirectory,
+    ...plan.readable.flatMap((path) => ['--ro-bind', path, path]),
+    ...plan.writable.flatMap((path) => ['--bind', path, path]),
     '--chdir',
     workingDirectory,
     '--',

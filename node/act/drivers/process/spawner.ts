@@ -1,23 +1,21 @@
-// Launchers: they make a run directory's FIFO and start its launch script as a session of its own. The spawner asks a
-// long-lived small shell to fork; the direct launcher forks the peer itself and is what remains where that shell cannot
+// Launchers: they make a run's places and start its launch script as a session of its own. The spawner asks long-lived
+// small shells to fork; the direct launcher forks the peer itself and is what remains where that shell cannot
 // work. Neither owns what it started: instances outlive both.
 
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
-import { Socket } from 'node:net'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
-import { TuttiError } from '../../../../lib/errors.ts'
 import type { Log } from '../../../../lib/log.ts'
 import { SYSTEM_PATH } from './command.ts'
-import { Fifos } from './fifos.ts'
-import { quoted, RUN_FILES } from './launch.ts'
+import { RUN_FILES } from './launch.ts'
+import { aliveIn, makeDirectories, Places } from './places.ts'
+import { SpawnerShell } from './spawner-shell.ts'
 
 /** Starts launch scripts. */
 export interface Launcher {
-  /** Makes the FIFO `alive` in a run directory. */
-  prepare(runDirectory: string): Promise<void>
+  /** Makes a run directory with its FIFO, and others where they are missing; all absolute. */
+  prepare(runDirectory: string, directories: readonly string[]): Promise<void>
   /** Starts a run's launch script as a session of its own. A throw leaves open whether it was started. */
   launch(runDirectory: string, script: string): Promise<void>
   /** Ends the launcher, and nothing that it launched. */
@@ -33,8 +31,9 @@ const run = promisify(execFile)
 
 /** Forks the peer itself: blocks its event loop for as long as the kernel copies its page tables. */
 export const directLauncher: Launcher = {
-  prepare: async (runDirectory) => {
-    await run('mkfifo', ['-m', '600', `${runDirectory}/${RUN_FILES.alive}`])
+  prepare: async (runDirectory, directories) => {
+    await makeDirectories([...directories, runDirectory])
+    await run('mkfifo', ['-m', '600', aliveIn(runDirectory)])
   },
   launch: async (runDirectory, script) => {
     const file = `${runDirectory}/${RUN_FILES.launch}`
@@ -54,35 +53,25 @@ export const directLauncher: Launcher = {
   close: () => undefined,
 }
 
-interface Spawner {
-  readonly child: ChildProcess
-  /** Requests without an answer, in order: answers come in the order of requests. */
-  readonly waiting: PromiseWithResolvers<void>[]
-}
-
-// A line of as many paths is far below what a shell reads and a program takes.
-const FIFOS_MAX = 32
-/** Until all that waits for the same event has asked. */
-const nextTurn = promisify(setImmediate)
-
 // A spawner that dies this often before it has answered once will not do better the next time.
 const DEATHS_MAX = 3
+// One spawner starts some 900 a second; each takes 130 KiB, and is started by a fork of the peer.
+const SPAWNERS_MAX = Math.min(4, availableParallelism())
+/** Another one is started when each has so many requests: a restart now and then never needs a second. */
+const REQUESTS_PER_SPAWNER = 4
 
-/** The shell that forks for the peer; started when first needed, again when it died. */
+/** The shells that fork for the peer: one when first needed, more for many starts at once, again when one died. */
 export class SpawnerLauncher implements Launcher {
   readonly #log: Log
-  readonly #script = fileURLToPath(new URL('spawner.sh', import.meta.url))
-  readonly #spares: Fifos | null
-  #spawner: Spawner | null = null
-  /** FIFOs asked for in this breath: one program makes them all. */
-  #unmade: { readonly paths: string[]; readonly made: Promise<void> } | null = null
+  readonly #places: Places
+  readonly #spawners: SpawnerShell[] = []
   #deathsInARow = 0
   #closed = false
 
   /** `spares`: a folder of its own, absolute, for FIFOs made ahead of time. */
   constructor(log: Log, spares: string | null) {
     this.#log = log
-    this.#spares = spares === null ? null : new Fifos(spares, async (paths) => await this.#make(paths))
+    this.#places = new Places(async (command) => await this.#request(command), spares)
   }
 
   /** False: use the direct launcher. */
@@ -90,26 +79,13 @@ export class SpawnerLauncher implements Launcher {
     return this.#deathsInARow < DEATHS_MAX && !this.#closed
   }
 
-  /** The spawner's own process; null while there is none. */
-  get pid(): number | null {
-    return this.#spawner?.child.pid ?? null
+  /** The spawners' own processes. */
+  get pids(): readonly number[] {
+    return this.#spawners.flatMap(({ pid }) => pid ?? [])
   }
 
-  async prepare(runDirectory: string): Promise<void> {
-    const path = `${runDirectory}/${RUN_FILES.alive}`
-    if (this.#spares !== null && (await this.#spares.place(path))) return
-    if (this.#unmade !== null && this.#unmade.paths.length < FIFOS_MAX) {
-      this.#unmade.paths.push(path)
-      await this.#unmade.made
-      return
-    }
-    const paths = [path]
-    const made = nextTurn().then(async () => {
-      this.#unmade = null
-      await this.#make(paths)
-    })
-    this.#unmade = { paths, made }
-    await made
+  async prepare(runDirectory: string, directories: readonly string[]): Promise<void> {
+    await this.#places.make({ runDirectory, directories })
   }
 
   async launch(_runDirectory: string, script: string): Promise<void> {
@@ -119,61 +95,39 @@ export class SpawnerLauncher implements Launcher {
 
   close(): void {
     this.#closed = true
-    this.#spawner?.child.stdin?.destroy()
+    for (const spawner of this.#spawners.splice(0)) spawner.close()
   }
 
-  async #make(paths: readonly string[]): Promise<void> {
-    await this.#request(`mkfifo -m 600 ${paths.map(quoted).join(' ')} </dev/null`)
-  }
-
-  /** Has a command run; rejects when its status is not 0. */
   async #request(command: string): Promise<void> {
-    const spawner = this.#spawner ?? this.#start()
-    const answer = Promise.withResolvers<void>()
-    spawner.waiting.push(answer)
-    spawner.child.stdin?.write(`${command}\necho "$?"\n`)
-    await answer.promise
+    await this.#leastBusy().request(command)
   }
 
-  #start(): Spawner {
-    const child = spawn(SHELL, ['-s'], {
-      // Its own session: a Ctrl-C in the peer's terminal is not for it.
-      detached: true,
-      stdio: ['pipe', 'pipe', 'ignore'],
-      env: ENVIRONMENT,
-      cwd: '/',
-    })
-    child.stdin?.write(`. ${quoted(this.#script)}\n`)
-    const spawner: Spawner = { child, waiting: [] }
-    this.#spawner = spawner
-    const gone = (): void => {
-      if (this.#spawner !== spawner) return
-      this.#spawner = null
-      if (!this.#closed) {
+  #leastBusy(): SpawnerShell {
+    let least: SpawnerShell | null = null
+    for (const spawner of this.#spawners)
+      if (least === null || spawner.waiting < least.waiting) least = spawner
+    const isEnough = least !== null && least.waiting < REQUESTS_PER_SPAWNER
+    if (least !== null && (isEnough || this.#spawners.length >= SPAWNERS_MAX)) return least
+    return this.#start()
+  }
+
+  #start(): SpawnerShell {
+    const spawner = new SpawnerShell({
+      shell: SHELL,
+      environment: ENVIRONMENT,
+      answered: () => {
+        this.#deathsInARow = 0
+      },
+      died: () => {
+        this.#spawners.splice(this.#spawners.indexOf(spawner), 1)
         this.#deathsInARow += 1
         this.#log.log(
           'warn',
-          this.usable ? 'the spawner died; it is started anew' : 'the spawner does not work here',
+          this.usable ? 'a spawner died; it is started anew' : 'the spawner does not work here',
         )
-      }
-      for (const answer of spawner.waiting.splice(0))
-        answer.reject(new TuttiError('internal', 'the spawner died'))
-    }
-    child.once('exit', gone)
-    child.once('error', gone)
-    // Its death is heard by `exit`; a write into its closed pipe says nothing more.
-    child.stdin?.on('error', () => undefined)
-    if (child.stdout !== null) {
-      createInterface({ input: child.stdout }).on('line', (status) => {
-        this.#deathsInARow = 0
-        const answer = spawner.waiting.shift()
-        if (status === '0') answer?.resolve()
-        else answer?.reject(new TuttiError('internal', `the spawner failed with status ${status}`))
-      })
-    }
-    // The spawner must not keep a peer alive that has nothing else to do.
-    child.unref()
-    for (const stream of [child.stdin, child.stdout]) if (stream instanceof Socket) stream.unref()
+      },
+    })
+    this.#spawners.push(spawner)
     return spawner
   }
 }
@@ -189,22 +143,22 @@ export class SafeLauncher implements Launcher {
     this.#log = log
   }
 
-  /** The spawner's own process; null while there is none. */
-  get spawnerPid(): number | null {
-    return this.#spawner.pid
+  /** The spawners' own processes. */
+  get spawnerPids(): readonly number[] {
+    return this.#spawner.pids
   }
 
-  async prepare(runDirectory: string): Promise<void> {
+  async prepare(runDirectory: string, directories: readonly string[]): Promise<void> {
     if (this.#spawner.usable) {
       try {
-        await this.#spawner.prepare(runDirectory)
+        await this.#spawner.prepare(runDirectory, directories)
         return
       } catch (error) {
-        this.#log.log('warn', 'the spawner made no FIFO', { error })
+        this.#log.log('warn', 'the spawner made no run directory', { error })
       }
     }
     try {
-      await directLauncher.prepare(runDirectory)
+      await directLauncher.prepare(runDirectory, directories)
     } catch (cause) {
       // A spawner that died after it had made the FIFO left it in place, which is all that was wanted.
       if (!String(cause).includes('File exists')) throw cause

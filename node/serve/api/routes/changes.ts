@@ -4,14 +4,20 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { requireDigest } from '../../../../crdt/condition.ts'
 import type { View } from '../../../../crdt/schema/view.ts'
+import { TuttiError } from '../../../../lib/errors.ts'
+import type { PackageDigest } from '../../../../lib/ids.ts'
+import { measure } from '../../../package/manifest.ts'
 import { forecastView } from '../../../plan/forecast.ts'
+import { leastDuration } from '../../../plan/least-duration.ts'
+import type { PlacementMemo } from '../../../plan/placement.ts'
 import type { EditResult } from '../../../ports.ts'
 import { asOf, nameOf, type Reading } from '../../replies/reading.ts'
 import { prepareChange, type PreparedChange } from '../changes.ts'
 import type { ApiContext } from '../context.ts'
 import { inTime, WRITE_MS } from '../deadline.ts'
 import { described } from '../described.ts'
-import { ChangeReply, ChangeRequest, ROUTES } from '../contract.ts'
+import { ChangeReply, ChangeRequest, ROUTES, type Operation } from '../contract.ts'
+import { packagesIn } from './packages.ts'
 
 export const changeRoutes = (app: FastifyInstance, context: ApiContext): void => {
   app.post<{ Body: ChangeRequest }>(
@@ -37,13 +43,38 @@ export const changeRoutes = (app: FastifyInstance, context: ApiContext): void =>
       // Edits that change nothing are for the replica to recognize: one that says nothing new may still settle a conflict.
       if (body.dry === true || edits.length === 0) {
         const after = context.preview(edits)
-        return replyOf(before, prepared, { change: null, digest: snapshot.view.digest, view: after })
+        return replyOf(before, context.memo, prepared, {
+          change: null,
+          digest: snapshot.view.digest,
+          view: after,
+        })
       }
+      for (const operation of body.operations) await requirePushed(context, operation)
       const meta = { message: prepared.message, at: Math.max(0, Math.floor(snapshot.wall)) }
       // Made first and told after: what it does to every slot is worked out while it is on its way to the others.
-      return replyOf(before, prepared, await inTime(context.agent.edit(edits, meta, body), WRITE_MS))
+      return replyOf(
+        before,
+        context.memo,
+        prepared,
+        await inTime(context.agent.edit(edits, meta, body), WRITE_MS),
+      )
     },
   )
+}
+
+/** What is listed must be there: nobody could run what nobody has. @throws TuttiError `conflict`, `invalid`. */
+const requirePushed = async (context: ApiContext, operation: Operation): Promise<void> => {
+  if (operation.kind !== 'put-package') return
+  const packages = packagesIn(context)
+  const digest = operation.digest as PackageDigest
+  if (!packages.holds(digest))
+    throw new TuttiError(
+      'conflict',
+      `package '${operation.ref}' has not been pushed to this peer; push it first`,
+    )
+  const { bytes, files } = measure(await packages.contents(digest, context.closing))
+  if (bytes !== operation.bytes || files !== operation.files)
+    throw new TuttiError('invalid', `package '${operation.ref}' is not as large as the operation says`)
 }
 
 /** Services that are wanted at another release than before. */
@@ -56,10 +87,12 @@ const releasesBetween = (before: View, after: View): Record<string, string> => {
 
 const replyOf = (
   reading: Reading,
+  memo: PlacementMemo,
   { described: edits }: PreparedChange,
   { change, digest, view }: EditResult,
 ): ChangeReply => {
-  const { slots, warnings } = forecastView(reading.snapshot, view)
+  const { slots, warnings } = forecastView(reading.snapshot, view, { memo, before: reading.placements })
+  const { leastMs, services } = leastDuration(slots, view)
   return {
     asOf: asOf(reading),
     change,
@@ -73,6 +106,7 @@ const replyOf = (
       to: to === null ? null : nameOf(reading, to),
       reason,
     })),
+    duration: { leastMs, services: services.map((service) => ({ ...service })) },
     warnings: [...warnings],
     releases: releasesBetween(reading.snapshot.view, view),
   }

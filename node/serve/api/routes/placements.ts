@@ -6,7 +6,8 @@ import type { ApiContext } from '../context.ts'
 import { described } from '../described.ts'
 import { serviceOf } from '../../../../crdt/edits.ts'
 import { referenceOf } from '../references.ts'
-import { ExplainReply, PlacementsQuery, ROUTES } from '../contract.ts'
+import { ExplainReply, ROUTES } from '../contract.ts'
+import { PlacementsQuery } from '../contract-queries.ts'
 
 export const placementRoutes = (app: FastifyInstance, context: ApiContext): void => {
   app.get<{ Querystring: PlacementsQuery }>(

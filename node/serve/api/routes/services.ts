@@ -14,14 +14,13 @@ import { cellNamed } from '../references.ts'
 import {
   CellsReply,
   ConflictsReply,
-  InstancesQuery,
   InstancesReply,
   RolloutsReply,
   ROUTES,
   ServicesReply,
-  StatusQuery,
   StatusReply,
 } from '../contract.ts'
+import { InstancesQuery, StatusQuery } from '../contract-queries.ts'
 
 /** What a query asks for. A name that does not exist is an error: an empty list would look like an answer. */
 const selectionOf = ({ snapshot: { view } }: Reading, query: StatusQuery): Selection => ({

@@ -10,15 +10,8 @@ import { described } from '../described.ts'
 import { requireScope, scopeOf } from '../references.ts'
 import { EVENT_STREAM, NDJSON, ndjson, serverSent, stream } from '../streaming.ts'
 import { ROUTES } from '../contract.ts'
-import {
-  EventReply,
-  EventsQuery,
-  EventsReply,
-  LogReply,
-  LogsQuery,
-  WatchQuery,
-  WatchReply,
-} from '../contract-streams.ts'
+import { EventsQuery, LogsQuery, WatchQuery } from '../contract-queries.ts'
+import { EventReply, EventsReply, LogReply, WatchReply } from '../contract-streams.ts'
 
 /** What a person reads without a question; `docker compose logs` drowns its reader in everything. */
 const TAIL = 100

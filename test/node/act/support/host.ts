@@ -19,9 +19,9 @@ const dieAt = (here: string): void => {
 const log = keepingLog()
 const inner = new SafeLauncher(log)
 const launcher: Launcher = {
-  prepare: async (runDirectory) => {
+  prepare: async (runDirectory, directories) => {
     dieAt('before-prepare')
-    await inner.prepare(runDirectory)
+    await inner.prepare(runDirectory, directories)
   },
   launch: async (runDirectory, script) => {
     dieAt('before-launch')

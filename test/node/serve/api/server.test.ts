@@ -9,6 +9,7 @@ import { ERROR_CODES, TuttiError } from '../../../../lib/errors.ts'
 import type { LogLevel } from '../../../../lib/log.ts'
 import * as contract from '../../../../node/serve/api/contract.ts'
 import { EventsReply, LogReply } from '../../../../node/serve/api/contract-streams.ts'
+import { PACKAGE_ROUTES } from '../../../../node/serve/api/contract-packages.ts'
 import { createApi, type Api } from '../../../../node/serve/api/server.ts'
 import { HTTP_STATUSES } from '../../../../node/serve/api/statuses.ts'
 import { FakeAgent, FakeExec, FakeOutput, logLine, service, WALL } from '../fake-agent.ts'
@@ -361,7 +362,8 @@ describe('OpenAPI document', () => {
       assert.ok(route.responses?.['4XX'] !== undefined && route.responses['5XX'] !== undefined, path)
     }
     const paths = described.map(({ path }) => path)
-    for (const path of Object.values(contract.ROUTES)) assert.ok(paths.includes(path), path)
+    for (const path of Object.values({ ...contract.ROUTES, ...PACKAGE_ROUTES }))
+      assert.ok(paths.includes(path), path)
     for (const path of ['/v1', '/v1/openapi.json', '/metrics', '/healthz', '/readyz'])
       assert.ok(paths.includes(path), path)
     for (const { path, method } of described) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { guardFor, nearestName } from '../../../../node/serve/api/validation.ts'
 import { ChangeRequest, InviteRequest } from '../../../../node/serve/api/contract.ts'
-import { LogsQuery } from '../../../../node/serve/api/contract-streams.ts'
+import { LogsQuery } from '../../../../node/serve/api/contract-queries.ts'
 import { SERVICE_DEFAULTS } from '../../../../crdt/schema/service.ts'
 
 const body = guardFor(ChangeRequest, 'body')

@@ -3,8 +3,7 @@
 // Whatever the machine or this user's rights do not allow is no error here: the run is told what it goes without.
 
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { unreachable } from '../../../../../lib/assert.ts'
 import { messageOf } from '../../../../../lib/errors.ts'
@@ -114,17 +113,22 @@ export class Cgroups {
     return RESOURCES.filter((resource) => this.#limiting.has(resource))
   }
 
+  /** Directories that `create` makes unless they are there: for whoever makes many at once, off this thread. */
+  foldersOf(run: string): readonly string[] {
+    return this.#tracking === null ? [] : [join(this.#tracking, run)]
+  }
+
   /** Makes the groups of a run and sets their limits. What is missing is named; nothing is thrown for it. */
   async create(run: string, amounts: Amounts): Promise<Grouped> {
     const missing: Resource[] = []
-    const tracking = this.#tracking === null ? null : await this.#group(this.#tracking, run)
+    const tracking = this.#tracking === null ? null : this.#group(this.#tracking, run)
     const joined = new Set<string>(tracking === null ? [] : [tracking])
     let memory: string | null = null
     for (const resource of RESOURCES) {
       const amount = amountOf(resource, amounts)
       if (amount === null) continue
       const parent = this.#limiting.get(resource)
-      const group = parent === undefined ? null : await this.#group(parent, run)
+      const group = parent === undefined ? null : this.#group(parent, run)
       if (group === null || !(await impose(group, resource, amount))) {
         missing.push(resource)
         continue
@@ -174,10 +178,13 @@ export class Cgroups {
     return new Set([...(this.#tracking === null ? [] : [this.#tracking]), ...this.#limiting.values()])
   }
 
-  async #group(parent: string, run: string): Promise<string | null> {
+  #group(parent: string, run: string): string | null {
     const group = join(parent, run)
+    // The kernel makes groups, and moves processes into them, one at a time: to look takes microseconds, to make one
+    // while others start takes as long as they do.
+    if (existsSync(group)) return group
     try {
-      await mkdir(group, { mode: 0o755 })
+      mkdirSync(group, { mode: 0o755 })
       return group
     } catch (error) {
       if (isPresent(error)) return group

@@ -2,7 +2,7 @@
 // root, control groups, setpriv and bubblewrap, and fails where they are missing: a promise that is not tried is none.
 
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { ReleaseDefinition } from '../../../../../crdt/schema/view.ts'
@@ -13,6 +13,7 @@ import {
 } from '../../../../../node/act/drivers/process/cgroups/cgroups.ts'
 import { parseConfined } from '../../../../../node/act/drivers/process/confinement.ts'
 import type { ProcessDriver } from '../../../../../node/act/drivers/process/driver.ts'
+import { replay } from '../../../../../node/act/drivers/process/record-log.ts'
 import type { InstanceRecord } from '../../../../../node/ports.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
 import { keepingLog, lives, makeBed, realClock, until, type Bed } from '../../support/bed.ts'
@@ -181,7 +182,9 @@ describe('process driver › users', () => {
       message: "group 'no-such-group' does not exist on peer 'a'; create it there or change user",
     })
     assert.deepEqual(
-      readdirSync(join(bed.folder, 'instances', 'records')).filter((name) => !name.startsWith('shop~web~0')),
+      replay(readFileSync(join(bed.folder, 'instances', 'records', 'log')))
+        .records.map(({ record }) => record.slot)
+        .filter((slot) => slot !== 'shop/web/0'),
       [],
     )
     await driver.close()

@@ -1,6 +1,7 @@
 // The process driver under the contract that every driver keeps.
 
 import { readFileSync } from 'node:fs'
+import { systemClock } from '../../../../../node/clock.ts'
 import { driverContract } from '../../../../contracts/driver.ts'
 import { lives, makeBed, until } from '../../support/bed.ts'
 
@@ -17,6 +18,7 @@ driverContract('process', async () => {
     },
     makeDriver: () => bed.makeDriver(),
     lives,
+    now: () => systemClock.now(),
     settle: async (promise) => await promise,
     deafened: async (instance) => {
       const { stdout } = bed.output.begin(instance)

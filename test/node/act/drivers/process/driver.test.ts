@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict'
 import { spawn as spawnChild } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { InstanceRecord } from '../../../../../node/ports.ts'
 import type { ProcessDriver } from '../../../../../node/act/drivers/process/driver.ts'
 import { allPids, statOf } from '../../../../../node/act/drivers/process/identity.ts'
+import { recordLine, replay } from '../../../../../node/act/drivers/process/record-log.ts'
 import { directLauncher } from '../../../../../node/act/drivers/process/spawner.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
 import { carriersOf, lives, makeBed, until, type Bed } from '../../support/bed.ts'
@@ -63,7 +64,7 @@ describe('process driver › spawn', () => {
     await exits.next()
     const lines = outputOf(record)
     assert.ok(lines.includes(`ODD=a'b\n`))
-    assert.ok(lines.includes(`\n${driver.directoryOf(record.instance, record.definition)}\n`))
+    assert.ok(lines.includes(`\n${driver.directories.workingOf(record.instance, record.definition)}\n`))
     // The line break is the output's: it ends what a run left without one.
     assert.ok(lines.endsWith(`${odd}||\n`))
     const names = [...lines.matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name)
@@ -95,8 +96,8 @@ describe('process driver › spawn', () => {
     const { driver, exits } = await started(bed.makeDriver(bed.launcher))
     const first = recordFor(lasting, { seat: 1 })
     const pid = await spawn(driver, first)
-    const spawner = bed.launcher.spawnerPid
-    assert.ok(spawner !== null)
+    const [spawner] = bed.launcher.spawnerPids
+    assert.ok(spawner !== undefined)
     process.kill(spawner, 'SIGKILL')
     const second = recordFor(['sh', '-c', 'exit 7'], { seat: 2 })
     await spawn(driver, second)
@@ -229,10 +230,10 @@ describe('process driver › after a crash of the peer (S10)', () => {
       const { exited } = await hosted(point, nonce, lasting)
       await exited
       const { driver, adopted } = await started()
-      // The record was there before anything else.
+      // The record was there before anything was started; before it there are empty places at most.
       assert.deepEqual(
         adopted.map((found) => found.record.nonce),
-        [nonce],
+        point === 'before-prepare' ? [] : [nonce],
       )
       const pid = adopted[0]?.pid ?? null
       const carriers = carriersOf(nonce)
@@ -286,19 +287,21 @@ describe('process driver › adoption', () => {
 
   it('does not adopt across a boot', async () => {
     const { record } = await abandoned()
-    const [name = ''] = readdirSync(join(bed.folder, 'instances', 'records'))
-    const path = join(bed.folder, 'instances', 'records', name)
-    writeFileSync(path, readFileSync(path, 'utf8').replace(/"boot":"[^"]*"/, '"boot":"another"'))
+    const path = join(bed.folder, 'instances', 'records', 'log')
+    const lines = replay(readFileSync(path)).records.map((stored) =>
+      recordLine({ ...stored, boot: 'another' }),
+    )
+    writeFileSync(path, lines.join(''))
     await assertEndedAndNotAdopted(record)
   })
 
   it('sets a damaged record aside and ends what it named', async () => {
     const { record } = await abandoned()
-    const [name = ''] = readdirSync(join(bed.folder, 'instances', 'records'))
-    writeFileSync(join(bed.folder, 'instances', 'records', name), '{"format":1')
+    const path = join(bed.folder, 'instances', 'records', 'log')
+    writeFileSync(path, readFileSync(path, 'latin1').replace('"format":1', '"format":7'), 'latin1')
     const { driver, adopted } = await started()
     assert.deepEqual([adopted, carriersOf(record.nonce)], [[], []])
-    assert.deepEqual(readdirSync(join(bed.folder, 'instances', 'records')), [`${name}.damaged`])
+    assert.ok(existsSync(`${path}.damaged`))
     await driver.close()
   })
 

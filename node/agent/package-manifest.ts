@@ -1,0 +1,28 @@
+// Asks one member for a package's manifest and takes no other for it.
+
+import { concatBytes } from '../../lib/bytes.ts'
+import { TuttiError } from '../../lib/errors.ts'
+import type { MemberId, PackageDigest } from '../../lib/ids.ts'
+import { LIMITS } from '../../lib/limits.ts'
+import { digestOfManifest } from '../package/manifest.ts'
+import type { AgentPort } from '../ports.ts'
+import { encodePackageQuestion } from './package-wire.ts'
+
+/** @throws TuttiError `invalid` or `too-large` when the member lies, else as AgentPort.ask. */
+export const manifestFrom = async (
+  ask: AgentPort['ask'],
+  member: MemberId,
+  digest: PackageDigest,
+  signal: AbortSignal,
+): Promise<Uint8Array> => {
+  const parts: Uint8Array[] = []
+  let length = 0
+  for await (const part of ask(member, 'package-manifest', encodePackageQuestion(digest), signal)) {
+    length += part.length
+    if (length > LIMITS.manifestBytesMax) throw new TuttiError('too-large', 'a manifest is too large')
+    parts.push(part)
+  }
+  const bytes = concatBytes(parts)
+  if (digestOfManifest(bytes) === digest) return bytes
+  throw new TuttiError('invalid', 'a manifest is not what its digest says')
+}

@@ -1,0 +1,295 @@
+// The voter: what one peer promises about quorum slots, and to whom. Sans-IO: `judge` makes a verdict out of a question
+// and changes nothing; the caller writes the verdict's record to the disk, installs it, and only then answers.
+//
+//   asked for a slot ─▶ nobody else has an unexpired promise, and the token is new ─▶ promised for LEASE_MS
+//   asked by voters of a newer epoch ─▶ adopts that epoch for good, and refuses those of the older one
+//   asked for a change of the voters ─▶ votes as an acceptor does (Lamport, "Paxos Made Simple", 2001, section 2.2)
+//
+// Invariants. A promise is on the disk before anybody hears of it. After a start nothing is known of how long promises
+// still run, nor whether the disk is the one it was, so for LEASE_MS nobody gets anything, but a holder what it holds. A
+// token never falls. An epoch's voters are left behind only when no promise of an older epoch is still running, so that
+// majorities of the voters before and after always meet.
+
+import { defined } from '../../../lib/assert.ts'
+import { compareStrings, sortedEntries } from '../../../lib/order.ts'
+import {
+  PROMISES_MAX,
+  type Accepted,
+  type Ask,
+  type Ballot,
+  type ChangeAnswer,
+  type ChangeQuestion,
+  type Grant,
+  type LeaseAnswer,
+  type LeaseQuestion,
+  type Refusal,
+  type VoterRecord,
+  type VoterSet,
+} from '../../../crdt/schema/lease.ts'
+import { LEASE_MS, votersOf, type LeasePromise } from './terms.ts'
+
+interface Promised {
+  readonly holder: string
+  readonly session: number
+  readonly token: number
+  readonly epoch: number
+  /** Wall time, milliseconds: only ever used to refuse. */
+  readonly at: number
+  /** On this voter's clock; `-Infinity`: over, or made before this start. */
+  readonly untilMs: number
+  /**
+   * Until when a promise of an older epoch runs that this one took the place of: its holder may have got no majority since,
+   * and then its lease still rests on that one.
+   */
+  readonly olderUntilMs: number
+}
+
+interface VoterState {
+  readonly voters: VoterSet | null
+  readonly forgetful: boolean
+  readonly tokenFloor: number
+  readonly promises: ReadonlyMap<string, Promised>
+  readonly ballot: Ballot | null
+  readonly accepted: Accepted | null
+}
+
+/** Time as a voter knows it. */
+export interface VoterTime {
+  /** Monotonic milliseconds. */
+  readonly nowMs: number
+  /** Wall milliseconds. */
+  readonly wall: number
+}
+
+/** What a question comes to. */
+export interface Verdict {
+  /** To be made durable before the answer is given; null: nothing changed that must be. */
+  readonly record: VoterRecord | null
+  readonly answer: LeaseAnswer
+  readonly state: VoterState
+}
+
+/** The state of a voter that has never heard of any. */
+const BLANK: VoterState = {
+  voters: null,
+  forgetful: false,
+  tokenFloor: 0,
+  promises: new Map(),
+  ballot: null,
+  accepted: null,
+}
+
+/** Positive when `a` is the higher one. */
+export const compareBallots = (a: Ballot, b: Ballot): number =>
+  Math.sign(a.round - b.round) || compareStrings(a.by, b.by)
+
+const OVER = { untilMs: -Infinity, olderUntilMs: -Infinity }
+
+const recordOf = (state: VoterState): VoterRecord => ({
+  voters: state.voters,
+  forgetful: state.forgetful,
+  tokenFloor: state.tokenFloor,
+  promises: sortedEntries(state.promises).map(([slot, { holder, session, token, epoch, at }]) => ({
+    slot,
+    holder,
+    session,
+    token,
+    epoch,
+    at,
+  })),
+  ballot: state.ballot,
+  accepted: state.accepted,
+})
+
+export class Voter {
+  readonly #self: string
+  readonly #startedMs: number
+  #state: VoterState
+
+  /** `record`: what the disk holds; null: nothing. `startedMs`: now, monotonic. */
+  constructor(self: string, record: VoterRecord | null, startedMs: number) {
+    this.#self = self
+    this.#startedMs = startedMs
+    this.#state =
+      record === null
+        ? BLANK
+        : {
+            ...record,
+            promises: new Map(record.promises.map(({ slot, ...promise }) => [slot, { ...promise, ...OVER }])),
+          }
+  }
+
+  get voters(): VoterSet | null {
+    return this.#state.voters
+  }
+
+  /** Promises that run, sorted by slot. */
+  promises(nowMs: number): readonly LeasePromise[] {
+    return sortedEntries(this.#state.promises).flatMap(([slot, { holder, token, untilMs }]) =>
+      untilMs > nowMs ? [{ slot, holder, token, leftMs: untilMs - nowMs }] : [],
+    )
+  }
+
+  /** Found a cluster: the founder alone is its first voter. Only for the process that founds it. */
+  found(): Verdict {
+    const voters = { epoch: 0, former: null, present: [this.#self] }
+    const state = { ...this.#state, voters }
+    return { record: recordOf(state), answer: { voters, grants: [], change: null }, state }
+  }
+
+  /** Takes over a set of voters that was chosen; null: it is known. */
+  adopt(voters: VoterSet): Verdict | null {
+    const state = this.#adopted(this.#state, voters)
+    if (state === this.#state) return null
+    return { record: recordOf(state), answer: { voters, grants: [], change: null }, state }
+  }
+
+  /** What it says to a question. Nothing is promised until the record is on the disk and `install` was called. */
+  judge(from: string, question: LeaseQuestion, time: VoterTime): Verdict {
+    const before = this.#state
+    let state = this.#released(before, from, question)
+    const released = state
+    if (question.voters !== null) state = this.#adopted(state, question.voters)
+    const grants: Grant[] = []
+    for (const ask of question.asks) {
+      const refusal = this.#refusalOf(state, from, ask, question, time)
+      if (refusal === null)
+        state = this.#promised(state, { ...ask, holder: from, session: question.session }, time)
+      grants.push({
+        slot: ask.slot,
+        token: ask.token,
+        refusal,
+        seen: this.#seen(state, ask.slot),
+        holder: state.promises.get(ask.slot)?.holder ?? null,
+      })
+    }
+    const voted = question.change === null ? null : this.#vote(state, question.change, time)
+    if (voted !== null) ({ state } = voted)
+    return {
+      record: state === released ? null : recordOf(state),
+      answer: { voters: state.voters, grants, change: voted?.answer ?? null },
+      state,
+    }
+  }
+
+  /** The record of the verdict is on the disk: from now on it holds. */
+  install({ state }: Verdict): void {
+    this.#state = state
+  }
+
+  /** Forgets promises of slots that exist no more and do not run; their tokens stay below what comes. */
+  prune(wanted: ReadonlySet<string>, nowMs: number): Verdict | null {
+    if (nowMs < this.#startedMs + LEASE_MS) return null
+    const gone = sortedEntries(this.#state.promises).filter(
+      ([slot, { untilMs }]) => !wanted.has(slot) && untilMs <= nowMs,
+    )
+    if (gone.length === 0) return null
+    const promises = new Map(this.#state.promises)
+    for (const [slot] of gone) promises.delete(slot)
+    const tokenFloor = gone.reduce((floor, [, { token }]) => Math.max(floor, token), this.#state.tokenFloor)
+    const state = { ...this.#state, promises, tokenFloor }
+    return { record: recordOf(state), answer: { voters: state.voters, grants: [], change: null }, state }
+  }
+
+  #seen(state: VoterState, slot: string): number {
+    return Math.max(state.tokenFloor, state.promises.get(slot)?.token ?? 0)
+  }
+
+  #isFresh(nowMs: number): boolean {
+    return nowMs < this.#startedMs + LEASE_MS
+  }
+
+  #refusalOf(
+    state: VoterState,
+    from: string,
+    { slot, token }: Ask,
+    question: LeaseQuestion,
+    { nowMs, wall }: VoterTime,
+  ): Refusal | null {
+    const { voters } = state
+    if (voters === null || question.voters === null || question.voters.epoch !== voters.epoch) return 'voters'
+    if (!votersOf(voters).includes(this.#self)) return 'voters'
+    const promise = state.promises.get(slot)
+    if (promise !== undefined && promise.holder !== from && promise.untilMs > nowMs) return 'held'
+    // The disk may be an old one put back, whose promise another one followed: it counts while it may be running.
+    const sinceMs = promise === undefined ? Infinity : wall - promise.at
+    const isItsOwn = promise?.holder === from && sinceMs >= 0 && sinceMs < LEASE_MS
+    if (this.#isFresh(nowMs) && !isItsOwn) return 'fresh'
+    if (promise === undefined && state.promises.size >= PROMISES_MAX) return 'full'
+    return token > this.#seen(state, slot) ? null : 'stale'
+  }
+
+  #promised(
+    state: VoterState,
+    { slot, ...to }: Ask & Pick<Promised, 'holder' | 'session'>,
+    { nowMs, wall }: VoterTime,
+  ): VoterState {
+    const epoch = defined(state.voters, 'the voters').epoch
+    const before = state.promises.get(slot) ?? { epoch, ...OVER }
+    const promise: Promised = {
+      ...to,
+      epoch,
+      at: Math.max(0, Math.floor(wall)),
+      untilMs: nowMs + LEASE_MS,
+      olderUntilMs:
+        before.epoch === epoch ? before.olderUntilMs : Math.max(before.untilMs, before.olderUntilMs),
+    }
+    return { ...state, promises: new Map([...state.promises, [slot, promise]]) }
+  }
+
+  /**
+   * The holder has said that nothing runs under it any more. A later promise to the same holder is another one: of a
+   * higher token, or of a later start, which counts its tokens anew while an older one's words are still under way.
+   */
+  #released(state: VoterState, from: string, { session, releases }: LeaseQuestion): VoterState {
+    let promises: Map<string, Promised> | null = null
+    for (const { slot, token } of releases) {
+      const promise = state.promises.get(slot)
+      if (promise?.holder !== from || promise.session !== session) continue
+      if (promise.token > token || promise.untilMs === -Infinity) continue
+      promises ??= new Map(state.promises)
+      promises.set(slot, { ...promise, ...OVER })
+    }
+    return promises === null ? state : { ...state, promises }
+  }
+
+  #adopted(state: VoterState, voters: VoterSet): VoterState {
+    const known = state.voters
+    if (known !== null && known.epoch >= voters.epoch) return state
+    // Whoever was a voter before and knows nothing has lost its disk, and with it what it has voted in this epoch.
+    const was = (voters.former ?? voters.present).includes(this.#self)
+    return { ...state, voters, forgetful: known === null && was, ballot: null, accepted: null }
+  }
+
+  /** Paxos, one instance an epoch: which voters come after these. */
+  #vote(
+    state: VoterState,
+    change: ChangeQuestion,
+    { nowMs }: VoterTime,
+  ): { readonly state: VoterState; readonly answer: ChangeAnswer } {
+    const { voters, ballot, accepted } = state
+    const answer = { kind: change.kind, epoch: change.epoch, ballot: change.ballot }
+    // A proposer that was restarted may use a ballot again: whoever prepared it before does not do so twice.
+    const least = change.kind === 'prepare' ? 0 : 1
+    const isBound = ballot !== null && compareBallots(ballot, change.ballot) >= least
+    if (voters?.epoch !== change.epoch || isBound || !this.#mayChange(state, voters, nowMs))
+      return { state, answer: { ...answer, agreed: false, bound: ballot, accepted } }
+    const bound = change.ballot
+    if (change.kind === 'prepare')
+      return { state: { ...state, ballot: bound }, answer: { ...answer, agreed: true, bound, accepted } }
+    const vote = { ballot: bound, voters: change.voters }
+    return {
+      state: { ...state, ballot: bound, accepted: vote },
+      answer: { ...answer, agreed: true, bound, accepted: vote },
+    }
+  }
+
+  /** Not while a promise of an older epoch may run: its majority and that of the next voters need not meet. */
+  #mayChange(state: VoterState, voters: VoterSet, nowMs: number): boolean {
+    if (state.forgetful || this.#isFresh(nowMs) || !votersOf(voters).includes(this.#self)) return false
+    return [...state.promises.values()].every(
+      ({ untilMs, olderUntilMs, epoch }) =>
+        olderUntilMs <= nowMs && (untilMs <= nowMs || epoch === voters.epoch),
+    )
+  }
+}

@@ -1,0 +1,214 @@
+// Quorum slots with real peers on hosts of their own (network namespaces): one process at a time whatever the network
+// does, ended by its watchdog when its peer cannot renew the lease, and given tokens that only rise (S9, L7). Every run
+// writes down its beginning and its beats in one file that all hosts share, by the one clock of this machine.
+
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execPath } from 'node:process'
+import { describe, it } from 'node:test'
+import { HOLD_MS, KILL_MS, LEASE_MS } from '../../node/plan/lease/terms.ts'
+import { applyOf, service, until, type Peer } from './support/fleet.ts'
+import { netbedMissing, withLand } from './support/netbed.ts'
+
+const missing = await netbedMissing()
+if (missing !== null) process.stderr.write(`SKIPPED: quorum slots are not tested: ${missing}\n`)
+
+/** How often a run says that it lives. */
+const BEAT_MS = 50
+/** Time for voters that have just started, a change of the voters, a lease, a start on a busy machine. */
+const SETTLE_MS = 60_000
+
+/** Says that it began, with its token, and then that it lives; ignores SIGTERM, as the worst of programs do. */
+const beater = (file: string): readonly string[] => [
+  execPath,
+  '-e',
+  `
+  const { appendFileSync } = require('node:fs')
+  const say = (word) => appendFileSync(${JSON.stringify(file)}, [process.hrtime.bigint() / 1000000n, process.env.TUTTI_PEER, process.pid, process.env.TUTTI_FENCE, word].join(' ') + '\\n')
+  process.on('SIGTERM', () => {})
+  say('begin')
+  setInterval(() => say('beat'), ${BEAT_MS})
+  `,
+]
+
+interface Run {
+  readonly peer: string
+  readonly pid: number
+  readonly token: number
+  readonly fromMs: number
+  toMs: number
+}
+
+/** The runs in the order of their beginnings. */
+const runsIn = async (file: string): Promise<readonly Run[]> => {
+  const text = await readFile(file, 'utf8').catch(() => '')
+  const runs = new Map<string, Run>()
+  for (const line of text.split('\n').slice(0, -1)) {
+    const [at = '', peer = '', pid = '', token = ''] = line.split(' ')
+    const known = runs.get(`${peer} ${pid}`)
+    if (known !== undefined) known.toMs = Math.max(known.toMs, Number(at))
+    else
+      runs.set(`${peer} ${pid}`, {
+        peer,
+        pid: Number(pid),
+        token: Number(token),
+        fromMs: Number(at),
+        toMs: Number(at),
+      })
+  }
+  return [...runs.values()].toSorted((a, b) => a.fromMs - b.fromMs)
+}
+
+/** S9, as the machine's clock saw it. */
+const assertAlone = (runs: readonly Run[]): void => {
+  runs.forEach((run, at) => {
+    const before = runs[at - 1]
+    if (before === undefined) return
+    assert.ok(
+      before.toMs < run.fromMs,
+      `${before.peer} ran until ${before.toMs}, ${run.peer} began at ${run.fromMs} (S9)`,
+    )
+    assert.ok(before.token < run.token, `token ${run.token} follows ${before.token} (S9)`)
+  })
+}
+
+const lock = (file: string): ReturnType<typeof applyOf> =>
+  applyOf(
+    service('lock', beater(file), {
+      onPartition: 'quorum',
+      replicas: 1,
+      stopGraceMs: 300,
+      rescheduleAfterMs: 1000,
+      restart: { condition: 'any', delayMs: 100, delayMaxMs: 1000, attemptsMax: null, windowMs: 10_000 },
+    }),
+  )
+
+const withFile = async (scenario: (file: string) => Promise<void>): Promise<void> => {
+  const folder = await mkdtemp(join(tmpdir(), 'tutti-quorum-'))
+  try {
+    await scenario(join(folder, 'runs'))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+const running = async (file: string, what: string, holds: (last: Run) => boolean): Promise<Run> =>
+  await until(
+    what,
+    async () => {
+      const last = (await runsIn(file)).at(-1)
+      return last !== undefined && holds(last) ? last : false
+    },
+    SETTLE_MS,
+  )
+
+/** The voters have become all the peers, so that a majority of them decides. */
+const allVote = async (peers: readonly Peer[]): Promise<void> => {
+  await until(
+    'all peers vote',
+    async () => {
+      const said = await Promise.all(peers.map((peer) => peer.status()))
+      return said.every(({ voters }) => voters?.present.length === peers.length && voters.former === null)
+    },
+    SETTLE_MS,
+  )
+}
+
+describe('a quorum slot', { skip: missing ?? false }, () => {
+  it('moves to the majority when its peer is cut off, and ends before it begins there (S9, L7)', async () => {
+    await withFile(async (file) => {
+      await withLand(3, async ({ bed, peers }) => {
+        const [first] = peers
+        assert.ok(first !== undefined)
+        await allVote(peers)
+        await first.change(lock(file))
+        const before = await running(file, 'it runs', () => true)
+        const holder = peers.findIndex(({ name }) => name === before.peer)
+        await bed.split([holder + 1])
+        const cutMs = Number(process.hrtime.bigint() / 1_000_000n)
+        const after = await running(file, 'it runs elsewhere', ({ peer }) => peer !== before.peer)
+        const runs = await runsIn(file)
+        assertAlone(runs)
+        const last = runs.filter(({ peer }) => peer === before.peer).at(-1)
+        assert.ok(
+          last !== undefined && last.toMs - cutMs < HOLD_MS + KILL_MS + 1000,
+          'it outlived its lease (L7)',
+        )
+        assert.ok(after.token > last.token)
+        const cut = peers[holder]
+        assert.ok(cut !== undefined)
+        await until('the one that is cut off says why', async () => {
+          const { instances } = await cut.instances()
+          return instances.some(
+            ({ peer, reason }) => peer === cut.name && /needs 2 of 3 voters; only 1/.test(reason),
+          )
+        })
+        await bed.heal()
+        await until('the cluster is calm', async () => (await first.status()).settled, SETTLE_MS)
+        assertAlone(await runsIn(file))
+      })
+    })
+  })
+
+  it('ends by its watchdog when its peer is stopped, and begins elsewhere with a higher token (S9)', async () => {
+    await withFile(async (file) => {
+      await withLand(3, async ({ peers }) => {
+        const [first] = peers
+        assert.ok(first !== undefined)
+        await allVote(peers)
+        await first.change(lock(file))
+        const before = await running(file, 'it runs', () => true)
+        const holder = peers.find(({ name }) => name === before.peer)
+        assert.ok(holder !== undefined)
+        holder.signal('SIGSTOP')
+        try {
+          await running(file, 'it runs elsewhere', ({ peer }) => peer !== before.peer)
+          assertAlone(await runsIn(file))
+        } finally {
+          holder.signal('SIGCONT')
+        }
+        await until('the cluster is calm', async () => (await first.status()).settled, SETTLE_MS)
+        assertAlone(await runsIn(file))
+      })
+    })
+  })
+
+  it('lives through a crash of its peer that is back within the lease, and needs both of two voters (L7)', async () => {
+    await withFile(async (file) => {
+      await withLand(2, async ({ bed, peers }) => {
+        const [first] = peers
+        assert.ok(first !== undefined)
+        await allVote(peers)
+        await first.change(lock(file))
+        const before = await running(file, 'it runs', () => true)
+        const holder = peers.find(({ name }) => name === before.peer)
+        const other = peers.find(({ name }) => name !== before.peer)
+        assert.ok(holder !== undefined && other !== undefined)
+        await holder.end('SIGKILL')
+        await holder.up()
+        await running(
+          file,
+          'it outlives a lease',
+          ({ pid, fromMs, toMs }) => pid === before.pid && toMs - fromMs > 2 * LEASE_MS,
+        )
+        await bed.split([1])
+        await until(
+          'the survivor says why',
+          async () => {
+            const { instances } = await other.instances()
+            return instances.some(
+              ({ peer, reason }) =>
+                peer === other.name && /needs 2 of 2 voters; only 1 is in sight/.test(reason),
+            )
+          },
+          SETTLE_MS,
+        )
+        const runs = await runsIn(file)
+        assert.equal(runs.at(-1)?.peer, before.peer, 'a survivor of two started it')
+        assertAlone(runs)
+      })
+    })
+  })
+})

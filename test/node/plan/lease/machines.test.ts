@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { LeaseQuestion, VoterSet } from '../../../../crdt/schema/lease.ts'
+import { seededRandom } from '../../../../lib/random.ts'
+import { Holder, type HolderScene } from '../../../../node/plan/lease/holder.ts'
+import { HOLD_MS, isQuorum, LEASE_MS, shortageOf } from '../../../../node/plan/lease/terms.ts'
+import { Voter } from '../../../../node/plan/lease/voter.ts'
+
+const SLOT = 'shop/lock/0'
+const three: VoterSet = { epoch: 2, former: null, present: ['a', 'b', 'c'] }
+
+const askOf = (token: number, voters: VoterSet = three): LeaseQuestion => ({
+  voters,
+  session: 1,
+  asks: [{ slot: SLOT, token }],
+  releases: [],
+  change: null,
+})
+
+/** A voter that has run for long. */
+const voterOf = (voters: VoterSet = three): Voter => {
+  const voter = new Voter('a', null, 0)
+  // One that hears of voters after it was one of them has lost its disk; this one has been here all along.
+  for (const known of [{ ...voters, epoch: voters.epoch - 1 }, voters]) {
+    const adopted = voter.adopt(known)
+    assert.ok(adopted !== null)
+    voter.install(adopted)
+  }
+  return voter
+}
+
+const refusalOf = (voter: Voter, from: string, question: LeaseQuestion, nowMs: number): string | null => {
+  const verdict = voter.judge(from, question, { nowMs, wall: nowMs })
+  voter.install(verdict)
+  return verdict.answer.grants[0]?.refusal ?? null
+}
+
+describe('a voter', () => {
+  it('promises a slot to one holder until its lease is over on its own clock (S9)', () => {
+    const voter = voterOf()
+    assert.equal(refusalOf(voter, 'b', askOf(1), 20_000), null)
+    assert.equal(refusalOf(voter, 'c', askOf(2), 20_000 + LEASE_MS - 1), 'held')
+    assert.equal(refusalOf(voter, 'c', askOf(2), 20_000 + LEASE_MS), null)
+  })
+
+  it('takes no token twice, and none that is lower (S9)', () => {
+    const voter = voterOf()
+    assert.equal(refusalOf(voter, 'b', askOf(7), 20_000), null)
+    assert.equal(refusalOf(voter, 'b', askOf(7), 21_000), 'stale')
+    assert.equal(refusalOf(voter, 'c', askOf(6), 60_000), 'stale')
+    assert.equal(refusalOf(voter, 'c', askOf(8), 60_000), null)
+  })
+
+  it('changes nothing before its record is installed', () => {
+    const voter = voterOf()
+    voter.judge('b', askOf(1), { nowMs: 20_000, wall: 20_000 })
+    assert.deepEqual(voter.promises(20_000), [])
+    assert.equal(refusalOf(voter, 'c', askOf(1), 20_000), null)
+  })
+
+  it('promises nothing for a whole lease after a start, but to the holder that its disk names (S9)', () => {
+    const before = voterOf()
+    const verdict = before.judge('b', askOf(1), { nowMs: 20_000, wall: 20_000 })
+    const voter = new Voter('a', verdict.record, 500_000)
+    assert.equal(refusalOf(voter, 'c', askOf(2), 500_000 + LEASE_MS - 1), 'fresh')
+    const other = new Voter('a', verdict.record, 500_000)
+    const soon = other.judge('b', askOf(2), { nowMs: 500_001, wall: 21_000 })
+    assert.equal(soon.answer.grants[0]?.refusal, null)
+    const late = other.judge('b', askOf(2), { nowMs: 500_001, wall: 20_000 + LEASE_MS })
+    assert.equal(late.answer.grants[0]?.refusal, 'fresh')
+  })
+
+  it('keeps its tokens through a restart (S9)', () => {
+    const verdict = voterOf().judge('b', askOf(9), { nowMs: 20_000, wall: 20_000 })
+    const voter = new Voter('a', verdict.record, 0)
+    assert.equal(refusalOf(voter, 'c', askOf(9), 50_000), 'stale')
+  })
+
+  it('gives a promise up when its holder gives it back, and not for an older word of it', () => {
+    const voter = voterOf()
+    assert.equal(refusalOf(voter, 'b', askOf(5), 20_000), null)
+    const release = (token: number): LeaseQuestion => ({
+      ...askOf(6),
+      asks: [],
+      releases: [{ slot: SLOT, token }],
+    })
+    refusalOf(voter, 'b', release(4), 20_100)
+    refusalOf(voter, 'c', release(9), 20_100)
+    assert.equal(refusalOf(voter, 'c', askOf(6), 20_200), 'held')
+    refusalOf(voter, 'b', release(5), 20_300)
+    assert.equal(refusalOf(voter, 'c', askOf(6), 20_400), null)
+  })
+
+  it('leaves no voters behind while a promise of an older epoch may run (S9)', () => {
+    const voter = voterOf({ epoch: 1, former: null, present: ['a'] })
+    const ballot = { round: 1, by: 'a' }
+    const prepare = (epoch: number): LeaseQuestion => ({
+      ...askOf(1),
+      asks: [],
+      change: { kind: 'prepare', epoch, ballot },
+    })
+    const voters = { epoch: 1, former: null, present: ['a'] }
+    assert.equal(refusalOf(voter, 'b', askOf(1, voters), 20_000), null)
+    const next = voter.adopt({ epoch: 2, former: ['a'], present: ['a', 'b'] })
+    assert.ok(next !== null)
+    voter.install(next)
+    const early = voter.judge('a', prepare(2), { nowMs: 20_000 + LEASE_MS - 1, wall: 0 })
+    assert.equal(early.answer.change?.agreed, false)
+    const late = voter.judge('a', prepare(2), { nowMs: 20_000 + LEASE_MS, wall: 0 })
+    assert.equal(late.answer.change?.agreed, true)
+  })
+
+  it('counts a promise of an older epoch also when it has promised the same holder anew (S9)', () => {
+    const voter = voterOf()
+    assert.equal(refusalOf(voter, 'b', askOf(1), 20_000), null)
+    const joint = { epoch: 3, former: three.present, present: ['c'] }
+    const next = voter.adopt(joint)
+    assert.ok(next !== null)
+    voter.install(next)
+    // No word of what the others said: the lease of epoch 2 may be all that b has.
+    assert.equal(refusalOf(voter, 'b', askOf(2, joint), 23_000), null)
+    const prepare: LeaseQuestion = {
+      ...askOf(1, joint),
+      asks: [],
+      change: { kind: 'prepare', epoch: 3, ballot: { round: 1, by: 'c' } },
+    }
+    const early = voter.judge('c', prepare, { nowMs: 20_000 + LEASE_MS - 1, wall: 0 })
+    assert.equal(early.answer.change?.agreed, false)
+    const late = voter.judge('c', prepare, { nowMs: 20_000 + LEASE_MS, wall: 0 })
+    assert.equal(late.answer.change?.agreed, true)
+  })
+
+  it('takes nothing back on the word of an earlier start of its holder (S9)', () => {
+    const voter = voterOf()
+    assert.equal(refusalOf(voter, 'b', { ...askOf(5), session: 2 }, 20_000), null)
+    refusalOf(voter, 'b', { ...askOf(5), session: 1, asks: [], releases: [{ slot: SLOT, token: 9 }] }, 20_100)
+    assert.equal(refusalOf(voter, 'c', askOf(6), 20_200), 'held')
+  })
+
+  it('agrees to a ballot once, whoever was restarted in between', () => {
+    const voter = voterOf()
+    const question: LeaseQuestion = {
+      ...askOf(1),
+      asks: [],
+      change: { kind: 'prepare', epoch: 2, ballot: { round: 1, by: 'b' } },
+    }
+    const first = voter.judge('b', question, { nowMs: 20_000, wall: 0 })
+    voter.install(first)
+    const second = voter.judge('b', question, { nowMs: 20_001, wall: 0 })
+    assert.equal(first.answer.change?.agreed, true)
+    assert.equal(second.answer.change?.agreed, false)
+  })
+
+  it('refuses voters of an older epoch and names its own', () => {
+    const voter = voterOf()
+    const old = { epoch: 1, former: null, present: ['b'] }
+    const { answer } = voter.judge('b', askOf(1, old), { nowMs: 20_000, wall: 0 })
+    assert.equal(answer.grants[0]?.refusal, 'voters')
+    assert.deepEqual(answer.voters, three)
+  })
+})
+
+describe('a holder', () => {
+  const sceneAt = (nowMs: number): HolderScene => ({
+    nowMs,
+    wall: 0,
+    voters: three,
+    inSight: new Set(['a', 'b', 'c']),
+    nameOf: (member) => member,
+  })
+  const grant = (token: number) => ({
+    voters: three,
+    grants: [{ slot: SLOT, token, refusal: null, seen: token, holder: 'a' }],
+    change: null,
+  })
+
+  it('counts its lease from before it asked, and needs a majority (S9)', () => {
+    const holder = new Holder(seededRandom('holder'))
+    holder.want([{ slot: SLOT, above: 0, running: false }], 1000)
+    const token = holder.tick(sceneAt(1000))[0]?.asks[0]?.token ?? 0
+    assert.deepEqual(holder.receive('a', grant(token), sceneAt(1700)).renewed, [])
+    assert.equal(holder.standings(1700).get(SLOT)?.kind, 'none')
+    assert.deepEqual(holder.receive('b', grant(token), sceneAt(2300)).renewed, [SLOT])
+    const standing = holder.standings(2300).get(SLOT)
+    assert.deepEqual(standing, { kind: 'held', token, untilMs: 1000 + HOLD_MS, fresh: true })
+    assert.equal(holder.standings(1000 + HOLD_MS).get(SLOT)?.kind, 'none')
+  })
+
+  it('gives back what a few have promised, unless something of the slot runs here', () => {
+    const releases = [false, true].map((running) => {
+      const holder = new Holder(seededRandom('holder'))
+      holder.want([{ slot: SLOT, above: 0, running }], 0)
+      const token = holder.tick(sceneAt(0))[0]?.asks[0]?.token ?? 0
+      holder.receive('a', grant(token), sceneAt(10))
+      return holder.tick(sceneAt(1600))[0]?.releases.length ?? 0
+    })
+    assert.deepEqual(releases, [1, 0])
+  })
+})
+
+describe('a majority', () => {
+  it('of voters that change is one of the former and one of the present ones', () => {
+    const voters = { epoch: 3, former: ['a'], present: ['a', 'b', 'c'] }
+    assert.equal(isQuorum(voters, new Set(['b', 'c'])), false)
+    assert.equal(isQuorum(voters, new Set(['a', 'b'])), true)
+  })
+
+  it('that is missing is told in words', () => {
+    const two = { epoch: 1, former: null, present: ['a', 'b'] }
+    assert.equal(shortageOf(two, new Set(['b'])), 'needs 2 of 2 voters; only 1 is in sight')
+  })
+})
