@@ -5,6 +5,7 @@ import type { WatchReply } from '../node/serve/api/contract-streams.ts'
 import { compareStrings } from '../lib/order.ts'
 
 type WatchedSlot = WatchReply['slots'][number]
+type WatchedRollout = NonNullable<WatchReply['rollouts']>[number]
 
 /** How far one service is. */
 export interface ServiceProgress {
@@ -35,6 +36,8 @@ export interface Verdict {
   readonly behind: readonly string[]
   /** More than half of all members live and report the watched digest: no loss of fewer than half can undo the change. */
   readonly isHeldByMajority: boolean
+  /** Why a release that was asked for will not come: it was rejected, or its rollout stopped. Null: none of it. */
+  readonly rejection: string | null
 }
 
 // A slot that stays unfulfilled this long will not heal by waiting: the peer itself reports that only after its own
@@ -45,23 +48,27 @@ export const FINAL_MS = 10_000
 export const QUIET_MS = 3000
 
 const ENDED: ReadonlySet<string> = new Set(['stopped', 'crashed', 'unfulfilled'])
+/** `stopped` is what a slot of the wanted release is that has run to its good end. */
+const isFulfilled = ({ state }: WatchedSlot): boolean => state === 'ready' || state === 'stopped'
 
 /** Judges one change, watch by watch. */
 export class Convergence {
   readonly #concerns: (slot: string) => boolean
+  readonly #releases: Readonly<Record<string, string>>
   readonly #unfulfilledSinceMs = new Map<string, number>()
   #readySinceMs: number | null = null
 
-  /** `concerns` names the slots that the change is about. */
-  constructor(concerns: (slot: string) => boolean) {
+  /** `concerns` names the slots that the change is about, `releases` what it made services want. */
+  constructor(concerns: (slot: string) => boolean, releases: Readonly<Record<string, string>> = {}) {
     this.#concerns = concerns
+    this.#releases = releases
   }
 
   /** `nowMs` is monotonic. */
   judge(watch: WatchReply, nowMs: number): Verdict {
     const slots = watch.slots.filter(({ slot }) => this.#concerns(slot))
     const hindrances = slots
-      .filter((slot) => slot.desired && slot.state !== 'ready')
+      .filter((slot) => slot.desired && !isFulfilled(slot))
       .map(({ slot, peer, state, unfulfilled, reason }) => ({
         slot,
         peer,
@@ -74,12 +81,32 @@ export class Convergence {
     const behind = living.filter(({ digest }) => digest !== watch.digest).map(({ name }) => name)
     const members = watch.peers.filter(({ state }) => state !== 'left')
     const isHeldByMajority = (living.length - behind.length) * 2 > members.length
-    const isReady = hindrances.length === 0 && leaving.length === 0 && behind.length === 0
+    const rollouts = (watch.rollouts ?? []).filter(({ service }) => this.#concerns(`${service}/`))
+    const isOver = rollouts.every(({ steward, phase }) => steward === null || phase === 'done')
+    const isReady = hindrances.length === 0 && leaving.length === 0 && behind.length === 0 && isOver
     this.#readySinceMs = isReady ? (this.#readySinceMs ?? nowMs) : null
     const isQuiet = this.#readySinceMs !== null && nowMs - this.#readySinceMs >= QUIET_MS
     const isConverged = isReady && (isQuiet || living.every(({ settled }) => settled))
-    const kind = isConverged ? 'converged' : this.#isFinal(hindrances, nowMs) ? 'failed' : 'waiting'
-    return { kind, services: progressOf(slots), hindrances, behind, isHeldByMajority }
+    const rejection = this.#rejectionOf(rollouts)
+    const isFailed = rejection !== null || this.#isFinal(hindrances, nowMs)
+    const kind = isFailed ? 'failed' : isConverged ? 'converged' : 'waiting'
+    return { kind, services: progressOf(slots, rollouts), hindrances, behind, isHeldByMajority, rejection }
+  }
+
+  #rejectionOf(rollouts: readonly WatchedRollout[]): string | null {
+    for (const { service, release, phase, reason, rejected } of rollouts) {
+      const wanted = this.#releases[service]
+      if (wanted === undefined) continue
+      const why = rejected.find((each) => each.release === wanted)
+      if (why !== undefined)
+        return `rollout of ${service} to ${wanted} failed: ${why.reason}; back to ${why.to}`
+      if (release !== wanted) continue
+      // One that goes back at once is told above, once it has.
+      if (phase === 'paused') return `rollout of ${service} to ${wanted} is paused: ${reason}`
+      if (phase === 'failed' && reason.endsWith('to go back to'))
+        return `rollout of ${service} to ${wanted} failed: ${reason}`
+    }
+    return null
   }
 
   #isFinal(hindrances: readonly Hindrance[], nowMs: number): boolean {
@@ -93,17 +120,23 @@ export class Convergence {
 
 const serviceOf = (slot: string): string => slot.slice(0, slot.lastIndexOf('/'))
 
-const progressOf = (slots: readonly WatchedSlot[]): readonly ServiceProgress[] => {
+const progressOf = (
+  slots: readonly WatchedSlot[],
+  rollouts: readonly WatchedRollout[],
+): readonly ServiceProgress[] => {
   const names = [...new Set(slots.map(({ slot }) => serviceOf(slot)))].sort(compareStrings)
   return names.map((service) => {
     const own = slots.filter(({ slot }) => serviceOf(slot) === service)
     const desired = own.filter((slot) => slot.desired)
     const leaving = own.filter((slot) => !slot.desired && !ENDED.has(slot.state)).length
-    const parts = restOf(desired.filter(({ state }) => state !== 'ready'))
+    const parts = restOf(desired.filter((slot) => !isFulfilled(slot)))
+    const rollout = rollouts.find((each) => each.service === service)
+    if (rollout !== undefined && rollout.steward !== null && rollout.phase !== 'done')
+      parts.push(`rollout ${rollout.phase}${rollout.reason === '' ? '' : `: ${rollout.reason}`}`)
     if (leaving > 0) parts.push(`${leaving} leaving`)
     return {
       service,
-      ready: desired.filter(({ state }) => state === 'ready').length,
+      ready: desired.filter(isFulfilled).length,
       desired: desired.length,
       leaving,
       rest: parts.join(', '),

@@ -105,7 +105,7 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
 /** Progress of a verdict, one line a service, and one for peers that are behind. */
 export const linesOfVerdict = (verdict: Verdict): readonly ProgressLine[] => {
   const lines: ProgressLine[] = verdict.services.map(({ service, ready, desired, leaving, rest }) => {
-    const isDone = ready === desired && leaving === 0
+    const isDone = ready === desired && leaving === 0 && rest === ''
     const isFailed =
       verdict.kind === 'failed' && verdict.hindrances.some(({ slot }) => slot.startsWith(`${service}/`))
     const text = `${ready}/${desired} ready${rest === '' ? '' : `, ${harmless(rest)}`}`
@@ -138,10 +138,11 @@ export const followConvergence = async (
   client: Client,
   timeoutMs: number,
   concerns: (slot: string) => boolean,
+  releases: Readonly<Record<string, string>> = {},
 ): Promise<Convergent> => {
   const sink = context.json ? context.io.stderr : context.io.stdout
   const progress = new Progress(sink, paintFor(sink, context.io.environment))
-  const convergence = new Convergence(concerns)
+  const convergence = new Convergence(concerns, releases)
   let accepted: Convergent['accepted'] = 'local'
   const outcome = await follow(
     context,
@@ -159,7 +160,8 @@ export const followConvergence = async (
   const hindrances = outcome.last?.hindrances ?? []
   const durationMs = Math.round(outcome.elapsedMs)
   const failure = failureOf(outcome)
-  if (failure !== null) await tellHindrances(context, client, hindrances)
+  if (failure !== null && (outcome.last?.rejection ?? null) === null)
+    await tellHindrances(context, client, hindrances)
   return { converged: failure === null, accepted, durationMs, hindrances, failure }
 }
 
@@ -178,6 +180,7 @@ const failureOf = (outcome: Outcome<Verdict>): Failure | null => {
     }
     case 'done':
       if (outcome.last?.kind !== 'failed') return null
+      if (outcome.last.rejection !== null) return new Failure(EXIT.failed, harmless(outcome.last.rejection))
       return new Failure(
         EXIT.failed,
         `${what} not ready and will not be by waiting; mend the cause and apply again`,

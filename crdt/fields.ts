@@ -13,7 +13,8 @@ import { isMemberId } from '../lib/signature.ts'
 import type { ContainerName, Scalar } from './edit.ts'
 import { BuildDuty, BuildOutcome } from './schema/build-duty.ts'
 import { PACKAGE_PIN_PATTERN, PACKAGE_REF_PATTERN, PackageEntry } from './schema/package.ts'
-import { ServiceSpec } from './schema/service.ts'
+import { RejectedRelease, RolloutOrder } from './schema/rollout.ts'
+import { PreDeploy, ServiceSpec, Verify } from './schema/service.ts'
 
 /** Where a key belongs: all fields of one entity are read together. */
 export interface FieldPlace {
@@ -39,6 +40,7 @@ export interface Life {
 const LIFE_PATTERN = /^([1-9]\d{0,8}):(live|deleted|removed)$/
 const NAME = new RegExp(NAME_PATTERN)
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/
+const RELEASE = /^[0-9a-f]{12}$/
 const NONCE = /^[0-9a-f]{16,64}$/
 const TOKEN = /^[A-Za-z0-9._:-]{0,128}$/
 const ADDRESS_BYTES_MAX = 512
@@ -124,6 +126,15 @@ const SERVICE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['replicasPerNodeMax', guard(properties.replicasPerNodeMax)],
   ['update/order', guard(properties.update.properties.order)],
   ['update/parallelism', guard(properties.update.properties.parallelism)],
+  ['update/canary', guard(properties.update.properties.canary)],
+  ['update/monitorMs', guard(properties.update.properties.monitorMs)],
+  ['update/delayMs', guard(properties.update.properties.delayMs)],
+  ['update/failureAction', guard(properties.update.properties.failureAction)],
+  ['update/progressDeadlineMs', guard(properties.update.properties.progressDeadlineMs)],
+  ['update/promote', guard(properties.update.properties.promote)],
+  ['preDeploy', orNull(json(PreDeploy))],
+  ['verify', orNull(json(Verify))],
+  ['rollout', orNull(json(RolloutOrder))],
   ['restart/condition', guard(properties.restart.properties.condition)],
   ['restart/delayMs', guard(properties.restart.properties.delayMs)],
   ['restart/delayMaxMs', guard(properties.restart.properties.delayMaxMs)],
@@ -137,13 +148,14 @@ const SERVICE_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([
 const guardReplicas = guard(properties.replicas)
 
 /** Fields that are one key for each name: `environment/LOG_LEVEL`. Null takes the name out. */
-export const SERVICE_RECORDS = ['environment', 'ports', 'dependsOn'] as const
+export const SERVICE_RECORDS = ['environment', 'ports', 'dependsOn', 'rejected'] as const
 export type ServiceRecord = (typeof SERVICE_RECORDS)[number]
 const port = Compile(Type.Integer({ minimum: 0, maximum: 65_535 }))
 const RECORD_CHECKS: Readonly<Record<ServiceRecord, { readonly name: RegExp; readonly value: Check }>> = {
   environment: { name: VARIABLE, value: (value) => typeof value === 'string' },
   ports: { name: NAME, value: (value) => port.Check(value) },
-  dependsOn: { name: NAME, value: text(/^(started|healthy)$/) },
+  dependsOn: { name: NAME, value: text(/^(started|healthy|completed)$/) },
+  rejected: { name: RELEASE, value: json(RejectedRelease) },
 }
 
 const MEMBER_FIELDS: ReadonlyMap<string, Check> = new Map<string, Check>([

@@ -1,9 +1,9 @@
 // A service as the flat fields of the document, and back into words: what edits compare and descriptions show. The
 // inverse is view-service.ts. Replicas that the file does not name are no field, so that scaling by hand stays.
 
-import { canonicalJson, compareStrings } from '../lib/order.ts'
+import { canonicalJson, compareStrings, type Json } from '../lib/order.ts'
 import type { Scalar } from './edit.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from './schema/service.ts'
+import { ROLLOUT_DEFAULTS, SERVICE_DEFAULTS, type ServiceSpec } from './schema/service.ts'
 import type { ServiceView } from './schema/view.ts'
 
 /** By field without its generation: `update/order`, `environment/LOG_LEVEL`. */
@@ -44,6 +44,11 @@ export const fieldsOfSpec = (spec: Omit<ServiceSpec, 'name'>): ServiceFields => 
     ['restart/windowMs', spec.restart.windowMs],
     ['rescheduleAfterMs', spec.rescheduleAfterMs],
     ['unfulfilledAfterMs', spec.unfulfilledAfterMs],
+    ['preDeploy', textOrNull(spec.preDeploy)],
+    ['verify', textOrNull(spec.verify)],
+    ...Object.entries({ ...ROLLOUT_DEFAULTS, ...rolloutOf(spec.update) }).map(
+      ([name, value]): [string, Scalar] => [`update/${name}`, value],
+    ),
   ])
   if (spec.replicas !== null) fields.set('replicas', spec.replicas)
   for (const record of ['environment', 'ports', 'dependsOn'] as const)
@@ -51,6 +56,12 @@ export const fieldsOfSpec = (spec: Omit<ServiceSpec, 'name'>): ServiceFields => 
       fields.set(`${record}/${name}`, value)
   return fields
 }
+
+const textOrNull = (value: Json | undefined): string | null =>
+  value === undefined || value === null ? null : canonicalJson(value)
+
+/** What of the update section came after its first version. */
+const rolloutOf = ({ order: _order, parallelism: _parallelism, ...rollout }: ServiceSpec['update']) => rollout
 
 /** The fields of a service in the view, with what only commands set. */
 export const fieldsOfView = (service: ServiceView): ServiceFields =>

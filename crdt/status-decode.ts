@@ -13,10 +13,12 @@ import {
   ConfinementFacts,
   Fence,
   FormatFacts,
+  HookStatus,
   InstanceStatus,
   PackageFacts,
   PeerFacts,
   PeerReport,
+  RolloutStatus,
   type MemberStatus,
 } from './schema/status.ts'
 
@@ -32,6 +34,8 @@ export const STATUS_KEYS = {
   instance: (instance: string) => `instance/${instance}`,
   fence: (instance: string) => `fence/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
+  rollout: (service: string) => `rollout/${service}`,
+  hook: (release: string) => `hook/${release}`,
 } as const
 
 /** Checks a JSON text, and gives its value without what its schema does not name; undefined where it does not check. */
@@ -66,6 +70,8 @@ const readReport = reader(PeerReport)
 const readInstance = reader(InstanceStatus)
 const readFence = reader(Fence)
 const readAlert = reader(Alert)
+const readRollout = reader(RolloutStatus)
+const readHook = reader(HookStatus)
 
 /** Instances of one member by key, each with the text that it was decoded from; null: the text did not check. */
 export type DecodedInstances = Map<string, { readonly text: string; readonly status: InstanceStatus | null }>
@@ -95,6 +101,8 @@ export const decodeStatus = (
   const fences = new Map<string, number>()
   const alerts = new Map<string, Alert>()
   const builds = new Map<string, BuildProgress>()
+  const rollouts = new Map<string, RolloutStatus>()
+  const hooks = new Map<string, HookStatus>()
   for (const [key, text] of sortedEntries(entries)) {
     const slash = key.indexOf('/')
     const kind = key.slice(0, slash + 1)
@@ -111,6 +119,12 @@ export const decodeStatus = (
     } else if (kind === 'alert/') {
       const alert = readAlert(text)
       if (alert !== undefined) alerts.set(name, alert)
+    } else if (kind === 'rollout/') {
+      const rollout = readRollout(text)
+      if (rollout !== undefined) rollouts.set(name, rollout)
+    } else if (kind === 'hook/') {
+      const hook = readHook(text)
+      if (hook !== undefined) hooks.set(name, hook)
     }
   }
   for (const key of decoded.keys()) if (!entries.has(key)) decoded.delete(key)
@@ -126,5 +140,7 @@ export const decodeStatus = (
     instances,
     ...(fences.size === 0 ? {} : { fences }),
     alerts,
+    ...(rollouts.size === 0 ? {} : { rollouts }),
+    ...(hooks.size === 0 ? {} : { hooks }),
   }
 }

@@ -14,7 +14,14 @@ import { conflictsOf, lostTo, sortedConflicts } from './conflicts.ts'
 import type { Scalar } from './edit.ts'
 import { LIFE, lifeRank, parseLife, serviceFieldOf, type Life, type ServiceRecord } from './fields.ts'
 import { winnerOf, type EntityFields, type Register, type WriteOrigin } from './registers.ts'
-import { isUnset, SERVICE_DEFAULTS, type ServiceSpec } from './schema/service.ts'
+import type { RejectedRelease, RolloutOrder } from './schema/rollout.ts'
+import {
+  isUnset,
+  ROLLOUT_DEFAULTS,
+  SERVICE_DEFAULTS,
+  type DependencyCondition,
+  type ServiceSpec,
+} from './schema/service.ts'
 import type { ConflictView, ReleaseDefinition, ServiceView } from './schema/view.ts'
 
 /**
@@ -120,6 +127,8 @@ const viewOf = (
     stopped: read(fields, 'stopped', false),
     release: fingerprint(hashedOf(definition)).slice(0, 12) as ReleaseId,
     definition,
+    ...present('rollout', readJson<RolloutOrder | null>(fields, 'rollout', null)),
+    ...rejectedOf(fields),
     conflicts,
   })
 }
@@ -155,6 +164,30 @@ const readRecord = <T extends Scalar>(
   return Object.fromEntries(entries.sort(([a], [b]) => compareStrings(a, b)))
 }
 
+/** What came later is left out where it has nothing to say, so that views without it stay what they were. */
+const present = <K extends string, T>(name: K, value: T | null | undefined): { readonly [P in K]?: T } =>
+  value === null || value === undefined ? {} : ({ [name]: value } as { readonly [P in K]: T })
+
+const readRollout = (fields: ReadonlyMap<string, Register>): Partial<ServiceSpec['update']> =>
+  Object.fromEntries(
+    Object.entries(ROLLOUT_DEFAULTS).flatMap(([name, unset]) => {
+      const value = read<Scalar>(fields, `update/${name}`, unset)
+      return value === unset ? [] : [[name, value]]
+    }),
+  )
+
+const rejectedOf = (
+  fields: ReadonlyMap<string, Register>,
+): { readonly rejected?: Readonly<Record<string, RejectedRelease>> } => {
+  const texts = Object.entries(readRecord<string>(fields, 'rejected'))
+  if (texts.length === 0) return {}
+  return {
+    rejected: Object.fromEntries(
+      texts.map(([release, text]) => [release, JSON.parse(text) as RejectedRelease]),
+    ),
+  }
+}
+
 const specOf = (name: string, fields: ReadonlyMap<string, Register>): ServiceSpec | null => {
   const command = readJson<ServiceSpec['command'] | null>(fields, 'command', null)
   if (command === null) return null
@@ -172,7 +205,7 @@ const specOf = (name: string, fields: ReadonlyMap<string, Register>): ServiceSpe
     ports: readRecord<number>(fields, 'ports'),
     healthcheck: readJson(fields, 'healthcheck', defaults.healthcheck),
     liveness: readJson(fields, 'liveness', defaults.liveness),
-    dependsOn: readRecord<'started' | 'healthy'>(fields, 'dependsOn'),
+    dependsOn: readRecord<DependencyCondition>(fields, 'dependsOn'),
     uses: readJson(fields, 'uses', defaults.uses),
     stopSignal: read(fields, 'stopSignal', defaults.stopSignal),
     stopGraceMs: read(fields, 'stopGraceMs', defaults.stopGraceMs),
@@ -193,7 +226,10 @@ const specOf = (name: string, fields: ReadonlyMap<string, Register>): ServiceSpe
     update: {
       order: read(fields, 'update/order', defaults.update.order),
       parallelism: read(fields, 'update/parallelism', defaults.update.parallelism),
+      ...readRollout(fields),
     },
+    ...present('preDeploy', readJson<ServiceSpec['preDeploy']>(fields, 'preDeploy', null)),
+    ...present('verify', readJson<ServiceSpec['verify']>(fields, 'verify', null)),
     restart: {
       condition: read(fields, 'restart/condition', defaults.restart.condition),
       delayMs: read(fields, 'restart/delayMs', defaults.restart.delayMs),

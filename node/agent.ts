@@ -13,6 +13,7 @@ import { FailureDetector } from '../net/failure-detector.ts'
 import type { TransportEvents } from '../net/transport.ts'
 import { Chronicle } from './agent/chronicle.ts'
 import { Counters } from './agent/counters.ts'
+import { Duties } from './agent/duties.ts'
 import { EventRing } from './agent/event-ring.ts'
 import { Introduction } from './agent/introduction.ts'
 import { Journal } from './agent/journal.ts'
@@ -63,6 +64,7 @@ export class Agent implements AgentPort {
   readonly packages: PackageKeeper | null
   readonly #memo = new PlacementMemo()
   readonly #journal: Journal
+  readonly #duties: Duties
   #plan: Plan | null = null
   #caughtUp: (() => void)[] | null = []
   #startedMs = 0
@@ -84,6 +86,7 @@ export class Agent implements AgentPort {
       flush: () => this.#replication.flush(),
       unfulfilledBefore: replication.unfulfilledBefore,
     })
+    this.#duties = new Duties({ ...options, agent: this, changed: () => this.#passes.dirty(true) })
     this.#introduction = new Introduction({
       ...options,
       say: (key, value, urgent) => this.#replication.say(key, value, urgent),
@@ -359,6 +362,8 @@ export class Agent implements AgentPort {
       local: hands.observe(),
       nowMs: began,
       unreadySinceMs: this.#plan?.unreadySinceMs ?? new Map(),
+      rollouts: this.#plan?.rollouts ?? new Map(),
+      outcomes: this.#duties.outcomes(),
       leases: this.#leases.standings(),
       ...(this.packages === null ? {} : { packages: this.packages.states() }),
     }
@@ -373,7 +378,10 @@ export class Agent implements AgentPort {
         subject: this.#name(),
         message: `refused to act on a plan: ${violations[0] ?? ''}`,
       })
-    } else hands.execute(plan.actions)
+    } else {
+      hands.execute(plan.actions)
+      this.#duties.perform(plan.stewardship?.duties ?? [])
+    }
     this.#plan = plan
     this.#leases.follow(input.view, input.membership)
     // After the hands: what is given back is nothing that they are yet to begin.

@@ -232,6 +232,7 @@ export interface PeerEvent {
     | 'quarantine'
     | 'peer'
     | 'exec'
+    | 'rollout'
     | 'build'
   readonly subject: string
   readonly message: string

@@ -18,6 +18,7 @@ import { currentBoot } from './act/drivers/process/identity.ts'
 import { DiskStore } from './act/disk/log-store.ts'
 import { createHands } from './act/hands.ts'
 import { DiskPackages } from './act/packages/store.ts'
+import { verifyHttp } from './act/verify-http.ts'
 import { coreWaitSensor } from './act/core-wait.ts'
 import { capacityOf } from './act/sampler.ts'
 import { Agent } from './agent.ts'
@@ -128,6 +129,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     founding: origin.kind === 'founded' ? { nonce: origin.nonce, name: origin.name } : null,
     newActor: () => toHex(randomBytes(ACTOR_BYTES)) as ActorId,
     newSeed: () => new Uint8Array(randomBytes(SEED_BYTES)),
+    verifyHttp,
     afterPass: (snapshot) => {
       follow(links, snapshot, log)
       builds.follow(snapshot)

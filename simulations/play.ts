@@ -138,6 +138,8 @@ const trouble = async (
   const [first] = world.machines
   if (first !== undefined) {
     const services = SERVICES.map((name) => specOf(world.random, name, 'ready=50ms'))
+    // No older version can be put beside what its document cannot hold (faults/versions.ts).
+    if (services.some(({ update }) => update.canary !== undefined)) scene.laterFields = true
     void scene.edit(first, 'apply the cell', (view) => applyCell(view, { name: CELL, services }).edits)
   }
   scene.schedule(steps)

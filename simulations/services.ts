@@ -60,6 +60,7 @@ export const specOf = (world: Random, name: string, command: string): ServiceSpe
     update: {
       order: random.below(3) === 0 ? 'stop-first' : 'start-first',
       parallelism: 1 + random.below(2),
+      ...drawRollout(world, name),
     },
   }
   return isQuorum ? asQuorum(spec, quorum) : spec
@@ -74,6 +75,18 @@ const asQuorum = (spec: ServiceSpec, random: Random): ServiceSpec => ({
 
 const partitionOf = (stays: boolean, isQuorum: boolean): ServiceSpec['onPartition'] =>
   isQuorum ? 'quorum' : stays ? 'stay' : 'run'
+/** In a third of all worlds services ask for a verdict on their releases. Drawn apart, so that other draws stay. */
+const drawRollout = (world: Random, name: string): Partial<ServiceSpec['update']> => {
+  const random = world.fork(`rollout ${name}`)
+  if (world.fork('rollouts').below(3) > 0 || random.below(4) === 0) return {}
+  return {
+    canary: random.below(3),
+    monitorMs: 1000 * random.below(4),
+    failureAction: 'rollback',
+    // Shorter than a run, longer than any start.
+    progressDeadlineMs: 40_000,
+  }
+}
 
 /** A cell that runs nothing: an edit that can be looked for later and concerns nobody else. */
 export const noteEdits = (view: View, name: string): readonly Edit[] => {

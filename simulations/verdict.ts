@@ -2,7 +2,7 @@
 // It looks at the machines themselves, not only at what their peers believe. It changes nothing; stories are in story.ts.
 
 import type { ServiceView, View } from '../crdt/schema/view.ts'
-import type { SlotId } from '../lib/ids.ts'
+import { serviceOfSlot, type SlotId } from '../lib/ids.ts'
 import { formatDuration } from '../lib/time.ts'
 import { slotsOf } from '../node/plan/slots.ts'
 import type { AgentCounters } from '../node/ports.ts'
@@ -91,8 +91,7 @@ const wrongProcesses = (world: World, view: View): readonly string[] => {
   for (const { self, plan } of world.snapshots()) {
     const name = view.members.find(({ id }) => id === self)?.name ?? self
     for (const waits of plan?.waiting ?? ['its first pass'])
-      if (![...reported].some((slot) => waits.startsWith(`${slot}:`) || waits.startsWith(`${slot}@`)))
-        wrong.push(`L2: ${name} waits: ${waits}`)
+      if (![...reported].some((slot) => isAbout(waits, slot))) wrong.push(`L2: ${name} waits: ${waits}`)
   }
   for (const slot of wanted) {
     const where = running.get(slot) ?? []
@@ -103,6 +102,12 @@ const wrongProcesses = (world: World, view: View): readonly string[] => {
     if (running.has(slot)) wrong.push(`L2: ${slot} runs and is reported unfulfilled`)
   return wrong
 }
+
+/** Whether what a peer waits for is a slot, or the rollout that waits for it. */
+const isAbout = (waits: string, slot: SlotId): boolean =>
+  waits.startsWith(`${slot}:`) ||
+  waits.startsWith(`${slot}@`) ||
+  waits.startsWith(`${serviceOfSlot(slot)}: rollout`)
 
 /** Every machine of a world has the same labels, so a constraint holds nowhere or everywhere. */
 const seatsOf = (view: View, service: ServiceView): readonly SlotId[] => {

@@ -10,9 +10,9 @@ import {
   RESERVATION_KEYS,
   RESOURCES_KEYS,
   RESTART_KEYS,
-  UPDATE_KEYS,
 } from './keys.ts'
 import type { Keys, Reader, Section } from './reader.ts'
+import { readUpdate } from './rollout.ts'
 
 type Deploy = Pick<
   ServiceSpec,
@@ -174,28 +174,6 @@ const readSpread = (reader: Reader, section: Section): string | null => {
     `${where}: '${spread.text}' is not a label; write for example node.labels.zone`,
   )
   return null
-}
-
-const readUpdate = (
-  reader: Reader,
-  deploy: Section,
-  onPartition: ServiceSpec['onPartition'],
-): ServiceSpec['update'] => {
-  const section = reader.section(deploy.get('update_config'), deploy.pathOf('update_config'), UPDATE_KEYS)
-  const order = reader.choice(section.get('order'), section.pathOf('order'), ['start-first', 'stop-first'])
-  const isQuorum = onPartition === 'quorum'
-  if (isQuorum && order === 'start-first') {
-    reader.problems.invalid(
-      section.placeOf('order'),
-      `${section.pathOf('order')}: two runs of a quorum slot never overlap; remove it or write stop-first`,
-    )
-  }
-  const path = section.pathOf('parallelism')
-  const parallelism = reader.integer(section.get('parallelism'), path, 0, LIMITS.replicasMax)
-  return {
-    order: order ?? (isQuorum ? 'stop-first' : SERVICE_DEFAULTS.update.order),
-    parallelism: parallelism ?? SERVICE_DEFAULTS.update.parallelism,
-  }
 }
 
 const readRestart = (reader: Reader, service: Section, deploy: Section): ServiceSpec['restart'] => {

@@ -31,6 +31,8 @@ export const SERVICE_KEYS: Keys = {
     'healthcheck',
     'liveness',
     'depends_on',
+    'pre_deploy',
+    'verify',
     'uses',
     'stop_signal',
     'stop_grace_period',
@@ -142,7 +144,7 @@ export const DEPLOY_KEYS: Keys = {
     'unfulfilled_after',
   ],
   unsupported: {
-    rollback_config: 'automatic rollback is not offered yet; apply the earlier file to go back',
+    rollback_config: 'a release that comes back goes by update_config like any other; remove it',
   },
   ignored: ['endpoint_mode', 'labels'],
 }
@@ -171,16 +173,22 @@ export const PLACEMENT_KEYS: Keys = {
   known: ['constraints', 'spread', 'preferences', 'max_replicas_per_node'],
 }
 export const UPDATE_KEYS: Keys = {
-  known: ['order', 'parallelism'],
+  known: [
+    'order',
+    'parallelism',
+    'canary',
+    'monitor',
+    'delay',
+    'failure_action',
+    'progress_deadline',
+    'promote',
+  ],
   unsupported: {
-    canary:
-      'canaries are not offered yet; remove it, and parallelism: 1 still stops at the first slot that fails',
-    monitor: 'monitoring a release is not offered yet; remove it and use the healthcheck',
-    failure_action: 'automatic rollback is not offered yet; remove it, a failing release stops where it is',
-    max_failure_ratio: 'automatic rollback is not offered yet; remove it',
-    delay: 'a pause between slots is not offered yet; remove it, the next slot waits until this one is ready',
+    max_failure_ratio: 'one failed instance is enough to judge a release; remove it',
   },
 }
+export const HOOK_KEYS: Keys = { known: ['command', 'timeout'] }
+export const VERIFY_KEYS: Keys = { known: ['command', 'http', 'timeout'] }
 export const RESTART_KEYS: Keys = {
   known: ['condition', 'delay', 'max_delay', 'max_attempts', 'window'],
 }

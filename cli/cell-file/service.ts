@@ -4,8 +4,13 @@
 import { statSync } from 'node:fs'
 import { isAbsolute, normalize, resolve } from 'node:path'
 import { NAME_PATTERN } from '../../lib/ids.ts'
+import {
+  DEPENDENCY_CONDITIONS,
+  SERVICE_DEFAULTS,
+  type DependencyCondition,
+  type ServiceSpec,
+} from '../../crdt/schema/service.ts'
 import { PACKAGE_NAMED_PATTERN } from '../../crdt/schema/package.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
 import { readBuild, type Build } from './build.ts'
 import { readDeploy } from './deploy.ts'
 import { readIsolation, readOpenFiles, readUser } from './confinement.ts'
@@ -15,6 +20,7 @@ import { SERVICE_KEYS } from './keys.ts'
 import { readPorts } from './ports.ts'
 import { suggestion } from './problem.ts'
 import type { Reader, Section, Text } from './reader.ts'
+import { readPreDeploy, readVerify } from './rollout.ts'
 import { shellWords } from './shell-words.ts'
 import type { Entry } from './tree.ts'
 
@@ -92,6 +98,8 @@ export const readService = (
     user: readUser(reader, section),
     isolation: readIsolation(reader, section),
     ...deploy,
+    ...readPreDeploy(reader, section),
+    ...readVerify(reader, section, ports),
   }
 }
 
@@ -231,13 +239,13 @@ const readDependsOn = (
   section: Section,
   name: string,
   siblings: readonly string[],
-): Record<string, 'started' | 'healthy'> => {
+): Record<string, DependencyCondition> => {
   const path = section.pathOf('depends_on')
   const tree = section.get('depends_on')
-  const found: Record<string, 'started' | 'healthy'> = {}
+  const found: Record<string, DependencyCondition> = {}
   const add = (
     other: string,
-    condition: 'started' | 'healthy',
+    condition: DependencyCondition,
     place: { line: number; column: number },
   ): void => {
     if (other === name) reader.problems.invalid(place, `${path}: ${name} cannot depend on itself; remove it`)
@@ -257,17 +265,12 @@ const readDependsOn = (
     const condition = reader.choice(section === null ? value : section.get('condition'), `${path}.${other}`, [
       'healthy',
       'started',
+      'completed',
       'service_healthy',
       'service_started',
       'service_completed_successfully',
     ])
-    if (condition === 'service_completed_successfully') {
-      reader.problems.unsupported(
-        key,
-        `${path}.${other}: waiting for an end is not offered; use healthy or started`,
-      )
-    }
-    add(other, condition?.endsWith('healthy') === true ? 'healthy' : 'started', key)
+    add(other, DEPENDENCY_CONDITIONS.find((each) => condition?.includes(each)) ?? 'started', key)
   }
   return found
 }

@@ -20,6 +20,8 @@ export interface ApplyOptions {
   readonly file: string
   readonly yes: boolean
   readonly wait: boolean
+  /** Also wants releases that were rejected before. */
+  readonly retry: boolean
 }
 
 const readFile = async (context: Context, file: string): Promise<PackedCell> => {
@@ -39,11 +41,14 @@ const requestFor = (
   { cell, operations }: PackedCell,
   file: string,
   dry: boolean,
-): ChangeRequest =>
-  requestOf(context, [...operations, { kind: 'apply', cell }], {
+  retry = false,
+): ChangeRequest => ({
+  ...requestOf(context, [...operations, { kind: 'apply', cell }], {
     message: `apply ${cell.name} from ${file}`,
     dry,
-  })
+  }),
+  ...(retry ? { retry } : {}),
+})
 
 const show = (context: Context, change: ChangeReply): void => {
   const sink = context.json ? context.io.stderr : context.io.stdout
@@ -84,10 +89,10 @@ const changeAtOnce = async (
   context: Context,
   client: Client,
   file: PackedCell,
-  path: string,
+  { file: path, retry }: ApplyOptions,
 ): Promise<ChangeReply> => {
   await push(context, client, file)
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false))
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false, retry))
   show(context, change)
   tellDone(context, file, change)
   return change
@@ -98,9 +103,9 @@ const changeWhenConfirmed = async (
   context: Context,
   client: Client,
   file: PackedCell,
-  path: string,
+  { file: path, retry }: ApplyOptions,
 ): Promise<ChangeReply | null> => {
-  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, true))
+  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, true, retry))
   show(context, preview)
   if (isEmptyChange(preview)) {
     tell(context, 'nothing to change')
@@ -112,7 +117,7 @@ const changeWhenConfirmed = async (
     return null
   }
   await push(context, client, file)
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false))
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false, retry))
   if (change.change !== null) tell(context, appliedAs(file, change.change))
   return change
 }
@@ -135,12 +140,16 @@ export const apply = async (context: Context, options: ApplyOptions): Promise<nu
   const startMs = performance.now()
   const file = await readFile(context, options.file)
   const client = clientOf(context)
-  const change = await (options.yes ? changeAtOnce : changeWhenConfirmed)(context, client, file, options.file)
+  const change = await (options.yes ? changeAtOnce : changeWhenConfirmed)(context, client, file, options)
   if (change === null) return EXIT.failed
   const prefix = `${file.cell.name}/`
   const outcome = options.wait
-    ? await followConvergence(context, client, context.timeoutMs ?? WAIT_DEFAULT_MS, (slot) =>
-        slot.startsWith(prefix),
+    ? await followConvergence(
+        context,
+        client,
+        context.timeoutMs ?? WAIT_DEFAULT_MS,
+        (slot) => slot.startsWith(prefix),
+        change.releases,
       )
     : null
   const durationMs = Math.round(performance.now() - startMs)

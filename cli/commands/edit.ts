@@ -43,7 +43,7 @@ export const change = async (
     return EXIT.done
   }
   const timeoutMs = context.timeoutMs ?? WAIT_DEFAULT_MS
-  const outcome = await followConvergence(context, client, timeoutMs, wait.concerns)
+  const outcome = await followConvergence(context, client, timeoutMs, wait.concerns, reply.releases)
   if (context.json) {
     const { accepted, converged, durationMs } = outcome
     writeJson(context, { ...reply, accepted, converged, durationMs })

@@ -1,15 +1,12 @@
-// `tutti peers` and what one can do to a peer: rm, cordon, uncordon, drain. Draining follows until the peer is empty.
+// `tutti peers` and what one can do to a peer: rm, cordon, uncordon, drain. What follows a drain is drain.ts's.
 
 import { formatDuration, formatSize } from '../../lib/time.ts'
 import type { ChangeReply, PeersReply } from '../../node/serve/api/contract.ts'
-import type { WatchReply } from '../../node/serve/api/contract-streams.ts'
 import { requestOf } from '../change-request.ts'
-import { clientOf, type Client } from '../client.ts'
-import { EXIT, Failure } from '../exit.ts'
-import { WAIT_DEFAULT_MS, follow } from '../follow.ts'
+import { clientOf } from '../client.ts'
+import { EXIT } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
-import { Progress } from '../progress.ts'
-import { cell, colourOfState, counted, harmless, paintFor, short, table } from '../render.ts'
+import { cell, colourOfState, harmless, paintFor, short, table } from '../render.ts'
 import { isConfirmed, tellFreshness, warn } from '../talk.ts'
 
 /** `tutti peers` */
@@ -73,51 +70,10 @@ export const editPeer = async (
   for (const warning of reply.warnings) warn(context, warning)
   const done = reply.change === null ? 'nothing to change' : `done as change ${short(reply.change)}`
   tell(context, `${harmless(message)}: ${done}`)
-  const drained = kind === 'drain' && options.wait ? await followDrain(context, client, name) : null
-  if (context.json)
-    writeJson(context, drained === null ? reply : { ...reply, converged: drained.failure === null })
+  const follows = kind === 'drain' && options.wait
+  const failure = follows ? await (await import('./drain.ts')).followDrain(context, client, name) : null
+  if (context.json) writeJson(context, follows ? { ...reply, converged: failure === null } : reply)
   else tellFreshness(context, { ...reply.asOf, digest: reply.digest })
-  if (drained !== null && drained.failure !== null) throw drained.failure
+  if (failure !== null) throw failure
   return EXIT.done
-}
-
-const RUNNING: ReadonlySet<string> = new Set([
-  'pending',
-  'fetching',
-  'starting',
-  'ready',
-  'failing',
-  'draining',
-])
-
-/** Follows until nothing runs on the peer any more. */
-const followDrain = async (
-  context: Context,
-  client: Client,
-  name: string,
-): Promise<{ readonly failure: Failure | null }> => {
-  const sink = context.json ? context.io.stderr : context.io.stdout
-  const progress = new Progress(sink, paintFor(sink, context.io.environment))
-  const left = (watch: WatchReply): string[] =>
-    watch.slots.filter(({ peer, state }) => peer === name && RUNNING.has(state)).map(({ slot }) => slot)
-  const outcome = await follow(
-    context,
-    client,
-    context.timeoutMs ?? WAIT_DEFAULT_MS,
-    (watch) => {
-      const slots = left(watch)
-      const text =
-        slots.length === 0 ? 'empty' : `${counted(slots.length, 'instance')} left: ${slots.join(', ')}`
-      progress.show([
-        { key: harmless(name), mark: slots.length === 0 ? 'done' : 'waiting', text: harmless(text) },
-      ])
-      return slots
-    },
-    (slots) => slots.length === 0,
-  )
-  if (outcome.kind === 'done') return { failure: null }
-  const code = outcome.kind === 'timeout' ? EXIT.timeout : EXIT.interrupted
-  const slots = outcome.last ?? []
-  const sentence = `${counted(slots.length, 'instance')} still on ${name}; it goes on draining, see tutti explain ${slots[0] ?? ''}`
-  return { failure: new Failure(code, sentence.trimEnd()) }
 }

@@ -3,6 +3,7 @@
 
 import { Option, type Command } from 'commander'
 import type { Frame } from './frame.ts'
+import { addRolloutCommands } from './rollout.ts'
 
 interface EditFlags {
   readonly yes?: boolean
@@ -20,11 +21,15 @@ export const addCellCommands = (root: Command, frame: Frame): void => {
     .option('-y, --yes', 'do not ask')
     .option('--wait', 'wait until every slot is ready (the default)')
     .option('--no-wait', 'return as soon as the change is made')
+    .option('--retry', 'try releases again that failed before and were taken back')
   frame.edits(apply, 'tutti apply -f cell.yaml', { waits: true })
-  frame.does<EditFlags & { readonly file: string }>(apply, async (context, { file, yes, wait }) => {
-    const { apply } = await import('../commands/apply.ts')
-    return apply(context, { file, yes: yes === true, wait: wait !== false })
-  })
+  frame.does<EditFlags & { readonly file: string; readonly retry?: boolean }>(
+    apply,
+    async (context, { file, yes, wait, retry }) => {
+      const { apply } = await import('../commands/apply.ts')
+      return apply(context, { file, yes: yes === true, wait: wait !== false, retry: retry === true })
+    },
+  )
 
   const plan = root
     .command('plan')
@@ -62,6 +67,8 @@ export const addCellCommands = (root: Command, frame: Frame): void => {
       return turn(context, kind, targets, { wait: wait === true })
     })
   }
+
+  addRolloutCommands(root, frame)
 
   const rm = root
     .command('rm')

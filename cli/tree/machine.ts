@@ -1,6 +1,7 @@
 // The commands about machines: up, invite, join, peers, doctor, demo. Actions load their module when they run.
 
 import { Option, type Command } from 'commander'
+import { UsageError } from '../exit.ts'
 import { duration, whole, type Frame } from './frame.ts'
 import { addServiceCommands } from './service.ts'
 import { addUpOptions, type UpFlags } from './up-options.ts'
@@ -87,6 +88,29 @@ export const addMachineCommands = (root: Command, frame: Frame): void => {
   })
 }
 
+interface PeerFlags {
+  readonly yes?: boolean
+  readonly wait?: boolean
+  readonly all?: boolean
+  readonly rebootHook?: string
+  readonly from?: string
+}
+
+const DRAIN_EXAMPLE =
+  'b\n  $ tutti peers drain --all --reboot-hook \'ssh root@"$TUTTI_PEER_ADDRESS" systemctl reboot\''
+
+const addWalk = (command: Command): void => {
+  command
+    .option('--wait', 'wait until it is empty (the default)')
+    .option('--no-wait', 'return at once')
+    .option('--all', 'all peers, one after another, each with the hook; the peer that is asked comes last')
+    .option(
+      '--reboot-hook <command>',
+      'run here for each peer once it is empty, with TUTTI_PEER_NAME and TUTTI_PEER_ADDRESS; its peer must restart',
+    )
+    .option('--from <peer>', 'begin with this peer, where an earlier walk stopped')
+}
+
 const addPeers = (root: Command, frame: Frame): void => {
   const peers = root.command('peers').description('list the peers, or change one')
   frame.asks(peers, 'tutti peers')
@@ -103,16 +127,23 @@ const addPeers = (root: Command, frame: Frame): void => {
     ['uncordon', 'let a peer take slots again, also after a drain'],
     ['drain', 'move everything off a peer, and wait until it is empty'],
   ] as const) {
-    const command = peers.command(kind).description(words).argument('<peer>', 'its name')
-    if (kind === 'rm') command.option('-y, --yes', 'do not ask')
-    if (kind === 'drain') command.option('--wait', 'wait (the default)').option('--no-wait', 'return at once')
-    frame.edits(command, `tutti peers ${kind} b`, { waits: kind === 'drain' })
-    frame.does<{ readonly yes?: boolean; readonly wait?: boolean }>(
-      command,
-      async (context, flags, [name = '']) => {
-        const { editPeer } = await import('../commands/peers.ts')
-        return editPeer(context, kind, name, { yes: flags.yes === true, wait: flags.wait !== false })
-      },
-    )
+    const drains = kind === 'drain'
+    const command = peers.command(kind).description(words)
+    command.argument(drains ? '[peer]' : '<peer>', drains ? 'its name; left out with --all' : 'its name')
+    if (kind === 'rm' || drains) command.option('-y, --yes', 'do not ask')
+    if (drains) addWalk(command)
+    frame.edits(command, `tutti peers ${kind} ${drains ? DRAIN_EXAMPLE : 'b'}`, { waits: drains })
+    frame.does<PeerFlags>(command, async (context, flags, [name = '']) => {
+      const yes = flags.yes === true
+      if (drains && (flags.all === true || name === '')) {
+        const { all, rebootHook: hook, from } = flags
+        if (all !== true || name !== '') throw new UsageError('name one peer to drain, or give --all')
+        if (hook === undefined) throw new UsageError('give the command for each machine with --reboot-hook')
+        const { drainAll } = await import('../commands/drain.ts')
+        return drainAll(context, { hook, yes, from })
+      }
+      const { editPeer } = await import('../commands/peers.ts')
+      return editPeer(context, kind, name, { yes, wait: flags.wait !== false })
+    })
   }
 }

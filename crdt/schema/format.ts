@@ -3,7 +3,7 @@
 // says its number in its status. Deliberately absent: what a field may hold (fields.ts), and who refuses an edit.
 
 import type { ContainerName, Edit, Scalar } from '../edit.ts'
-import { LATER_DEFAULTS } from './service.ts'
+import { LATER_DEFAULTS, ROLLOUT_DEFAULTS } from './service.ts'
 
 /** What this version reads. A new field, or a new value of an old one, takes a new number. */
 export const DOCUMENT_FORMAT = 2
@@ -17,6 +17,10 @@ const SINCE: ReadonlyMap<string, number> = new Map([
   ['openFilesMax', 1],
   ['user', 1],
   ['isolation', 1],
+  ['preDeploy', 2],
+  ['verify', 2],
+  ['rollout', 2],
+  ...Object.keys(ROLLOUT_DEFAULTS).map((name) => [`update/${name}`, 2] as const),
 ])
 
 /** Formats of values that fields of the first version took on later. */
@@ -30,6 +34,11 @@ const CONTAINERS_SINCE: ReadonlyMap<ContainerName, { readonly format: number; re
     ['packages', { format: 2, field: 'package' }],
     ['cells', { format: 2, field: 'build duty' }],
   ])
+/** Fields that are one key for each name, and those that take a value which came later. */
+const sinceOf = (field: string, value: Scalar): number | undefined => {
+  if (field.startsWith('rejected/') || (field.startsWith('dependsOn/') && value === 'completed')) return 2
+  return SINCE.get(field)
+}
 
 /** The format that a reader of an edit must know, and the field that asks for it; null: every version reads it. */
 export const demandOf = ({
@@ -42,5 +51,6 @@ export const demandOf = ({
   const field = key.split('/').slice(3).join('/')
   const valueSince = VALUES_SINCE.get(field)?.get(value)
   if (valueSince !== undefined) return { format: valueSince, field: `${field}: ${String(value)}` }
-  return Object.hasOwn(LATER_DEFAULTS, field) ? { format: SINCE.get(field) ?? DOCUMENT_FORMAT, field } : null
+  const since = sinceOf(field, value) ?? (Object.hasOwn(LATER_DEFAULTS, field) ? DOCUMENT_FORMAT : null)
+  return since === null ? null : { format: since, field }
 }

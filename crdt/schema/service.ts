@@ -12,6 +12,9 @@ const DURATION_MAX_MS = 7 * 86_400_000
 
 export const Name = Type.String({ pattern: NAME_PATTERN })
 export const ServiceRef = Type.String({ pattern: '^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$' })
+/** started: some instance runs. healthy: some instance is ready. completed: every slot has run to its good end. */
+export const DEPENDENCY_CONDITIONS = ['started', 'healthy', 'completed'] as const
+export type DependencyCondition = (typeof DEPENDENCY_CONDITIONS)[number]
 /** A user, and a group after a colon: names as useradd(8) allows them, or numbers. */
 export const USER_PATTERN = '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$'
 const DurationMs = Type.Integer({ minimum: 0, maximum: DURATION_MAX_MS })
@@ -46,6 +49,30 @@ export const Healthcheck = Type.Object(
 )
 export type Healthcheck = Static<typeof Healthcheck>
 
+/** A command that is run once for a release before any slot changes. */
+export const PreDeploy = Type.Object(
+  {
+    /** Exec form; runs in the service's environment and directory. */
+    command: Type.Array(Text, { minItems: 1, maxItems: 256 }),
+    timeoutMs: Type.Integer({ minimum: 100, maximum: DURATION_MAX_MS }),
+  },
+  strict,
+)
+export type PreDeploy = Static<typeof PreDeploy>
+
+/** What a release must pass once its first slots are ready: one of the two. */
+export const Verify = Type.Object(
+  {
+    /** Exec form; finds the instance at TUTTI_VERIFY_URL, _HOST and _PORT, and must exit with 0. */
+    command: Type.Optional(Type.Array(Text, { minItems: 1, maxItems: 256 })),
+    /** Path and query that must answer with a status of 200 to 399 on the first named port. */
+    http: Type.Optional(Type.String({ pattern: '^/', maxLength: 1024 })),
+    timeoutMs: Type.Integer({ minimum: 100, maximum: DURATION_MAX_MS }),
+  },
+  strict,
+)
+export type Verify = Static<typeof Verify>
+
 export const ServiceSpec = Type.Object(
   {
     name: Name,
@@ -66,7 +93,7 @@ export const ServiceSpec = Type.Object(
     /** Liveness: once it fails, an instance is restarted. */
     liveness: Nullable(Healthcheck),
     /** By service of the same cell. */
-    dependsOn: Type.Record(Type.String({ pattern: NAME_PATTERN }), Choice('started', 'healthy')),
+    dependsOn: Type.Record(Type.String({ pattern: NAME_PATTERN }), Choice(...DEPENDENCY_CONDITIONS)),
     /** Services that it calls; each gives it an address in its environment. */
     uses: Type.Array(ServiceRef, { maxItems: 64 }),
     stopSignal: Choice('SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'),
@@ -97,9 +124,25 @@ export const ServiceSpec = Type.Object(
         order: Choice('start-first', 'stop-first'),
         /** Slots that may be between releases at once. 0: all of them. */
         parallelism: Type.Integer({ minimum: 0, maximum: LIMITS.replicasMax }),
+        /** Slots that change first and must prove themselves before any other does. @default 0 */
+        canary: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.replicasMax })),
+        /** How long a wave must stay ready before the next one begins. @default 0 */
+        monitorMs: Type.Optional(DurationMs),
+        /** Between waves, besides that. @default 0 */
+        delayMs: Type.Optional(DurationMs),
+        /** What a release that fails comes to. @default null: as the other settings say (plan/rollout/policy.ts) */
+        failureAction: Type.Optional(Nullable(Choice('rollback', 'pause'))),
+        /** A rollout without progress for this long has failed. @default null: as the other settings say */
+        progressDeadlineMs: Type.Optional(Nullable(DurationMs)),
+        /** manual: after its first wave a rollout waits for an operator's word. @default 'auto' */
+        promote: Type.Optional(Choice('auto', 'manual')),
       },
       strict,
     ),
+    /** @default null: nothing is run */
+    preDeploy: Type.Optional(Nullable(PreDeploy)),
+    /** @default null: being ready is enough */
+    verify: Type.Optional(Nullable(Verify)),
     restart: Type.Object(
       {
         condition: Choice('any', 'on-failure', 'none'),
@@ -186,6 +229,26 @@ export const LATER_DEFAULTS = {
   isolation: 'none',
 } as const satisfies Partial<ServiceSpec>
 
+/** The same for what came later in `update`, and for hooks: they are about how a release comes, so no release hashes them. */
+export const ROLLOUT_DEFAULTS = {
+  canary: 0,
+  monitorMs: 0,
+  delayMs: 0,
+  failureAction: null,
+  progressDeadlineMs: null,
+  promote: 'auto',
+} as const satisfies Partial<ServiceSpec['update']>
+const HOOK_DEFAULTS = { preDeploy: null, verify: null } as const satisfies Partial<ServiceSpec>
+
+const UNSET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ...Object.entries<unknown>(LATER_DEFAULTS),
+  ...Object.entries<unknown>(HOOK_DEFAULTS),
+  ...Object.entries<unknown>(ROLLOUT_DEFAULTS).map(([name, value]): [string, unknown] => [
+    `update/${name}`,
+    value,
+  ]),
+])
+
 /** Whether a field has nothing to say: it came later and has its default. */
 export const isUnset = (field: string, value: unknown): boolean =>
-  Object.entries(LATER_DEFAULTS).some(([name, unset]) => name === field && unset === value)
+  UNSET.has(field) && UNSET.get(field) === value

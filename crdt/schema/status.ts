@@ -142,6 +142,39 @@ export type InstanceStatus = Static<typeof InstanceStatus>
 /** Key `fence/<slot>@<release>`: the token that the instance's run was given. A key of its own, as `confinement` is. */
 export const Fence = Type.Object({ token: Count })
 export type Fence = Static<typeof Fence>
+/**
+ * preparing: the hook before it runs. canary: the first wave must prove itself. rolling: wave by wave. paused: an operator or a
+ * failure holds it. failed: it goes back, or cannot. done: every slot has the release, and it stays good.
+ */
+export const ROLLOUT_PHASES = ['preparing', 'canary', 'rolling', 'paused', 'failed', 'done'] as const
+export type RolloutPhase = (typeof ROLLOUT_PHASES)[number]
+
+/** Key `rollout/<service>`: the word of a steward on the rollout of one release. More fields may come. */
+export const RolloutStatus = Type.Object({
+  release: ShortText,
+  phase: Type.Enum(ROLLOUT_PHASES),
+  /** So many slots, in their order, may have the release. */
+  open: Count,
+  /** 1 is the first. */
+  wave: Count,
+  /** Wall time since when it is in that phase and wave. */
+  since: Count,
+  reason: Type.String({ maxLength: 2048 }),
+  /** The last release that was good before; null: none is known. */
+  good: Nullable(ShortText),
+  /** The release has passed its `verify`. */
+  verified: Type.Boolean(),
+  /** The token of the last operator's word that it follows. */
+  heeded: ShortText,
+})
+export type RolloutStatus = Static<typeof RolloutStatus>
+
+/** Key `hook/<service>@<release>`: how the command went that is run once before a release. More fields may come. */
+export const HookStatus = Type.Object({
+  state: Type.Enum(['running', 'done', 'failed'] as const),
+  reason: Type.String({ maxLength: 2048 }),
+})
+export type HookStatus = Static<typeof HookStatus>
 
 /** Key `alert/<member id>`: this member, an observer, has lost the other at that incarnation. */
 export const Alert = Type.Object({ incarnation: Count, silent: Type.Boolean() })
@@ -172,4 +205,8 @@ export interface MemberStatus {
   readonly fences?: ReadonlyMap<string, number>
   /** By accused member id. */
   readonly alerts: ReadonlyMap<string, Alert>
+  /** By service id. Left out: none. */
+  readonly rollouts?: ReadonlyMap<string, RolloutStatus>
+  /** By `<service>@<release>`. Left out: none. */
+  readonly hooks?: ReadonlyMap<string, HookStatus>
 }

@@ -12,6 +12,7 @@ import type {
 } from '../../lib/ids.ts'
 import type { BuildDuty, BuildOutcome } from './build-duty.ts'
 import type { PackageSource } from './package.ts'
+import type { RejectedRelease, RolloutOrder } from './rollout.ts'
 import type { Healthcheck, ServiceSpec } from './service.ts'
 
 export type Role = 'operator' | 'runner'
@@ -74,6 +75,10 @@ export interface ServiceView extends Omit<ServiceSpec, 'replicas'> {
   readonly stopped: boolean
   readonly release: ReleaseId
   readonly definition: ReleaseDefinition
+  /** An operator's last word on a rollout. Left out: none was ever had. */
+  readonly rollout?: RolloutOrder
+  /** Releases that failed or were aborted, by their ids. Left out: none. */
+  readonly rejected?: Readonly<Record<string, RejectedRelease>>
   readonly conflicts: readonly ConflictView[]
 }
 

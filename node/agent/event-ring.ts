@@ -1,7 +1,7 @@
 // What happened, for people: a bounded ring of sentences and those who follow it. Filled by comparing one snapshot with
 // the one before it, so that no part of the peer has to remember to report. Deliberately absent: anything that decides.
 
-import type { InstanceStatus } from '../../crdt/schema/status.ts'
+import type { HookStatus, InstanceStatus, RolloutStatus } from '../../crdt/schema/status.ts'
 import { formatDuration } from '../../lib/time.ts'
 import { sortedEntries } from '../../lib/order.ts'
 import { exitText } from '../plan/health.ts'
@@ -52,6 +52,7 @@ export const eventsBetween = (before: AgentSnapshot | null, after: AgentSnapshot
   ...instanceEvents(before, after),
   ...unfulfilledEvents(before, after),
   ...conflictEvents(before, after),
+  ...rolloutEvents(before, after),
 ]
 
 const nameIn = (snapshot: AgentSnapshot, id: string): string =>
@@ -148,4 +149,24 @@ const conflictEvents = (before: AgentSnapshot | null, after: AgentSnapshot): New
         message: `${value} by ${nameIn(after, author)} lost to ${winner}, written at the same time`,
       })),
   )
+}
+
+/** What this peer says as a steward: each phase, wave and outcome of a hook once. */
+const rolloutEvents = (before: AgentSnapshot | null, after: AgentSnapshot): NewEvent[] => {
+  const [earlier, now] = [before?.statuses.get(after.self), after.statuses.get(after.self)]
+  const rollouts = sortedEntries(now?.rollouts ?? new Map<string, RolloutStatus>()).flatMap(
+    ([subject, { release, phase, wave, reason }]): NewEvent[] => {
+      const was = earlier?.rollouts?.get(subject)
+      if (was?.release === release && was.phase === phase && was.wave === wave) return []
+      const why = reason === '' ? '' : `: ${reason}`
+      return [{ kind: 'rollout', subject, message: `${release} is ${phase}, wave ${wave}${why}` }]
+    },
+  )
+  const hooks = sortedEntries(now?.hooks ?? new Map<string, HookStatus>()).flatMap(
+    ([subject, { state, reason }]): NewEvent[] =>
+      earlier?.hooks?.get(subject)?.state === state
+        ? []
+        : [{ kind: 'rollout', subject, message: `hook ${state}: ${reason}` }],
+  )
+  return [...rollouts, ...hooks]
 }

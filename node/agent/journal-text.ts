@@ -47,6 +47,10 @@ interface PassLine {
   readonly packages?: PlanInput['packages']
   /** Of the first line only: later ones take it from the plan before. */
   readonly unreadySinceMs?: PlanInput['unreadySinceMs']
+  /** Likewise. Left out by an earlier version: nothing. */
+  readonly rollouts?: PlanInput['rollouts']
+  /** Left out: as before. */
+  readonly outcomes?: PlanInput['outcomes']
   /** Left out: as before. */
   readonly plan?: Plan
 }
@@ -99,7 +103,13 @@ const lineOf = (
     ...(local.length === 0 ? {} : { local }),
     ...(leases.length === 0 ? {} : { leases }),
     ...(input.packages === last?.packages ? {} : { packages: input.packages }),
-    ...(before === null ? { unreadySinceMs: input.unreadySinceMs ?? new Map() } : {}),
+    ...(before === null
+      ? {
+          unreadySinceMs: input.unreadySinceMs ?? new Map(),
+          ...(input.rollouts === undefined ? {} : { rollouts: input.rollouts }),
+        }
+      : {}),
+    ...(last?.outcomes === input.outcomes ? {} : { outcomes: input.outcomes ?? new Map() }),
     ...(hasPlan ? { plan } : {}),
   }
 }
@@ -137,6 +147,8 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
       : new Map(sortedEntries(changed(last?.statuses ?? new Map(), line.statuses)))
   const leases = changed(last?.leases ?? NO_LEASES, line.leases)
   const packages = line.packages ?? last?.packages
+  const rollouts = line.rollouts ?? before?.plan.rollouts
+  const outcomes = line.outcomes ?? last?.outcomes
   const input: PlanInput = {
     self,
     view,
@@ -147,6 +159,8 @@ const entryOf = (line: PassLine, before: JournalEntry | undefined, self: MemberI
     nowMs: line.nowMs,
     unreadySinceMs: line.unreadySinceMs ?? before?.plan.unreadySinceMs ?? new Map(),
     ...(packages === undefined ? {} : { packages }),
+    ...(rollouts === undefined ? {} : { rollouts }),
+    ...(outcomes === undefined ? {} : { outcomes }),
   }
   return { input, plan, wall: line.wall }
 }

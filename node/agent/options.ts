@@ -11,6 +11,7 @@ import type { Clock } from '../../lib/time.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { AgentSnapshot, Hands } from '../ports.ts'
 import type { PackageStore } from '../package/store.ts'
+import type { VerifyHttp } from './duties.ts'
 import type { KnownPeer } from './neighbourhood.ts'
 
 export interface AgentOptions {
@@ -46,6 +47,8 @@ export interface AgentOptions {
   readonly newSeed: () => Uint8Array
   /** What the journal of the last passes may keep in memory, by its own estimate. @default 8 MiB */
   readonly journalBytesMax?: number
+  /** Asks a new release over HTTP. @default it passes */
+  readonly verifyHttp?: VerifyHttp
   /** After each pass, with what it saw: links and other shells that follow the cluster. */
   readonly afterPass?: (snapshot: AgentSnapshot) => void
 }

@@ -23,7 +23,7 @@ import type { Clock } from '../../lib/time.ts'
 import type { GossipVerdict, Transport } from '../../net/transport.ts'
 import type { EditResult } from '../ports.ts'
 import type { Counters } from './counters.ts'
-import { unfulfilledBefore } from './earlier-word.ts'
+import { earlierWord, stewardshipBefore, unfulfilledBefore } from './earlier-word.ts'
 import { IntentQueue } from './intent-queue.ts'
 import { StatusFeed } from './status-feed.ts'
 
@@ -155,11 +155,12 @@ export class Replication {
       if (kind === 'status') statuses.ingest(bytes)
     }
     const kept = [...(snapshot?.frames ?? []), ...frames].filter(({ kind }) => kind === 'status')
-    const earlier = unfulfilledBefore(
+    const word = earlierWord(
       signer.member,
       kept.map(({ bytes }) => bytes),
     )
-    return new Replication(options, intent, statuses, earlier)
+    for (const [key, value] of stewardshipBefore(word)) statuses.set(key, value)
+    return new Replication(options, intent, statuses, unfulfilledBefore(word))
   }
 
   view(): View {

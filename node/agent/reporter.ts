@@ -2,12 +2,15 @@
 // shell knows (pid, ports, wall time of the last change) and says nothing that it already said.
 
 import type { InstanceStatus, PeerReport } from '../../crdt/schema/status.ts'
+import type { ServiceId } from '../../lib/ids.ts'
 import type { Json } from '../../lib/order.ts'
 import type { LocalInstance } from '../plan/local.ts'
 import type { InstanceReport, Plan, PlanInput } from '../plan/plan.ts'
 
 /** Reasons a peer gives for not being settled; more help nobody. */
 const WAITING_MAX = 8
+/** As the schema bounds the reason of a rollout. */
+const REASON_MAX = 2048
 
 export interface ReporterOptions {
   readonly wall: () => number
@@ -94,6 +97,7 @@ export class Reporter {
     }
     this.#said = next
     this.#sources = sources
+    if (this.#tellRollouts(input, plan)) urgent = true
     for (const id of this.#ends.keys()) if (!next.has(id)) this.#ends.delete(id)
     // What the last incarnation said counts until the slot is as desired again.
     for (const id of this.#earlier.keys()) if (next.get(id)?.state === 'ready') this.#earlier.delete(id)
@@ -105,6 +109,29 @@ export class Reporter {
     else if (troubles.length > 0)
       this.#options.say('report', { digest: this.#digest, settled: false, waiting })
     if (urgent) this.#options.flush()
+  }
+
+  /** Says what this peer says as a steward; true when others may wait for it. */
+  #tellRollouts({ self, statuses }: PlanInput, { stewardship }: Plan): boolean {
+    if (stewardship === undefined) return false
+    const before = statuses.get(self)
+    let urgent = false
+    for (const service of before?.rollouts?.keys() ?? [])
+      if (!stewardship.words.has(service as ServiceId)) this.#options.say(`rollout/${service}`, null)
+    for (const [service, word] of stewardship.words) {
+      const was = before?.rollouts?.get(service)
+      const goesOn = was?.release === word.release && was.phase === word.phase && was.wave === word.wave
+      const since = goesOn ? was.since : Math.max(0, Math.floor(this.#options.wall()))
+      urgent ||= !goesOn || was.open !== word.open
+      this.#options.say(`rollout/${service}`, { ...word, reason: word.reason.slice(0, REASON_MAX), since })
+    }
+    for (const key of before?.hooks?.keys() ?? [])
+      if (!stewardship.hooks.has(key)) this.#options.say(`hook/${key}`, null)
+    for (const [key, hook] of stewardship.hooks) {
+      urgent ||= before?.hooks?.get(key)?.state !== hook.state
+      this.#options.say(`hook/${key}`, { ...hook, reason: hook.reason.slice(0, REASON_MAX) })
+    }
+    return urgent
   }
 
   /** The view of the last report is on the disk now. */

@@ -12,6 +12,7 @@ import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
 import { packageGate } from './packages.ts'
 import type { Plan, PlanInput } from './plan.ts'
+import { isHookSlot } from './rollout/hooks.ts'
 
 /** One sentence for each rule that the plan breaks; empty: it may be executed. */
 export const checkPlan = (input: PlanInput, plan: Plan): readonly string[] => {
@@ -65,10 +66,13 @@ const checkStart = (
 ): string | null => {
   const service = services.get(action.service)
   const revives = instance?.phase === 'running' && instance.draining
-  if (instance !== undefined && !revives) return `start of ${action.instance}, which exists already (S6)`
+  const hook = isHookSlot(action.slot)
+  if (instance !== undefined && (hook || !revives))
+    return `start of ${action.instance}, which exists already (S6)`
   if (service === undefined || service.stopped)
     return `start of ${action.instance}, whose service is not wanted`
   if (service.release !== action.release) return `start of ${action.instance} at a release nobody wants`
+  if (hook) return null
   const self = input.view.members.find((member) => member.id === input.self)
   if (self === undefined || self.draining)
     return `start of ${action.instance} on a member that may hold nothing`
@@ -103,7 +107,7 @@ const checkEnding = (
     return ended ? null : `${action.kind} of ${action.instance}, which is ${instance.phase} (S10)`
   if (instance.phase !== 'running') return `${action.kind} of ${action.instance}, which is ${instance.phase}`
   if (action.kind === 'drain' && instance.draining) return `drain of ${action.instance}, which drains already`
-  return takesAwayReadiness(input, instance, services.get(instance.service))
+  return !isHookSlot(instance.slot) && takesAwayReadiness(input, instance, services.get(instance.service))
     ? `${action.kind} of ${action.instance}, the only ready instance of its slot (S8)`
     : null
 }

@@ -7,6 +7,7 @@ import type { InstanceStatus } from '../../crdt/schema/status.ts'
 import { isPresent } from './eligibility.ts'
 import { firstPort } from './health.ts'
 import type { PlanInput } from './plan.ts'
+import { holdsSwitch } from './rollout/words.ts'
 
 export interface Endpoint {
   readonly service: ServiceId
@@ -26,7 +27,7 @@ export type EndpointInput = Pick<PlanInput, 'view' | 'statuses' | 'membership'>
 
 /**
  * The ready instances of every service that the view still wants, sorted by member, then instance. Old and new releases
- * both count while they are ready: a rollout's traffic shifts as old ones drain.
+ * both count while they are ready: a rollout's traffic shifts as old ones drain. Of a blue-green service it shifts at once.
  */
 export const endpointsOf = (input: EndpointInput): ReadonlyMap<ServiceId, readonly Endpoint[]> => {
   const services = new Map(input.view.services.map((service) => [service.id, service]))
@@ -45,6 +46,14 @@ export const endpointsOf = (input: EndpointInput): ReadonlyMap<ServiceId, readon
       if (known === undefined) found.set(service.id, [endpoint])
       else known.push(endpoint)
     }
+  }
+  const here = new Set(present.map(({ id }) => id))
+  for (const [id, endpoints] of found) {
+    const service = services.get(id)
+    if (service === undefined || !holdsSwitch(input, service, (member) => here.has(member))) continue
+    const old = endpoints.filter(({ instance }) => !instance.endsWith(`@${service.release}`))
+    // Better the new release before its time than none.
+    if (old.length > 0) found.set(id, old)
   }
   return found
 }

@@ -46,7 +46,10 @@ export const roomGate = (
   return null
 }
 
-/** Closed until every service it depends on has an instance, ready or at least started, anywhere. */
+/**
+ * Closed until every service it depends on has an instance, ready or at least started, anywhere; or has run to its end in
+ * every slot, at the release that is wanted now.
+ */
 export const dependencyGate = (
   service: ServiceView,
   services: ReadonlyMap<ServiceId, ServiceView>,
@@ -57,6 +60,11 @@ export const dependencyGate = (
     const condition = service.dependsOn[name]
     const dependency = services.get(id)
     if (dependency === undefined) return `waits for ${id}, which does not exist`
+    if (condition === 'completed') {
+      const missing = sightings.incomplete(dependency)
+      if (missing === null) continue
+      return `waits for ${missing} to be completed${dependency.stopped ? ', which is stopped' : ''}`
+    }
     const states = sightings.statesOf(id)
     if (condition === 'healthy' && !states.includes('ready'))
       return `waits for ${id} to be healthy${dependency.stopped ? ', which is stopped' : ''}`

@@ -20,7 +20,11 @@ import { thresholdsOf } from './health.ts'
 import { packagesHere } from './packages.ts'
 import { place, type PlacementMemo } from './placement.ts'
 import type { InstanceReport, Plan, PlanInput, SlotPlacement, Unfulfilled } from './plan.ts'
-import { reconcile, type Unready } from './reconcile.ts'
+import { reconcile, type Reconciled, type Unready } from './reconcile.ts'
+import { isHookSlot } from './rollout/hooks.ts'
+import { isStewarded } from './rollout/policy.ts'
+import { steward, type Stewardship } from './rollout/stewardship.ts'
+import { RolloutWords, type RolloutWord } from './rollout/words.ts'
 import { Sightings } from './sightings.ts'
 import { presentMembers, stewardAmong } from './steward.ts'
 
@@ -33,38 +37,39 @@ const NOWHERE: ReadonlyMap<SlotId, SlotPlacement> = new Map()
 export const makePlan = (input: PlanInput, memo?: PlacementMemo): Plan => planFor(input, place(input, memo))
 
 /** The same, for a caller that has placed the slots already. */
-export const planFor = (input: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacement>): Plan => {
-  if (!isSettledIn(input)) return idle('this peer does not know its own membership and capacity yet')
+export const planFor = (whole: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacement>): Plan => {
+  if (!isSettledIn(whole)) return idle('this peer does not know its own membership and capacity yet')
+  // A hook is no slot: stewards alone look at its instance.
+  const input = withoutHooks(whole)
   const placements = isRemoved(input) ? NOWHERE : placed
-  const services = new Map(input.view.services.map((service) => [service.id, asPlanned(service)]))
   const sightings = new Sightings(input)
-  const waves = new Waves(input, placements, sightings)
-  const claims = new Claims(input, sightings)
-  const result = reconcile({ input, placements, services, sightings, claims, waves })
-  const overdue = new Overdue(input)
-  for (const unready of result.unready) if (unready.queued !== true) overdue.own(unready)
-  for (const unready of result.unready)
-    if (unready.queued === true && (overdue.isOver(unready.service) || sightings.isOverdue(unready.service)))
-      overdue.own(unready)
-  overdue.unattended(placements, services)
-  const wakes = [...result.wakes, ...overdue.wakes]
-  const standing = nextStandingChangeMs(input)
-  if (standing !== null) wakes.push(standing)
+  let pass = passOf(input, placements, sightings, saidBefore(input))
+  const scene = { input: whole, placements, sightings, reports: pass.reports }
+  const said = input.statuses.get(input.self)
+  const speaks = (said?.rollouts?.size ?? 0) + (said?.hooks?.size ?? 0) > 0 || input !== whole
+  const own = speaks || input.view.services.some(isStewarded) ? steward(scene) : null
+  // What is said in this pass opens and closes gates here at once, as it will everywhere else.
+  if (own !== null && opensOtherwise(input, own.words)) pass = passOf(input, placements, sightings, own.words)
+  const { result, overdue, reports, services } = pass
   const starting = new Set(slotsToBegin(input, result.actions))
   const leases = wishesOf(input, placements, services, starting)
-  const packages = packagesHere(input, placements, services)
+  const packages = packagesHere(whole, placements, services, own?.packages)
+  const wakes = [...result.wakes, ...overdue.wakes, ...(own?.wakes ?? [])]
+  const standing = nextStandingChangeMs(input)
+  if (standing !== null) wakes.push(standing)
   const due = wakes.filter((atMs) => atMs > input.nowMs)
   return {
-    actions: result.actions,
-    reports: result.reports.map((report) => overdue.mark(report)),
+    actions: own === null ? result.actions : [...result.actions, ...own.actions],
+    reports,
     unfulfilled: overdue.found,
     witnessed: overdue.witnessed,
-    waiting: [...result.waiting, ...overdue.waiting],
+    waiting: [...result.waiting, ...overdue.waiting, ...(own?.waiting ?? [])],
     awaitsReports: sightings.askedReports,
     ...(leases.length === 0 ? {} : { leases }),
     wakeAtMs: due.length === 0 ? null : due.reduce((a, b) => Math.min(a, b)),
     unreadySinceMs: overdue.sinceMs,
     ...(packages.length === 0 ? {} : { packages }),
+    ...(own === null ? {} : { stewardship: pickSaid(own), rollouts: own.memory }),
   }
 }
 
@@ -76,6 +81,60 @@ const slotsToBegin = ({ local }: PlanInput, actions: readonly Action[]): readonl
     ...local.flatMap(({ id, slot }) => (restarted.has(id) ? [slot] : [])),
   ]
 }
+
+interface Pass {
+  readonly services: ReadonlyMap<ServiceId, ServiceView>
+  readonly result: Reconciled
+  readonly overdue: Overdue
+  readonly reports: readonly InstanceReport[]
+}
+
+/** Reconciles, given what this peer says of rollouts. */
+const passOf = (
+  input: PlanInput,
+  placements: ReadonlyMap<SlotId, SlotPlacement>,
+  sightings: Sightings,
+  words: ReadonlyMap<ServiceId, RolloutWord>,
+): Pass => {
+  const services = new Map(input.view.services.map((service) => [service.id, asPlanned(service)]))
+  const waves = new Waves(input, placements, sightings)
+  const rollouts = new RolloutWords(input, placements, sightings, words)
+  const claims = new Claims(input, sightings)
+  const result = reconcile({ input, placements, services, sightings, claims, waves, rollouts })
+  const overdue = new Overdue(input)
+  for (const unready of result.unready) if (unready.queued !== true) overdue.own(unready)
+  for (const unready of result.unready)
+    if (unready.queued === true && (overdue.isOver(unready.service) || sightings.isOverdue(unready.service)))
+      overdue.own(unready)
+  overdue.unattended(placements, services)
+  return { services, result, overdue, reports: result.reports.map((report) => overdue.mark(report)) }
+}
+
+const withoutHooks = (input: PlanInput): PlanInput =>
+  input.local.some(({ slot }) => isHookSlot(slot))
+    ? { ...input, local: input.local.filter(({ slot }) => !isHookSlot(slot)) }
+    : input
+
+const saidBefore = ({ self, statuses }: PlanInput): ReadonlyMap<ServiceId, RolloutWord> =>
+  new Map([...(statuses.get(self)?.rollouts ?? [])].map(([id, word]) => [id as ServiceId, word]))
+
+/** Whether some gate may be another one than by what was said before. */
+const opensOtherwise = (input: PlanInput, words: ReadonlyMap<ServiceId, RolloutWord>): boolean => {
+  const before = saidBefore(input)
+  return (
+    before.size !== words.size ||
+    [...words].some(([id, { release, phase, open, reason }]) => {
+      const was = before.get(id)
+      return was?.release !== release || was.phase !== phase || was.open !== open || was.reason !== reason
+    })
+  )
+}
+
+const pickSaid = ({ words, hooks, duties }: Stewardship): NonNullable<Plan['stewardship']> => ({
+  words,
+  hooks,
+  duties,
+})
 
 /**
  * A peer that has been removed ends what it runs: the others have taken it over, and it cannot hear of them. One that

@@ -6,13 +6,14 @@ import { compareStrings } from '../../lib/order.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
 
-/** What instances here run from, and slots placed here will. Sorted. */
+/** What instances here run from, and slots placed here will; `more` besides. Sorted. */
 export const packagesHere = (
   { self, local }: Pick<PlanInput, 'self' | 'local'>,
   placements: ReadonlyMap<SlotId, SlotPlacement>,
   services: ReadonlyMap<ServiceId, ServiceView>,
+  more: Iterable<PackageDigest> = [],
 ): readonly PackageDigest[] => {
-  const found = new Set<PackageDigest>()
+  const found = new Set<PackageDigest>(more)
   const note = (digest: PackageDigest | undefined): void => {
     if (digest !== undefined) found.add(digest)
   }

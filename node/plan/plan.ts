@@ -2,13 +2,15 @@
 // simulations. Types, and the words of one; make-plan.ts computes it.
 
 import type { InstanceId, MemberId, PackageDigest, ServiceId, SlotId } from '../../lib/ids.ts'
-import type { MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
+import type { HookStatus, MemberStatus, InstanceState } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { Membership } from '../../net/membership.ts'
 import type { PackageState } from '../package/store.ts'
 import type { Action } from './action.ts'
 import type { LeaseStanding, LeaseWish } from './lease/terms.ts'
 import type { LocalInstance, ProcessExit } from './local.ts'
+import type { RolloutMemory } from './rollout/judge.ts'
+import type { Stewardship } from './rollout/stewardship.ts'
 
 /** Everything a plan depends on; same inputs, same plan. */
 export interface PlanInput {
@@ -28,6 +30,10 @@ export interface PlanInput {
   readonly leases?: ReadonlyMap<string, LeaseStanding>
   /** How the packages that the last plan named stand here; what is not in it is yet to be fetched. Left out: all are here. */
   readonly packages?: ReadonlyMap<PackageDigest, PackageState>
+  /** The last plan's `rollouts`, handed back likewise. */
+  readonly rollouts?: ReadonlyMap<ServiceId, RolloutMemory>
+  /** What came of duties so far, by their keys. @default nothing */
+  readonly outcomes?: ReadonlyMap<string, HookStatus>
 }
 
 /** Where one slot is placed, and why not elsewhere. */
@@ -106,4 +112,8 @@ export interface Plan {
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
   /** What runs here or is about to comes from these: to be fetched at once, long before its turn. Left out: none. */
   readonly packages?: readonly PackageDigest[]
+  /** What this peer says of rollouts as steward, and has to do for them. Left out: nothing. */
+  readonly stewardship?: Pick<Stewardship, 'words' | 'hooks' | 'duties'>
+  /** What a steward remembers of rollouts: pass it to the next plan. */
+  readonly rollouts?: ReadonlyMap<ServiceId, RolloutMemory>
 }

@@ -71,13 +71,17 @@ export const reconcile = (scene: Scene): Reconciled => {
     wakes: [],
     restarts: [],
   }
-  const { kept, dropped, starts } = sortSlots(scene)
+  const { kept, dropped, starts, completed } = sortSlots(scene)
   const gone = new Set<InstanceId>()
   for (const drop of dropped) if (endInstance(turn, drop)) gone.add(drop.instance.id)
   for (const keep of kept) keepInstance(turn, keep)
   restartInstances(turn)
   startInstances(turn, starts, gone)
   prepareHeirs(turn, kept)
+  for (const { slot, service, reason } of completed) {
+    const instance = instanceIdOf(slot, service.release)
+    turn.reports.push({ instance, slot, state: 'stopped', restarts: 0, reason })
+  }
   return turn
 }
 
@@ -162,7 +166,7 @@ const keepEnded = (turn: Turn, { instance, service, as }: Kept): void => {
   const verdict = restartOf(instance, service.restart, turn.nowMs)
   const loop = isCrashLoop(instance)
   if (verdict.kind === 'done') {
-    report(turn, instance, 'stopped', verdict.reason)
+    report(turn, instance, 'stopped', `completed: ${verdict.reason}`)
     return
   }
   const isOver = verdict.kind === 'given-up' || verdict.kind === 'refused'

@@ -2,7 +2,7 @@
 // facts, which are a pass fresher. One question a method; decides nothing.
 
 import type { InstanceId, MemberId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
-import { instanceIdOf } from '../../lib/ids.ts'
+import { instanceIdOf, slotIdOf } from '../../lib/ids.ts'
 import type { InstanceState, InstanceStatus } from '../../crdt/schema/status.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { MemberLiveness } from '../../net/membership.ts'
@@ -101,6 +101,37 @@ export class Sightings {
       if (liveness === undefined || liveness.state === 'left') return false
       return liveness.state !== 'dead' || keepsUntilMs(liveness, service, membership.brakedUntilMs) > nowMs
     })
+  }
+
+  /** The first slot of a service that has not run to its good end at the wanted release; null: all have. */
+  incomplete(service: ServiceView): SlotId | null {
+    if (service.mode === 'global') {
+      // Who may hold a slot is the election's to say; whatever runs must have ended, and something must have run.
+      const states = this.statesOf(service.id)
+      return states.length > 0 && states.every((state) => state === 'stopped')
+        ? null
+        : slotIdOf(service.id, 'all')
+    }
+    for (let seat = 0; seat < service.replicas; seat += 1) {
+      const slot = slotIdOf(service.id, seat)
+      if (this.completedBy(slot, service.release) === null) return slot
+    }
+    return null
+  }
+
+  /**
+   * Who has run a slot to its good end at a release, this peer first; null: nobody. It stays done when that member is
+   * gone: a migration is not run again because a machine died.
+   */
+  completedBy(slot: SlotId, release: ReleaseId): MemberId | null {
+    if (this.#localStates.get(instanceIdOf(slot, release)) === 'stopped') return this.#input.self
+    const seen = (this.#slots().get(slot) ?? []).find(
+      ({ status }) => status.state === 'stopped' && status.release === release,
+    )
+    if (seen !== undefined) return seen.member
+    // What this peer said of a slot that another has completed.
+    const own = this.#input.statuses.get(this.#input.self)?.instances.get(instanceIdOf(slot, release))
+    return own?.state === 'stopped' ? this.#input.self : null
   }
 
   /** States of all instances of a service on members that are present, this one included. */

@@ -12,6 +12,7 @@ import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
 import { packageGate } from './packages.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
+import type { RolloutWords } from './rollout/words.ts'
 import type { Sightings } from './sightings.ts'
 
 /** An instance that stays, restarts included. */
@@ -54,6 +55,8 @@ export interface Buckets {
   readonly kept: readonly Kept[]
   readonly dropped: readonly Dropped[]
   readonly starts: readonly Start[]
+  /** Slots placed here that another member has run to their good end. */
+  readonly completed: readonly Pick<Start, 'slot' | 'service' | 'reason'>[]
 }
 
 /** What sorting looks at. */
@@ -64,6 +67,7 @@ export interface Scene {
   readonly sightings: Sightings
   readonly claims: Claims
   readonly waves: Waves
+  readonly rollouts: RolloutWords
 }
 
 /** Sorts every local instance and every slot placed here, slots in canonical order. */
@@ -75,7 +79,7 @@ export const sortSlots = (scene: Scene): Buckets => {
     if (known === undefined) local.set(instance.slot, [instance])
     else known.push(instance)
   }
-  const buckets = { kept: [] as Kept[], dropped: [] as Dropped[], starts: [] as Start[] }
+  const buckets: OpenBuckets = { kept: [], dropped: [], starts: [], completed: [] }
   for (const placement of placements.values()) {
     const service = services.get(placement.service)
     const instances = local.get(placement.slot) ?? []
@@ -97,6 +101,7 @@ interface OpenBuckets {
   readonly kept: Kept[]
   readonly dropped: Dropped[]
   readonly starts: Start[]
+  readonly completed: Pick<Start, 'slot' | 'service' | 'reason'>[]
 }
 
 const unwantedReason = (input: PlanInput, service: ServiceView | undefined): string => {
@@ -154,10 +159,18 @@ const sortOwn = (
   const others = instances.filter(({ release }) => release !== service.release)
   if (wanted !== undefined && !wanted.draining) {
     buckets.kept.push({ instance: wanted, service, as: 'wanted', reason: '' })
-    const ready = scene.sightings.stateOf(scene.input.self, placement.slot, service.release)
+    const own = scene.sightings.stateOf(scene.input.self, placement.slot, service.release)
+    const ready = scene.rollouts.holdsSwitch(service) ? null : own
     if (ready === 'ready' || ready === 'stopped') {
       for (const instance of others) buckets.dropped.push({ instance, reason: 'the new release is ready' })
     } else keepBest(service, others, 'superseded', 'serves until the new release is ready', nowMs, buckets)
+    return
+  }
+  const completed = wanted === undefined ? completedText(scene, service, placement.slot) : null
+  if (completed !== null) {
+    buckets.completed.push({ slot: placement.slot, service, reason: completed })
+    for (const instance of others)
+      buckets.dropped.push({ instance, reason: 'the new release has run to its end' })
     return
   }
   const start = startOf(scene, service, placement, wanted, others)
@@ -180,6 +193,14 @@ const sortOwn = (
   )
 }
 
+/** Where a slot of a service that ends by itself has run to its good end; null: it has not. */
+const completedText = (scene: Scene, service: ServiceView, slot: SlotId): string | null => {
+  if (service.restart.condition === 'any') return null
+  const by = scene.sightings.completedBy(slot, service.release)
+  if (by === null) return null
+  return by === scene.input.self ? 'completed' : `completed on ${scene.sightings.nameOf(by)}`
+}
+
 const startOf = (
   scene: Scene,
   service: ServiceView,
@@ -190,7 +211,12 @@ const startOf = (
   const { slot } = placement
   const holders = scene.sightings.holders(slot, service)
   const changes = others.length > 0 || holders.some(({ status }) => status.release !== service.release)
-  const wave = changes ? scene.waves.gate(service, slot) : null
+  // A run at the wanted release that moves here has had its turn.
+  const begun = holders.some(
+    ({ status }) => status.release === service.release && status.state !== 'draining',
+  )
+  const word = begun ? null : scene.rollouts.gate(service, slot)
+  const wave = word ?? (changes ? scene.waves.gate(service, slot) : null)
   const revives = revivable(service, wanted, wave, others, holders)
   const dependency = revives === null ? dependencyGate(service, scene.services, scene.sightings) : null
   const begins = revives === null && others.length === 0
@@ -271,6 +297,11 @@ const sortMoved = (
 ): void => {
   const { input, sightings } = scene
   const owner = placement.member
+  if (scene.rollouts.holdsSwitch(service)) {
+    const old = instances.filter(({ release }) => release !== service.release)
+    keepBest(service, old, 'moving', 'serves until the whole new release may', input.nowMs, buckets)
+    instances = instances.filter(({ release }) => release === service.release)
+  }
   // Whoever serves it with a higher claim: its owner, or, until that is ready, one of several former owners.
   const superior = scene.claims.superior(placement.slot)
   if (superior !== null) {

@@ -4,7 +4,7 @@
 
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { ServiceId } from '../../lib/ids.ts'
-import { INSTANCE_STATES } from '../../crdt/schema/status.ts'
+import { INSTANCE_STATES, ROLLOUT_PHASES } from '../../crdt/schema/status.ts'
 import { stateOfDuty } from '../plan/build-duty.ts'
 import { place, PlacementMemo } from '../plan/placement.ts'
 import type { PackageCounters } from '../package/store.ts'
@@ -280,6 +280,16 @@ const workloadGauges = (registry: Registry, scrape: Scrape): void => {
       const unfulfilled = scrape.snapshot.plan?.unfulfilled ?? []
       for (const cause of UNFULFILLED_CAUSES)
         set({ cause }, unfulfilled.filter((slot) => slot.cause === cause).length)
+    },
+  )
+  gauge(
+    registry,
+    'tutti_rollouts',
+    'Rollouts that this peer judges as steward, by phase',
+    ['phase'],
+    (set) => {
+      const words = [...(scrape.snapshot.plan?.stewardship?.words.values() ?? [])]
+      for (const phase of ROLLOUT_PHASES) set({ phase }, words.filter((word) => word.phase === phase).length)
     },
   )
 }

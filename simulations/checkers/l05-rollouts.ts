@@ -1,5 +1,6 @@
 // L5: no rollout stands still without somebody who can go on with it: in a calm cluster, a service of which an old release
-// still serves has a slot whose new release is not well, which is what the rest waits for.
+// still serves has a slot whose new release is not well, which is what the rest waits for, or a steward who says that it is
+// paused or has failed.
 
 import type { ServiceId } from '../../lib/ids.ts'
 import type { Machine } from '../machine.ts'
@@ -24,7 +25,11 @@ export const rollouts = (): Checker => ({
         const waits = snapshots.some(({ plan }) =>
           (plan?.unfulfilled ?? []).some(({ slot }) => slot.startsWith(`${id}/`)),
         )
-        if (old.length === 0 || blocked || waits) return []
+        const judged = snapshots.some(({ self, statuses }) => {
+          const word = statuses.get(self)?.rollouts?.get(id)
+          return word?.release === release && (word.phase === 'paused' || word.phase === 'failed')
+        })
+        if (old.length === 0 || blocked || waits || judged) return []
         return [
           `the rollout of ${id} stands still: ${old.map(({ instance }) => instance).join(', ')} serve on`,
         ]

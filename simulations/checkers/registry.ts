@@ -21,6 +21,7 @@ import { readable, versions } from './s05-versions.ts'
 import { ownHands } from './s06-own-hands.ts'
 import { capacity } from './s07-capacity.ts'
 import { availability } from './s08-availability.ts'
+import { canary } from './s08-canary.ts'
 import { surge } from './s08-surge.ts'
 import { singletons } from './s09-singletons.ts'
 import { orphans } from './s10-orphans.ts'
@@ -42,6 +43,7 @@ export const allCheckers = (): readonly Checker[] => [
   capacity(),
   availability(),
   surge(),
+  canary(),
   singletons(),
   orphans(),
   deletion(),

@@ -121,6 +121,35 @@ export const PLAN_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'canary-unguarded',
+    bug: 'the word that lets a canary begin lets every slot begin',
+    breaks: 'S8',
+    patches: [
+      {
+        file: 'node/plan/rollout/words.ts',
+        find: "word.phase === 'done' || word.open > seat",
+        replace: "word.phase === 'done' || word.open + 0 * seat > 0",
+      },
+      {
+        file: 'node/plan/gates.ts',
+        find: 'if (unready.length < parallelism) return null',
+        replace: 'if (unready.length < parallelism + 9) return null',
+      },
+    ],
+  },
+  {
+    name: 'canary-for-ever',
+    bug: 'a canary that has proven itself is never followed by another slot',
+    breaks: 'L5',
+    patches: [
+      {
+        file: 'node/plan/rollout/judge.ts',
+        find: 'return nextWave(given, verified, ready)',
+        replace: 'return (void nextWave, stay(given, verified, ready, "goes on"))',
+      },
+    ],
+  },
+  {
     name: 'take-over-at-once',
     bug: 'the slots of a dead member move before its reschedule delay is over',
     breaks: 'L4',

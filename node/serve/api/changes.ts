@@ -18,6 +18,7 @@ import {
 } from '../../../crdt/edits.ts'
 import { recordBuild, removeBuildDuty, retryBuild, setBuildDuty } from '../../../crdt/build-duty-edits.ts'
 import { putPackage, removePackage } from '../../../crdt/edits-package.ts'
+import { checkNotRejected, retryRelease } from '../../../crdt/rollout-edits.ts'
 import { describeEdits } from '../../../crdt/describe-edits.ts'
 import { settle } from '../../../crdt/disputes.ts'
 import type { Past } from '../../../crdt/past.ts'
@@ -27,6 +28,7 @@ import type { ServiceId } from '../../../lib/ids.ts'
 import type { AgentSnapshot } from '../../ports.ts'
 import type { ChangeRequest, Operation } from './contract.ts'
 import { rollback, rollbackWords } from './rollback.ts'
+import { rolloutEdits } from './rollout-change.ts'
 
 export interface PreparedChange {
   readonly edits: readonly Edit[]
@@ -43,6 +45,26 @@ export interface ChangeMakers {
   readonly past: Past
 }
 
+/** Takes rejections of what is wanted now back, or refuses. @throws TuttiError `refused`. */
+const settleRejections = (
+  before: View,
+  edits: readonly Edit[],
+  retry: boolean,
+  { preview, token }: ChangeMakers,
+): readonly Edit[] => {
+  if (!before.services.some(({ rejected }) => rejected !== undefined)) return []
+  const after = preview(edits)
+  if (!retry) {
+    checkNotRejected(before, after)
+    return []
+  }
+  return after.services.flatMap((service) =>
+    service.rejected?.[service.release] === undefined
+      ? []
+      : retryRelease(after, service.id, service, token()),
+  )
+}
+
 /** @throws TuttiError `unknown`, `invalid`, `refused` or `too-large`, as the operations and the preview do. */
 export const prepareChange = (
   snapshot: AgentSnapshot,
@@ -55,8 +77,9 @@ export const prepareChange = (
   for (const operation of request.operations) {
     // What the last one leaves, nobody here needs: whoever wants the edits made learns it when they are.
     if (edits.length > 0) after = preview(edits)
-    edits.push(...editsOf(after, operation, makers))
+    edits.push(...editsOf(snapshot, after, operation, makers))
   }
+  edits.push(...settleRejections(snapshot.view, edits, request.retry === true, makers))
   const { message = request.operations.map((operation) => wordsOf(operation, makers.past)).join(', ') } =
     request
   return {
@@ -70,14 +93,19 @@ export const prepareChange = (
 /** As the contract bounds a message that the caller gives. */
 const MESSAGE_CHARACTERS_MAX = 500
 
-const editsOf = (view: View, operation: Operation, { token, past }: ChangeMakers): readonly Edit[] => {
+const editsOf = (
+  snapshot: AgentSnapshot,
+  view: View,
+  operation: Operation,
+  makers: ChangeMakers,
+): readonly Edit[] => {
   switch (operation.kind) {
     case 'apply':
       return applyCell(view, operation.cell).edits
     case 'scale':
       return scale(view, operation.service as ServiceId, operation.replicas)
     case 'restart':
-      return restart(view, operation.service as ServiceId, token())
+      return restart(view, operation.service as ServiceId, makers.token())
     case 'stop':
       return stop(view, operation.service as ServiceId)
     case 'start':
@@ -95,9 +123,11 @@ const editsOf = (view: View, operation: Operation, { token, past }: ChangeMakers
     case 'remove-peer':
       return removeMember(view, operation.peer)
     case 'rollback':
-      return rollback(view, past, operation)
+      return rollback(view, makers.past, operation)
     case 'resolve':
-      return settle(view, past.registerOf, operation.path, operation.take)
+      return settle(view, makers.past.registerOf, operation.path, operation.take)
+    case 'rollout':
+      return rolloutEdits(snapshot, view, operation.service as ServiceId, operation.order, makers)
     case 'set-build-duty':
       return setBuildDuty(view, operation.name, operation.duty)
     case 'remove-build-duty':
@@ -138,6 +168,8 @@ const wordsOf = (operation: Operation, past: Past): string => {
       return rollbackWords(past, operation)
     case 'resolve':
       return `resolve ${operation.path}`
+    case 'rollout':
+      return `${operation.order} the rollout of ${operation.service}`
     case 'set-build-duty':
       return `build duty ${operation.name}: ${operation.duty.branch} of ${operation.duty.repository}`
     case 'remove-build-duty':

@@ -2,6 +2,7 @@
 // contract.ts, which says how things stand. Shapes only.
 
 import { Type, type Static } from 'typebox'
+import { RolloutReply } from './contract-rollout.ts'
 import { AsOf } from './contract.ts'
 
 const Text = Type.String()
@@ -51,5 +52,7 @@ export const WatchReply = Type.Object({
       reason: Text,
     }),
   ),
+  /** Rollouts that somebody judges. Left out by an earlier version. */
+  rollouts: Type.Optional(Type.Array(RolloutReply)),
 })
 export type WatchReply = Static<typeof WatchReply>

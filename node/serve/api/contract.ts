@@ -15,6 +15,9 @@ import {
   SetBuildDuty,
 } from './contract-build-duties.ts'
 import { leasedFields, leasedSlots, LeaseReply, VotersReply } from './contract-leases.ts'
+import { RolloutOperation, RolloutReply } from './contract-rollout.ts'
+
+export type { RolloutCommand, RolloutReply } from './contract-rollout.ts'
 
 const strict = { additionalProperties: false } as const
 const Text = Type.String()
@@ -52,6 +55,8 @@ export const PeerReply = Type.Object({
   capacity: Type.Object({ cpus: Type.Number(), memory: Count }),
   addresses: Type.Array(Text),
   version: Text,
+  /** Wall time of its last start, by its own clock. Left out: it has not said so yet. */
+  startedAt: Type.Optional(Count),
   instances: Count,
   digest: Text,
   settled: Type.Boolean(),
@@ -167,6 +172,9 @@ export const ServicesReply = Type.Object({
 })
 export type ServicesReply = Static<typeof ServicesReply>
 
+export const RolloutsReply = Type.Object({ asOf: AsOf, rollouts: Type.Array(RolloutReply) })
+export type RolloutsReply = Static<typeof RolloutsReply>
+
 export const CellsReply = Type.Object({
   asOf: AsOf,
   cells: Type.Array(
@@ -252,6 +260,7 @@ export const Operation = Type.Union([
     },
     strict,
   ),
+  RolloutOperation,
   SetBuildDuty,
   RemoveBuildDuty,
   RetryBuild,
@@ -287,6 +296,8 @@ export const ChangeRequest = Type.Object(
     dry: Type.Optional(Type.Boolean()),
     /** Refuse (`conflict`) when the intent's digest does not begin so: somebody has changed something meanwhile. */
     ifDigest: Type.Optional(Type.String({ pattern: '^[0-9a-f]{8,64}$' })),
+    /** Also wants releases that were rejected before. @default false */
+    retry: Type.Optional(Type.Boolean()),
   },
   strict,
 )
@@ -330,6 +341,8 @@ export const ChangeReply = Type.Object({
   ),
   /** What is allowed but probably not meant: a constraint nobody meets, a replica count no one can hold. */
   warnings: Type.Array(Text),
+  /** Services that get another release by it, with that release. Left out by an earlier version. */
+  releases: Type.Optional(Type.Record(Text, Text)),
 })
 export type ChangeReply = Static<typeof ChangeReply>
 
@@ -371,6 +384,8 @@ export const ROUTES = {
   /** ExplainReply; `?of=CELL/SERVICE[/SLOT]`. */
   placements: '/v1/placements',
   conflicts: '/v1/conflicts',
+  /** RolloutsReply; `?service=CELL/SERVICE`. */
+  rollouts: '/v1/rollouts',
   events: '/v1/events',
   logs: '/v1/logs',
   watch: '/v1/watch',

@@ -29,7 +29,9 @@ export const rollback = (view: View, past: Past, { service, to }: Rollback): rea
   if (releases.length === 0) serviceOf(view, id)
   const see = `tutti history ${id} lists its changes`
   if (to === undefined) {
-    const before = releaseBefore(releases)
+    // What was rejected is no place to go back to.
+    const { rejected = {} } = view.services.find((one) => one.id === id) ?? {}
+    const before = releaseBefore(releases.filter(({ release }) => !Object.hasOwn(rejected, release)))
     if (before === null) throw new TuttiError('refused', `'${id}' has had no other release; ${see}`)
     return backToRelease(view, before.service)
   }

@@ -32,6 +32,7 @@ const peerOf = (
     capacity: { cpus: (facts?.cpusMilli ?? 0) / 1000, memory: facts?.memoryBytes ?? 0 },
     addresses: [...(facts?.addresses ?? view.addresses)],
     version: facts?.version ?? '',
+    ...(facts === null ? {} : { startedAt: facts.startedAt }),
     instances: running.length,
     // What this peer's own view is, it knows better than its report, which is a pass old.
     digest: self ? reading.snapshot.view.digest : (status?.report?.digest ?? ''),

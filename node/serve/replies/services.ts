@@ -29,8 +29,13 @@ const conflictOf = (reading: Reading, conflict: ConflictView): ServiceRow['confl
   author: nameOf(reading, conflict.author),
 })
 
-const isReady = (reading: Reading, { slot }: SlotPlacement): boolean =>
-  (reading.bySlot.get(slot) ?? []).some(({ member, status }) => member.present && status.state === 'ready')
+/** A slot that has run to its good end at the wanted release is as desired. */
+const isReady = (reading: Reading, { release }: ServiceView, { slot }: SlotPlacement): boolean =>
+  (reading.bySlot.get(slot) ?? []).some(
+    ({ member, status }) =>
+      member.present &&
+      (status.state === 'ready' || (status.state === 'stopped' && status.release === release)),
+  )
 
 /** Some slot still runs another release, or none yet. */
 const isReleasing = (reading: Reading, service: ServiceView, slots: readonly SlotPlacement[]): boolean =>
@@ -67,7 +72,7 @@ const serviceRow = (reading: Reading, service: ServiceView, slots: readonly Slot
   name: service.name,
   mode: service.mode,
   desired: slots.length,
-  ready: slots.filter((slot) => isReady(reading, slot)).length,
+  ready: slots.filter((slot) => isReady(reading, service, slot)).length,
   release: service.release,
   releasing: isReleasing(reading, service, slots),
   stopped: service.stopped,
@@ -110,7 +115,7 @@ export const servicesReply = (reading: Reading, selection: Selection = {}): Serv
           name: service.name,
           mode: service.mode,
           desired: own.length,
-          ready: own.filter((slot) => isReady(reading, slot)).length,
+          ready: own.filter((slot) => isReady(reading, service, slot)).length,
           release: service.release,
           stopped: service.stopped,
           command: [...service.command],

@@ -3,6 +3,7 @@
 import type { WatchReply } from '../api/contract-streams.ts'
 import { instanceRows } from './instances.ts'
 import { nameOf, type Reading } from './reading.ts'
+import { judgedRollouts } from './rollouts.ts'
 import { waitingOf } from './settled.ts'
 
 export const watchReply = (reading: Reading): WatchReply => {
@@ -37,5 +38,6 @@ export const watchReply = (reading: Reading): WatchReply => {
       unfulfilled: row.unfulfilledSince !== null,
       reason,
     })),
+    rollouts: judgedRollouts(reading),
   }
 }

@@ -519,9 +519,9 @@ describe('parseCellFile, with mistakes', () => {
       ['6:5: services.web.scale is 3 and services.web.deploy.replicas is 2; keep one of them'],
     ],
     [
-      web('deploy: { update_config: { canary: 1 } }'),
+      web('deploy: { update_config: { max_failure_ratio: 0.5 } }'),
       [
-        '5:32: services.web.deploy.update_config.canary: canaries are not offered yet; remove it, and parallelism: 1 still stops at the first slot that fails',
+        '5:32: services.web.deploy.update_config.max_failure_ratio: one failed instance is enough to judge a release; remove it',
       ],
     ],
     [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Json } from '../../../lib/order.ts'
-import { unfulfilledBefore } from '../../../node/agent/earlier-word.ts'
+import { earlierWord, unfulfilledBefore } from '../../../node/agent/earlier-word.ts'
 import { Reporter } from '../../../node/agent/reporter.ts'
 import type { InstanceReport, Plan } from '../../../node/plan/plan.ts'
 import { sealStatus } from '../../../crdt/status-record.ts'
@@ -119,11 +119,14 @@ describe('unfulfilledBefore', () => {
       record(signer, 1, 5, 7),
       record(other, 9, 9, 1),
     ]
-    assert.deepEqual([...unfulfilledBefore(signer.member, records)], [[id, 9]])
-    assert.deepEqual([...unfulfilledBefore(signer.member, [...records, record(signer, 2, 3, null)])], [])
+    assert.deepEqual([...unfulfilledBefore(earlierWord(signer.member, records))], [[id, 9]])
+    assert.deepEqual(
+      [...unfulfilledBefore(earlierWord(signer.member, [...records, record(signer, 2, 3, null)]))],
+      [],
+    )
   })
 
   it('knows nothing of a first start, and of what cannot be read', () => {
-    assert.equal(unfulfilledBefore(signer.member, [new Uint8Array([1, 2, 3])]).size, 0)
+    assert.equal(unfulfilledBefore(earlierWord(signer.member, [new Uint8Array([1, 2, 3])])).size, 0)
   })
 })

@@ -22,6 +22,7 @@ import type {
   InstanceStatus,
   MemberStatus,
   PeerFacts,
+  RolloutStatus,
 } from '../../../crdt/schema/status.ts'
 import type { MemberView, ReleaseDefinition, ServiceView, View } from '../../../crdt/schema/view.ts'
 import type { MemberState } from '../../../net/membership.ts'
@@ -166,6 +167,8 @@ export interface FleetOptions {
   /** Instances each member's status shows, by member name. */
   readonly holds?: Readonly<Record<string, readonly [string, InstanceStatus][]>>
   readonly local?: readonly LocalInstance[]
+  /** What each member says of rollouts, by member name and service. */
+  readonly rollouts?: Readonly<Record<string, Readonly<Record<string, RolloutStatus>>>>
   readonly nowMs?: number
   readonly brakedUntilMs?: number | null
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
@@ -198,6 +201,9 @@ export const fleet = (options: FleetOptions): PlanInput => {
         report: reportOf(options.digests?.[name]),
         instances: new Map(options.holds?.[name] ?? []),
         alerts: new Map(),
+        ...(options.rollouts?.[name] === undefined
+          ? {}
+          : { rollouts: new Map(Object.entries(options.rollouts[name])) }),
       },
     ]),
   )

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { requireDigest } from '../../../../crdt/condition.ts'
+import type { View } from '../../../../crdt/schema/view.ts'
 import { TuttiError } from '../../../../lib/errors.ts'
 import type { PackageDigest } from '../../../../lib/ids.ts'
 import { measure } from '../../../package/manifest.ts'
@@ -76,6 +77,14 @@ const requirePushed = async (context: ApiContext, operation: Operation): Promise
     throw new TuttiError('invalid', `package '${operation.ref}' is not as large as the operation says`)
 }
 
+/** Services that are wanted at another release than before. */
+const releasesBetween = (before: View, after: View): Record<string, string> => {
+  const earlier = new Map(before.services.map(({ id, release }) => [id, release]))
+  return Object.fromEntries(
+    after.services.flatMap(({ id, release }) => (earlier.get(id) === release ? [] : [[id, release]])),
+  )
+}
+
 const replyOf = (
   reading: Reading,
   memo: PlacementMemo,
@@ -99,5 +108,6 @@ const replyOf = (
     })),
     duration: { leastMs, services: services.map((service) => ({ ...service })) },
     warnings: [...warnings],
+    releases: releasesBetween(reading.snapshot.view, view),
   }
 }

@@ -3,7 +3,8 @@
 import type { FastifyInstance } from 'fastify'
 import { conflictsReply } from '../../replies/conflicts.ts'
 import { instancesReply } from '../../replies/instances.ts'
-import type { Reading } from '../../replies/reading.ts'
+import { asOf, type Reading } from '../../replies/reading.ts'
+import { rolloutRows } from '../../replies/rollouts.ts'
 import { cellsReply, servicesReply, statusReply, type Selection } from '../../replies/services.ts'
 import type { ApiContext } from '../context.ts'
 import { described } from '../described.ts'
@@ -14,6 +15,7 @@ import {
   CellsReply,
   ConflictsReply,
   InstancesReply,
+  RolloutsReply,
   ROUTES,
   ServicesReply,
   StatusReply,
@@ -78,6 +80,22 @@ export const serviceRoutes = (app: FastifyInstance, context: ApiContext): void =
       const reading = context.reading()
       const { service } = selectionOf(reading, query)
       return instancesReply(reading, service)
+    },
+  )
+  app.get<{ Querystring: InstancesQuery }>(
+    ROUTES.rollouts,
+    {
+      schema: described({
+        summary: 'How far each service is with its release, and what its steward says of it',
+        tag: 'reads',
+        querystring: InstancesQuery,
+        reply: RolloutsReply,
+      }),
+    },
+    ({ query }): RolloutsReply => {
+      const reading = context.reading()
+      const { service } = selectionOf(reading, query)
+      return { asOf: asOf(reading), rollouts: rolloutRows(reading, service) }
     },
   )
   app.get(

@@ -1,0 +1,367 @@
+// A peer's stewardship in one pass: judges the rollouts of the services it is steward of, runs their hooks, and keeps or
+// drops what it said as steward before. Yields words for its status, actions of hooks, and duties that edit or ask;
+// judge.ts knows what they mean. Pure: what it must remember is handed from plan to plan.
+
+import { defined } from '../../../lib/assert.ts'
+import { sortedEntries } from '../../../lib/order.ts'
+import type { PackageDigest, ReleaseId, ServiceId, SlotId } from '../../../lib/ids.ts'
+import type { HookStatus } from '../../../crdt/schema/status.ts'
+import type { RejectedRelease } from '../../../crdt/schema/rollout.ts'
+import type { ServiceView } from '../../../crdt/schema/view.ts'
+import type { Action } from '../action.ts'
+import { firstPort } from '../health.ts'
+import type { LocalInstance } from '../local.ts'
+import { packageGate } from '../packages.ts'
+import type { InstanceReport, PlanInput, SlotPlacement } from '../plan.ts'
+import type { Sightings } from '../sightings.ts'
+import { presentMembers, stewardAmong } from '../steward.ts'
+import { evidenceOf, type SlotEvidence } from './evidence.ts'
+import {
+  endHook,
+  hookInstanceOf,
+  hookKeyOf,
+  isHookSlot,
+  stepHook,
+  type HookKind,
+  type HookSpec,
+} from './hooks.ts'
+import { judgeRollout, type Duty, type Judged, type RolloutMemory } from './judge.ts'
+import { isStewarded, policyOf } from './policy.ts'
+import { wordsOf, type RolloutWord, type SaidWord } from './words.ts'
+
+export interface Stewardship {
+  /** All that this peer says of rollouts, by service. */
+  readonly words: ReadonlyMap<ServiceId, RolloutWord>
+  /** All that it says of hooks, by `<service>@<release>`. */
+  readonly hooks: ReadonlyMap<string, HookStatus>
+  readonly duties: readonly Duty[]
+  /** Of hooks only. */
+  readonly actions: readonly Action[]
+  readonly waiting: readonly string[]
+  readonly wakes: readonly number[]
+  readonly memory: ReadonlyMap<ServiceId, RolloutMemory>
+  /** What hooks that are about to run are made of. */
+  readonly packages: ReadonlySet<PackageDigest>
+}
+
+/** What the judgement looks at, as the pass has it. */
+export interface StewardshipScene {
+  readonly input: PlanInput
+  readonly placements: ReadonlyMap<SlotId, SlotPlacement>
+  readonly sightings: Sightings
+  /** What this peer is about to report of its own instances. */
+  readonly reports: readonly InstanceReport[]
+}
+
+interface Turn extends StewardshipScene {
+  readonly slots: ReadonlyMap<ServiceId, readonly SlotPlacement[]>
+  readonly ownReports: ReadonlyMap<string, InstanceReport>
+  readonly words: Map<ServiceId, RolloutWord>
+  readonly hooks: Map<string, HookStatus>
+  readonly duties: Duty[]
+  readonly actions: Action[]
+  readonly waiting: string[]
+  readonly wakes: number[]
+  readonly memory: Map<ServiceId, RolloutMemory>
+  readonly packages: Set<PackageDigest>
+  /** Hook instances that this pass still needs. */
+  readonly needed: Set<string>
+}
+
+/** Who judges the rollouts of a service: among those who may edit, and else among all, who then can only hold it up. */
+export const rolloutSteward = (
+  service: ServiceId,
+  input: Pick<PlanInput, 'view' | 'membership'>,
+): ReturnType<typeof stewardAmong> => {
+  const present = presentMembers(input)
+  const operators = new Set(input.view.members.flatMap(({ id, role }) => (role === 'operator' ? [id] : [])))
+  return (
+    stewardAmong(
+      service,
+      present.filter((id) => operators.has(id)),
+    ) ?? stewardAmong(service, present)
+  )
+}
+
+/** One pass over every service that has a steward. */
+export const steward = (scene: StewardshipScene): Stewardship => {
+  const { input } = scene
+  const turn: Turn = {
+    ...scene,
+    slots: slotsByService(scene.placements),
+    ownReports: new Map(scene.reports.map((report) => [report.instance, report])),
+    words: new Map(),
+    hooks: new Map(),
+    duties: [],
+    actions: [],
+    waiting: [],
+    wakes: [],
+    memory: new Map(),
+    packages: new Set(),
+    needed: new Set(),
+  }
+  for (const service of input.view.services) {
+    if (!isStewarded(service) || service.stopped) continue
+    if (rolloutSteward(service.id, input) === input.self) judge(turn, service)
+    else keepWord(turn, service)
+  }
+  keepHooks(turn)
+  for (const instance of input.local) {
+    if (!isHookSlot(instance.slot) || turn.needed.has(instance.id)) continue
+    turn.waiting.push(`${instance.id}: ends`)
+    const action = endHook(instance, 'its outcome is known, or nobody asks for it')
+    if (action !== null) turn.actions.push(action)
+  }
+  return turn
+}
+
+const slotsByService = (
+  placements: ReadonlyMap<SlotId, SlotPlacement>,
+): ReadonlyMap<ServiceId, readonly SlotPlacement[]> => {
+  const slots = new Map<ServiceId, SlotPlacement[]>()
+  for (const placement of placements.values()) {
+    const known = slots.get(placement.service)
+    if (known === undefined) slots.set(placement.service, [placement])
+    else known.push(placement)
+  }
+  return slots
+}
+
+/** A former steward's word stands until the present one has said its own: slots that change now rest on it. */
+const keepWord = (turn: Turn, service: ServiceView): void => {
+  const { input } = turn
+  const own = input.statuses.get(input.self)?.rollouts?.get(service.id)
+  const present = rolloutSteward(service.id, input)
+  const theirs = present === null ? undefined : input.statuses.get(present)?.rollouts?.get(service.id)
+  if (own === undefined || theirs?.release === service.release) return
+  const word = withoutTime(own)
+  if (word !== null) turn.words.set(service.id, word)
+}
+
+/** Outcomes of hooks stay while their release is wanted, or was the good one, so that nobody runs them twice. */
+const keepHooks = (turn: Turn): void => {
+  const { input } = turn
+  const kept = new Set<string>()
+  for (const service of input.view.services) {
+    kept.add(hookKeyOf(service, service.release))
+    for (const { word } of wordsOf(input, service.id))
+      if (word.good !== null) kept.add(hookKeyOf(service, word.good as ReleaseId))
+  }
+  for (const [key, said] of input.statuses.get(input.self)?.hooks ?? [])
+    if (kept.has(key) && !turn.hooks.has(key) && said.state !== 'running') turn.hooks.set(key, said)
+}
+
+const judge = (turn: Turn, service: ServiceView): void => {
+  const { input, sightings, slots, ownReports } = turn
+  const placements = slots.get(service.id) ?? []
+  if (placements.length === 0) return
+  const said = wordsOf(input, service.id)
+  const rejection = service.rejected?.[service.release]
+  const prior = priorOf(input.self, said, service, rejection)
+  if (prior?.phase === 'done') {
+    // Over for good: what happens to the release from now on is no matter of its rollout.
+    turn.words.set(service.id, prior)
+    return
+  }
+  const evidence = evidenceOf(input, service, placements, sightings, ownReports)
+  const running = releasesRunning(input, service)
+  const judged = judgeRollout({
+    service,
+    policy: policyOf(service, placements.length),
+    evidence,
+    prior,
+    good:
+      rejection !== undefined
+        ? (rejection.to as ReleaseId)
+        : prior === null
+          ? goodOf(said, running, service)
+          : (prior.good as ReleaseId | null),
+    othersRun: running.some(({ release }) => release !== service.release),
+    memory: input.rollouts?.get(service.id),
+    hooks: {
+      preDeploy: (anew) => preDeployOf(turn, service, evidence, anew),
+      verify: (attempt) => verifyOf(turn, service, evidence, attempt),
+    },
+    nowMs: input.nowMs,
+  })
+  note(turn, service, judged)
+}
+
+const note = (turn: Turn, service: ServiceView, { word, memory, duty, waiting, wakeAtMs }: Judged): void => {
+  turn.words.set(service.id, word)
+  turn.memory.set(service.id, memory)
+  if (duty !== null) turn.duties.push(duty)
+  if (waiting !== null) turn.waiting.push(`${service.id}: ${waiting}`)
+  if (wakeAtMs !== null) turn.wakes.push(wakeAtMs)
+}
+
+/**
+ * What was said of the wanted release: by this peer, else by whoever let most slots begin. One that was rejected before,
+ * and is wanted again by a stale edit, has failed already.
+ */
+const priorOf = (
+  self: string,
+  said: readonly SaidWord[],
+  { release }: ServiceView,
+  rejection: RejectedRelease | undefined,
+): RolloutWord | null => {
+  const about = said.filter(({ word }) => word.release === release)
+  const own = about.find(({ member }) => member === self)
+  const best = own ?? about.toSorted((a, b) => rankOf(b.word) - rankOf(a.word))[0]
+  if (rejection === undefined) return withoutTime(best?.word ?? null)
+  const before = { open: 0, wave: 1, verified: false, heeded: '', ...withoutTime(best?.word ?? null) }
+  return { ...before, release, phase: 'failed', reason: rejection.reason, good: rejection.to }
+}
+
+/** The wall time of a status is added by the shell. */
+const withoutTime = (word: RolloutWord | null): RolloutWord | null => {
+  if (word === null) return null
+  const { release, phase, open, wave, reason, good, verified, heeded } = word
+  return { release, phase, open, wave, reason, good, verified, heeded }
+}
+
+/** What is final counts more than what is open, and a failure more than a success. */
+const rankOf = ({ phase, open }: RolloutWord): number =>
+  open + (phase === 'failed' ? 3e6 : phase === 'paused' ? 2e6 : phase === 'done' ? 1e6 : 0)
+
+/** Ready instances by release, most first. */
+const releasesRunning = (
+  input: Pick<PlanInput, 'statuses'>,
+  service: ServiceView,
+): readonly { readonly release: ReleaseId; readonly ready: number }[] => {
+  const counts = new Map<ReleaseId, number>()
+  const prefix = `${service.id}/`
+  for (const { instances } of input.statuses.values()) {
+    for (const { slot, release, state } of instances.values()) {
+      if (!slot.startsWith(prefix) || slot.includes('/', prefix.length)) continue
+      if (state === 'pending' || state === 'stopped') continue
+      counts.set(release as ReleaseId, (counts.get(release as ReleaseId) ?? 0) + (state === 'ready' ? 1 : 0))
+    }
+  }
+  return sortedEntries(counts)
+    .map(([release, ready]) => ({ release, ready }))
+    .toSorted((a, b) => b.ready - a.ready)
+}
+
+/** The release that an operator who aborts goes back to; null: none is known. */
+export const goodReleaseOf = (
+  input: Pick<PlanInput, 'view' | 'statuses'>,
+  service: ServiceView,
+): ReleaseId | null => {
+  const said = wordsOf(input, service.id)
+  const about = said.find(({ word }) => word.release === service.release && word.good !== null)
+  if (about !== undefined) return about.word.good as ReleaseId | null
+  return goodOf(said, releasesRunning(input, service), service)
+}
+
+/** The release to go back to: the last whose rollout was done, else the one that most slots run ready. */
+const goodOf = (
+  said: readonly SaidWord[],
+  running: readonly { readonly release: ReleaseId; readonly ready: number }[],
+  service: ServiceView,
+): ReleaseId | null => {
+  const isPossible = (release: string | null): release is ReleaseId =>
+    release !== null && release !== service.release && service.rejected?.[release] === undefined
+  for (const { word } of said.toSorted((a, b) => rankOf(b.word) - rankOf(a.word)))
+    if (word.release !== service.release && word.phase === 'done' && isPossible(word.release))
+      return word.release
+  for (const { word } of said) if (word.release !== service.release && isPossible(word.good)) return word.good
+  return running.find(({ release, ready }) => ready > 0 && isPossible(release))?.release ?? null
+}
+
+// -------------------------------------------------------------------------------------------------------------- hooks
+
+/** The outcome of the hook before a release; null: it has done, as far as anybody can see. */
+const preDeployOf = (
+  turn: Turn,
+  service: ServiceView,
+  evidence: readonly SlotEvidence[],
+  anew: boolean,
+): HookStatus | null => {
+  const { input } = turn
+  const { preDeploy } = service
+  if (preDeploy === undefined || preDeploy === null) return null
+  const key = hookKeyOf(service, service.release)
+  const own = input.statuses.get(input.self)?.hooks?.get(key)
+  if (own?.state === 'done' || (own?.state === 'failed' && !anew)) {
+    turn.hooks.set(key, own)
+    return own.state === 'done' ? null : own
+  }
+  // No slot begins before it has run.
+  if (evidence.some(({ begun }) => begun)) return null
+  for (const { id } of input.view.members) {
+    const theirs = id === input.self ? undefined : input.statuses.get(id)?.hooks?.get(key)
+    if (theirs?.state === 'done') return null
+    if (theirs?.state === 'running' && turn.sightings.isPresent(id))
+      return { state: 'running', reason: `pre-deploy runs on ${turn.sightings.nameOf(id)}` }
+  }
+  const { command, timeoutMs } = preDeploy
+  const outcome = runHook(turn, service, { kind: 'pre-deploy', command, timeoutMs, environment: {} })
+  turn.hooks.set(key, outcome)
+  return outcome.state === 'done' ? null : outcome
+}
+
+/** The outcome of the verification of the first instance of a release; null: it has passed, or there is none. */
+const verifyOf = (
+  turn: Turn,
+  service: ServiceView,
+  evidence: readonly SlotEvidence[],
+  attempt: string,
+): HookStatus | null => {
+  const { verify } = service
+  if (verify === undefined || verify === null) return null
+  const target = evidence.find(({ ready, attended }) => ready && attended)
+  if (target === undefined) return { state: 'running', reason: 'verify waits for a ready instance' }
+  const port = target.ports[firstPort(service.definition) ?? '']
+  if (verify.http !== undefined) {
+    if (port === undefined)
+      return { state: 'failed', reason: 'verify asks over HTTP and the service has no port' }
+    const url = `http://${hostOf(target.host)}:${port}${verify.http}`
+    const duty: Duty = {
+      kind: 'verify-http',
+      service: service.id,
+      release: service.release,
+      url,
+      timeoutMs: verify.timeoutMs,
+      attempt,
+    }
+    const outcome = turn.input.outcomes?.get(dutyKeyOf(duty))
+    if (outcome !== undefined && outcome.state !== 'running') return outcome.state === 'done' ? null : outcome
+    turn.duties.push(duty)
+    return { state: 'running', reason: `verify asks ${url}` }
+  }
+  const address: Record<string, string> =
+    port === undefined
+      ? { TUTTI_VERIFY_HOST: target.host }
+      : {
+          TUTTI_VERIFY_HOST: target.host,
+          TUTTI_VERIFY_PORT: String(port),
+          TUTTI_VERIFY_URL: `http://${hostOf(target.host)}:${port}`,
+        }
+  const command = defined(verify.command, 'a verification is one of the two')
+  const { timeoutMs } = verify
+  const outcome = runHook(turn, service, { kind: 'verify', command, timeoutMs, environment: address })
+  return outcome.state === 'done' ? null : outcome
+}
+
+/** One address for a URL. */
+const hostOf = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+
+/** Names a duty, so that it is begun once. */
+export const dutyKeyOf = (duty: Duty): string =>
+  `${duty.kind} ${duty.service}@${duty.release} ${duty.kind === 'verify-http' ? duty.attempt : ''}`.trimEnd()
+
+const runHook = (turn: Turn, service: ServiceView, spec: HookSpec): HookStatus => {
+  const id = hookInstanceOf(service, spec.kind satisfies HookKind)
+  const instance: LocalInstance | undefined = turn.input.local.find((local) => local.id === id)
+  const gate = instance === undefined ? packageGate(turn.input, service) : null
+  if (gate !== null) {
+    if (service.definition.package !== undefined) turn.packages.add(service.definition.package)
+    return { state: 'running', reason: `${spec.kind}: ${gate}` }
+  }
+  const { outcome, action, wakeAtMs } = stepHook(service, spec, instance, turn.input.nowMs)
+  turn.needed.add(id)
+  if (action !== null) turn.actions.push(action)
+  if (wakeAtMs !== null) turn.wakes.push(wakeAtMs)
+  return outcome ?? { state: 'running', reason: `${spec.kind} runs` }
+}

@@ -1,0 +1,224 @@
+// What words do to a plan: gates of slots, hooks as instances, what a steward says, and where traffic goes.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { RolloutStatus } from '../../../../crdt/schema/status.ts'
+import type { ServiceView } from '../../../../crdt/schema/view.ts'
+import type { ReleaseId } from '../../../../lib/ids.ts'
+import { checkPlan } from '../../../../node/plan/check-plan.ts'
+import { endpointsOf } from '../../../../node/plan/endpoints.ts'
+import { makePlan } from '../../../../node/plan/make-plan.ts'
+import type { Plan, PlanInput } from '../../../../node/plan/plan.ts'
+import { hookInstanceOf } from '../../../../node/plan/rollout/hooks.ts'
+import { rolloutSteward } from '../../../../node/plan/rollout/stewardship.ts'
+import { fleet, holding, idOf, instance, numbered, service, type FleetOptions } from '../fleet.ts'
+
+const OLD = '0ld000000000' as ReleaseId
+const two = numbered(2)
+const gated = (over: Parameters<typeof service>[1] = {}): ServiceView =>
+  service('shop/web', { replicas: 2, update: { order: 'start-first', parallelism: 1, canary: 1 }, ...over })
+
+const word = (web: ServiceView, over: Partial<RolloutStatus> = {}): RolloutStatus => ({
+  release: web.release,
+  phase: 'canary',
+  open: 1,
+  wave: 1,
+  since: 0,
+  reason: '',
+  good: OLD,
+  verified: false,
+  heeded: '',
+  ...over,
+})
+
+const planOf = (options: FleetOptions): { readonly plan: Plan; readonly input: PlanInput } => {
+  const input = fleet(options)
+  const plan = makePlan(input)
+  assert.deepEqual(checkPlan(input, plan), [])
+  return { plan, input }
+}
+
+/** The member that judges, and the other one. */
+const parts = (web: ServiceView): { readonly judge: string; readonly other: string } => {
+  const steward = rolloutSteward(web.id, fleet({ members: two, services: [web] }))
+  const judge = Object.keys(two).find((name) => idOf(name) === steward) ?? ''
+  return { judge, other: judge === 'm0' ? 'm1' : 'm0' }
+}
+
+const starts = (plan: Plan): readonly string[] =>
+  plan.actions.filter(({ kind }) => kind === 'start').map(({ instance: id }) => id)
+
+describe('a slot of a service with a canary', () => {
+  const web = gated()
+  const { judge, other } = parts(web)
+  /** Both slots run the old release on the one member that may hold them. */
+  const alone = (rollouts: FleetOptions['rollouts']): Plan =>
+    planOf({
+      self: other,
+      members: { ...two, [judge]: { cordoned: true } },
+      services: [web],
+      local: [instance(web, 0, { release: OLD }), instance(web, 1, { release: OLD })],
+      ...(rollouts === undefined ? {} : { rollouts }),
+    }).plan
+
+  it('waits for the word of the steward (S8)', () => {
+    const plan = alone({})
+    assert.deepEqual(starts(plan), [])
+    assert.match(plan.waiting.join('; '), /waits for the word of the steward/)
+  })
+
+  it('begins when its wave is open, and no other does (S8)', () => {
+    assert.deepEqual(starts(alone({ [judge]: { 'shop/web': word(web) } })), [`shop/web/0@${web.release}`])
+  })
+
+  it('begins on a word about this very release only', () => {
+    assert.deepEqual(
+      starts(alone({ [judge]: { 'shop/web': word(web, { release: OLD, phase: 'done' }) } })),
+      [],
+    )
+  })
+
+  it('waits while anybody who is there says that the rollout is paused or has failed (S8)', () => {
+    for (const phase of ['paused', 'failed'] as const)
+      assert.deepEqual(starts(alone({ [judge]: { 'shop/web': word(web, { phase, open: 2 }) } })), [])
+  })
+
+  it('is not unfulfilled while others go first', () => {
+    assert.deepEqual(alone({ [judge]: { 'shop/web': word(web) } }).unfulfilled, [])
+  })
+})
+
+describe('a steward', () => {
+  const web = gated()
+  const { judge, other } = parts(web)
+
+  it('says its word in the pass in which it finds it, and acts on it at once', () => {
+    const { plan } = planOf({
+      self: judge,
+      members: { ...two, [other]: { cordoned: true } },
+      services: [web],
+      local: [instance(web, 0, { release: OLD }), instance(web, 1, { release: OLD })],
+      holds: { [judge]: [...holding(web, [0, 1], { release: OLD })] },
+    })
+    assert.deepEqual(starts(plan), [`shop/web/0@${web.release}`])
+    const said = plan.stewardship?.words.get(web.id)
+    assert.deepEqual([said?.phase, said?.open, said?.good], ['canary', 1, OLD])
+  })
+
+  it('goes on from what a dead one has said', () => {
+    const { plan } = planOf({
+      self: judge,
+      members: { ...two, [other]: { state: 'dead', sinceMs: 99_000 } },
+      services: [web],
+      local: [instance(web, 0, { release: OLD })],
+      holds: { [judge]: holding(web, [0], { release: OLD }) },
+      rollouts: { [other]: { 'shop/web': word(web, { phase: 'rolling', open: 2, wave: 2 }) } },
+    })
+    const said = plan.stewardship?.words.get(web.id)
+    assert.deepEqual([said?.phase, said?.open, said?.wave], ['rolling', 2, 2])
+  })
+
+  it('leaves its word standing until the next steward has said its own', () => {
+    const rollouts = { [other]: { 'shop/web': word(web) } }
+    const base = { self: other, members: two, services: [web] }
+    assert.equal(planOf({ ...base, rollouts }).plan.stewardship?.words.size, 1)
+    const both = { ...rollouts, [judge]: { 'shop/web': word(web) } }
+    assert.equal(planOf({ ...base, rollouts: both }).plan.stewardship?.words.size, 0)
+  })
+
+  it('runs the hook before a release as an instance of its own, once', () => {
+    const hooked = gated({ preDeploy: { command: ['migrate'], timeoutMs: 1000 }, ports: { http: 0 } })
+    const { judge: self } = parts(hooked)
+    const base = { self, members: two, services: [hooked] }
+    const { plan } = planOf(base)
+    const id = hookInstanceOf(hooked, 'pre-deploy')
+    assert.deepEqual(starts(plan), [id])
+    assert.equal(plan.stewardship?.hooks.get(`shop/web@${hooked.release}`)?.state, 'running')
+    assert.ok(!plan.reports.some(({ instance: reported }) => reported === id))
+    const [action] = plan.actions
+    assert.ok(action?.kind === 'start')
+    assert.deepEqual([action.definition.command, action.definition.ports], [['migrate'], {}])
+    const ended = {
+      ...instance(hooked, '-pre-deploy', { phase: 'exited', exit: { code: 0, signal: null, atMs: 1 } }),
+    }
+    const after = planOf({ ...base, local: [ended] }).plan
+    assert.equal(after.stewardship?.hooks.get(`shop/web@${hooked.release}`)?.state, 'done')
+    assert.equal(after.stewardship?.words.get(hooked.id)?.open, 2)
+  })
+
+  it('ends a hook that takes too long', () => {
+    const hooked = gated({ preDeploy: { command: ['migrate'], timeoutMs: 1000 } })
+    const { judge: self } = parts(hooked)
+    const running = instance(hooked, '-pre-deploy', { startedAtMs: 98_000 })
+    const { plan } = planOf({ self, members: two, services: [hooked], local: [running] })
+    const [action] = plan.actions
+    assert.ok(action?.kind === 'stop')
+    assert.equal(action.failure, 'took longer than 1s')
+  })
+})
+
+describe('a blue-green service', () => {
+  const web = gated({
+    update: { order: 'start-first', parallelism: 0, promote: 'manual' },
+    ports: { http: 0 },
+  })
+  const { judge, other } = parts(web)
+  const members = { ...two, [judge]: { cordoned: true } }
+  const local = [0, 1].flatMap((seat) => [instance(web, seat, { release: OLD }), instance(web, seat)])
+  const held = [...holding(web, [0, 1], { release: OLD }), ...holding(web, [0, 1])]
+  const at = (phase: RolloutStatus['phase']) => ({
+    self: other,
+    members,
+    services: [web],
+    local,
+    holds: { [other]: held },
+    rollouts: { [judge]: { 'shop/web': word(web, { phase, open: 2 }) } },
+  })
+  const served = (phase: RolloutStatus['phase']): readonly string[] => [
+    ...new Set(
+      (endpointsOf(fleet(at(phase))).get(web.id) ?? []).map(({ instance: id }) => id.split('@')[1] ?? ''),
+    ),
+  ]
+
+  it('keeps the old set, and all its traffic, until the switch', () => {
+    assert.deepEqual(planOf(at('canary')).plan.actions, [])
+    assert.deepEqual(served('canary'), [OLD])
+    assert.ok(planOf(at('rolling')).plan.actions.some(({ kind }) => kind === 'drain'))
+    assert.equal(served('rolling').length, 2)
+  })
+})
+
+describe('depends_on completed', () => {
+  const setup = service('shop/setup', {
+    restart: { condition: 'on-failure', delayMs: 500, delayMaxMs: 500, attemptsMax: null, windowMs: 1 },
+  })
+  const web = service('shop/web', { dependsOn: { setup: 'completed' } })
+  const base = { members: numbered(1), services: [setup, web] }
+  const done = instance(setup, 0, { phase: 'exited', exit: { code: 0, signal: null, atMs: 1 } })
+
+  it('waits until the service has run to its good end', () => {
+    const { plan } = planOf({ ...base, local: [instance(setup, 0)] })
+    assert.deepEqual(starts(plan), [])
+    assert.match(plan.waiting.join('; '), /waits for shop\/setup\/0 to be completed/)
+    assert.deepEqual(starts(planOf({ ...base, local: [done] }).plan), [`shop/web/0@${web.release}`])
+  })
+
+  it('does not take a failure for an end', () => {
+    const failed = { ...done, exit: { code: 1, signal: null, atMs: 1 } }
+    assert.deepEqual(starts(planOf({ ...base, local: [failed] }).plan), [])
+  })
+
+  it('does not run again what a member that is gone has completed', () => {
+    const { plan } = planOf({
+      self: 'm0',
+      members: { m0: {}, m1: { state: 'dead', sinceMs: 0 } },
+      services: [setup],
+      holds: { m1: holding(setup, [0], { state: 'stopped' }) },
+    })
+    assert.deepEqual(plan.actions, [])
+    assert.deepEqual(
+      plan.reports.map(({ state, reason }) => [state, reason]),
+      [['stopped', 'completed on m1']],
+    )
+  })
+})
