@@ -22,7 +22,7 @@ const CHANGE_BYTES = BYTES / 100 / CHANGES
 const ask = (peer: Peer, path: string): Promise<string> =>
   new Promise((done, failed) => {
     const call = request({ socketPath: peer.socket, path, agent: false }, (reply) => {
-      text(reply).then(done, failed)
+      done(text(reply))
     })
     call.on('error', failed)
     call.end()

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
-import { get } from 'node:http'
+import { get, type RequestOptions } from 'node:http'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { text } from 'node:stream/consumers'
@@ -46,29 +46,17 @@ const packages = async (peer: Peer): Promise<PackagesReply['packages']> => {
   return (JSON.parse(stdout) as PackagesReply).packages
 }
 
-const metric = (peer: Peer, name: string): Promise<number> =>
+const textAt = (place: RequestOptions): Promise<string> =>
   new Promise((done, failed) => {
-    const request = get({ socketPath: peer.socket, path: '/metrics' }, (reply) => {
-      text(reply).then(
-        (body) =>
-          done(
-            Number(
-              body
-                .split('\n')
-                .find((line) => line.startsWith(`${name} `))
-                ?.split(' ')[1],
-            ),
-          ),
-        failed,
-      )
-    })
-    request.on('error', failed)
+    get(place, (reply) => done(text(reply))).on('error', failed)
   })
 
-const saying = (port: number): Promise<string> =>
-  new Promise((done, failed) => {
-    get({ port, host: '127.0.0.1' }, (reply) => text(reply).then(done, failed)).on('error', failed)
-  })
+const metric = async (peer: Peer, name: string): Promise<number> => {
+  const lines = (await textAt({ socketPath: peer.socket, path: '/metrics' })).split('\n')
+  return Number(lines.find((line) => line.startsWith(`${name} `))?.split(' ')[1])
+}
+
+const saying = (port: number): Promise<string> => textAt({ port, host: '127.0.0.1' })
 
 const server = (ref: string, replicas: number) =>
   service('web', ['node', 'server.cjs'], {
