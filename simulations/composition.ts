@@ -7,6 +7,7 @@ import type { Frame, Store } from '../crdt/store.ts'
 import type { ActorId, MemberId } from '../lib/ids.ts'
 import type { Signer } from '../lib/signature.ts'
 import type { Transport } from '../net/transport.ts'
+import type { PackageStore } from '../node/package/store.ts'
 import type { Hands, InstanceRecord } from '../node/ports.ts'
 import type { Machine } from './machine.ts'
 
@@ -19,6 +20,8 @@ export interface Composition {
   readonly transport?: (transport: Transport) => Transport
   readonly hands?: (hands: Hands) => Hands
   readonly signer?: (signer: Signer) => Signer
+  /** What that member's machine holds of packages. @default it keeps none */
+  readonly packages?: (member: MemberId) => PackageStore
   /** `member`: whose peer asks. */
   readonly newActor?: (sound: () => ActorId, member: MemberId) => () => ActorId
 }

@@ -148,6 +148,7 @@ export class Machine {
       store: told,
       promises: composition?.promises?.(this.disk.mount()) ?? this.disk.mount(),
       hands: composition?.hands?.(hands) ?? hands,
+      ...(composition?.packages === undefined ? {} : { packages: composition.packages(this.signer.member) }),
       log: log ?? silentLog,
       facts: {
         version: 'simulated',
