@@ -8,6 +8,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BuildDutiesReply } from '../../node/serve/api/contract.ts'
+import type { PackagesReply } from '../../node/serve/api/contract-packages.ts'
 import { Fleet, ready, service, until, type Instance, type Peer } from './support/fleet.ts'
 import { TUTTI } from './support/peer.ts'
 import { linkCaller } from './support/programs.ts'
@@ -64,6 +65,14 @@ describe('a release', () => {
     assert.deepEqual(await versions(a), ['v1.0.0'])
     const { stdout } = await a.cli('events')
     assert.ok(stdout.includes('release v1.0.0 (first)'), stdout)
+    const shown = await a.get<PackagesReply>('/v1/packages')
+    const [pushed] = shown.packages
+    assert.deepEqual(pushed?.source, {
+      commit,
+      author: 'Ada <ada@example.org>',
+      at: Date.parse('2031-05-04T10:00:00Z'),
+    })
+    assert.ok(pushed.holders.length >= 2, 'two copies at least')
   })
 
   it('of the same commit again builds nothing, pushes nothing and changes nothing', async () => {

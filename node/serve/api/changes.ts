@@ -17,7 +17,7 @@ import {
   uncordon,
 } from '../../../crdt/edits.ts'
 import { recordBuild, removeBuildDuty, retryBuild, setBuildDuty } from '../../../crdt/build-duty-edits.ts'
-import { putPackage, removePackage } from '../../../crdt/edits-package.ts'
+import { nameOfPackage, putPackage, removePackage } from '../../../crdt/edits-package.ts'
 import { checkNotRejected, retryRelease } from '../../../crdt/rollout-edits.ts'
 import { describeEdits } from '../../../crdt/describe-edits.ts'
 import { settle } from '../../../crdt/disputes.ts'
@@ -74,9 +74,15 @@ export const prepareChange = (
   const { preview } = makers
   const edits: Edit[] = []
   let after = snapshot.view
+  // Packages listed since the last preview.
+  let listed = new Set<string>()
   for (const operation of request.operations) {
-    // What the last one leaves, nobody here needs: whoever wants the edits made learns it when they are.
-    if (edits.length > 0) after = preview(edits)
+    const name = operation.kind === 'put-package' ? nameOfPackage(operation.ref) : null
+    // What the last one leaves, nobody here needs: whoever wants the edits made learns it when they are. Nor does a package
+    // need what packages of other names leave, of which a release lists one for each service.
+    const isApart = name !== null && listed.size > 0 && !listed.has(name)
+    if (edits.length > 0 && !isApart) after = preview(edits)
+    listed = name === null ? new Set() : isApart ? listed.add(name) : new Set([name])
     edits.push(...editsOf(snapshot, after, operation, makers))
   }
   edits.push(...settleRejections(snapshot.view, edits, request.retry === true, makers))

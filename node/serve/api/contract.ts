@@ -4,6 +4,7 @@
 
 import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
+import { LIMITS } from '../../../lib/limits.ts'
 import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN, PackageSource } from '../../../crdt/schema/package.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
@@ -287,10 +288,13 @@ export const Operation = Type.Union([
 ])
 export type Operation = Static<typeof Operation>
 
+/** A release lists a package for each service of a cell, applies the cell, and settles its build duty. */
+const OPERATIONS_MAX = LIMITS.servicesPerCellMax + 2
+
 /** `POST /v1/changes`: all operations in one atomic change. */
 export const ChangeRequest = Type.Object(
   {
-    operations: Type.Array(Operation, { minItems: 1, maxItems: 64 }),
+    operations: Type.Array(Operation, { minItems: 1, maxItems: OPERATIONS_MAX }),
     message: Type.Optional(Type.String({ maxLength: 500 })),
     /** Only say what it would do. @default false */
     dry: Type.Optional(Type.Boolean()),
