@@ -16,6 +16,8 @@ const MEMBERS = 100
 const REPLICAS = 3
 /** Odd, so that the median is a run. */
 const RUNS = 15
+/** A hundred elections each. */
+const LOSSES_RUNS = 3
 const AIM = 'p99 <= 300'
 
 const timed = async (what: () => unknown): Promise<number> => {
@@ -87,14 +89,11 @@ const requestRows = async (): Promise<readonly Row[]> => {
     token: null,
     version: '0',
   })
-  const ask = async (operations: readonly object[]): Promise<void> => {
-    const reply = await api.app.inject({
-      method: 'POST',
-      url: '/v1/changes',
-      payload: { operations, dry: true },
-    })
+  const post = async (url: string, payload: object): Promise<void> => {
+    const reply = await api.app.inject({ method: 'POST', url, payload })
     if (reply.statusCode !== 200) throw new Error(reply.body)
   }
+  const ask = (operations: readonly object[]): Promise<void> => post('/v1/changes', { operations, dry: true })
   const first = await timed(() => ask([{ kind: 'scale', service: 'c0/s0', replicas: 4 }]))
   const whole: number[] = []
   const scale: number[] = []
@@ -104,11 +103,14 @@ const requestRows = async (): Promise<readonly Row[]> => {
     )
     scale.push(await timed(() => ask([{ kind: 'scale', service: `c${run % CELLS}/s7`, replicas: 4 }])))
   }
+  const losses: number[] = []
+  for (let run = 0; run < LOSSES_RUNS; run += 1) losses.push(await timed(() => post('/v1/simulations', {})))
   await api.close()
   return [
     row('request: the first one of a peer, one service scaled', [first]),
     row(`request: one service scaled`, scale),
     row(`request: a cell of ${SERVICES / CELLS} services, all released anew and scaled`, whole),
+    { ...row(`request: the loss of each of ${MEMBERS} members simulated`, losses), aim: '' },
   ]
 }
 

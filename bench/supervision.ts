@@ -8,7 +8,7 @@ import { Crew } from './supervision/crew.ts'
 import { Pm2, PM2_VERSION } from './supervision/pm2.ts'
 import { lives, parentOf, pssKib } from './supervision/proc.ts'
 import { Roll } from './supervision/roll.ts'
-import { pause, print, summarize, type Row } from './support.ts'
+import { cpuSeconds, pause, print, summarize, type Row } from './support.ts'
 
 const MANY = 500
 const SOME = 100
@@ -36,11 +36,14 @@ const rates = async (crew: Crew, roll: Roll, bareRoll: Roll): Promise<readonly R
   const bare: number[] = []
   const ours: number[] = []
   const stops: number[] = []
+  const cpus: number[] = []
   const lags: { p99: number; max: number }[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
     bare.push(MANY / ((await startBare(bareRoll, MANY)) / 1000))
     await crew.lagMs()
+    const cpuBefore = await cpuSeconds(crew.peer.pid)
     ours.push(MANY / ((await crew.startByEdit(MANY)) / 1000))
+    cpus.push((((await cpuSeconds(crew.peer.pid)) - cpuBefore) * 1000) / MANY)
     lags.push(await crew.lagMs())
     await crew.settled()
     if (round < ROUNDS - 1) stops.push(await crew.stop())
@@ -50,6 +53,7 @@ const rates = async (crew: Crew, roll: Roll, bareRoll: Roll): Promise<readonly R
     row(`bare spawn of ${MANY}: started a second`, '/s', '', bare),
     row(`${MANY} instances: edit to all running, started a second`, '/s', '', ours),
     row(`${MANY} instances: of the rate of a bare spawn`, '%', '>= 80', share),
+    row(`${MANY} instances: CPU of the peer for each, edit to all running`, 'ms', '', cpus),
     row(
       `${MANY} instances: event loop delay while they start, p99`,
       'ms',

@@ -156,6 +156,13 @@ export const table = (
   return [line(head.map((title) => cell(title, 'dim'))), ...clean.map(line)].join('')
 }
 
+/** The furthest moment that a Date can be, ECMA-262 §21.4.1.1; clocks of others can be anything. */
+const DATE_MAX_MS = 8.64e15
+
+/** Wall time in UTC. */
+export const timeText = (at: number): string =>
+  Math.abs(at) <= DATE_MAX_MS ? new Date(at).toISOString() : 'an unknown time'
+
 /** `1 peer`, `3 peers`. */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 

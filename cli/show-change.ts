@@ -37,8 +37,9 @@ export const editLines = (edits: readonly Edit[], sink: Sink, paint: Paint): rea
 
 /** `shop/web replicas` → its subject and its field. */
 const splitPath = (path: string): readonly [string, string] => {
-  // A peer is named by two words.
-  const space = path.indexOf(' ', /^(peer|invite) /.test(path) ? path.indexOf(' ') + 1 : 0)
+  // A peer is named by two words, a build duty by three.
+  const kind = /^(peer|invite|package|build duty) /.exec(path)?.[0] ?? ''
+  const space = path.indexOf(' ', kind.length)
   return space < 0 ? [path, ''] : [path.slice(0, space), path.slice(space + 1)]
 }
 

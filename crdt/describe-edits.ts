@@ -91,8 +91,8 @@ const beforeOf = (
 const packageEntry = (view: View, ref: string): Scalar => {
   const present = view.packages?.find((each) => each.ref === ref)
   if (present === undefined) return null
-  const { digest, bytes, files, removed } = present
-  return canonicalJson({ digest, bytes, files, removed: removed ? true : undefined })
+  const { digest, bytes, files, source, removed } = present
+  return canonicalJson({ digest, bytes, files, source, removed: removed ? true : undefined })
 }
 
 const memberField = (member: MemberView | undefined, field: string): Scalar => {

@@ -6,7 +6,7 @@ import { formatValue } from './conflicts.ts'
 import type { EditDescription, Scalar } from './edit.ts'
 import { formatPath, LIFE } from './fields.ts'
 import { isUnder } from './history-changes.ts'
-import type { InviteView, MemberView, ServiceView, View } from './schema/view.ts'
+import type { BuildDutyView, InviteView, MemberView, PackageView, ServiceView, View } from './schema/view.ts'
 import { DEFAULT_FIELDS, fieldsOfView } from './service-fields.ts'
 
 /** By entity and by field; entities in code-unit order. `of` narrows to a cell or service. */
@@ -14,6 +14,8 @@ export const diffViews = (before: View, after: View, of?: string): readonly Edit
   const people = [
     ...pairs(before.members, after.members).flatMap(([from, to]) => diffMember(from, to)),
     ...pairs(before.invites, after.invites).flatMap(([from, to]) => diffInvite(from, to)),
+    ...pairs(byRef(before), byRef(after)).flatMap(([from, to]) => diffPackage(from, to)),
+    ...pairs(byName(before), byName(after)).flatMap(([from, to]) => diffDuty(from, to)),
   ]
   const services = pairs(before.services, after.services)
     .filter(([from, to]) => of === undefined || isUnder(`services/${(to ?? from)?.id ?? ''}`, of))
@@ -85,6 +87,46 @@ const fieldsOfMember = (member: MemberView | undefined): ReadonlyMap<string, Sca
     ['cordoned', member?.cordoned ?? false],
     ['draining', member?.draining ?? false],
   ])
+
+interface Named<T> {
+  readonly id: string
+  readonly value: T
+}
+
+const byRef = ({ packages = [] }: View): readonly Named<PackageView>[] =>
+  packages.map((value) => ({ id: value.ref, value }))
+
+const byName = ({ buildDuties = [] }: View): readonly Named<BuildDutyView>[] =>
+  buildDuties.map((value) => ({ id: value.name, value }))
+
+/** A version of a package never changes but for its removal. */
+const diffPackage = (
+  from: Named<PackageView> | undefined,
+  to: Named<PackageView> | undefined,
+): EditDescription[] => {
+  const was = from !== undefined && !from.value.removed
+  const is = to !== undefined && !to.value.removed
+  return was === is ? [] : [{ path: `package ${(to ?? from)?.id ?? ''}`, ...(is ? APPEARED : VANISHED) }]
+}
+
+const diffDuty = (
+  from: Named<BuildDutyView> | undefined,
+  to: Named<BuildDutyView> | undefined,
+): EditDescription[] => {
+  const path = `build duty ${(to ?? from)?.id ?? ''}`
+  if (to === undefined) return [{ path, ...VANISHED }]
+  const fields = (duty: BuildDutyView | undefined): ReadonlyMap<string, Scalar> =>
+    new Map<string, Scalar>([
+      ['repository', duty?.repository ?? null],
+      ['branch', duty?.branch ?? null],
+      ['file', duty?.file ?? null],
+      ['everyMs', duty?.everyMs ?? null],
+    ])
+  return [
+    ...(from === undefined ? [{ path, ...APPEARED }] : []),
+    ...diffFields(fields(from?.value), fields(to.value), (field) => `${path} ${field}`),
+  ]
+}
 
 const diffInvite = (from: InviteView | undefined, to: InviteView | undefined): EditDescription[] => {
   const path = `invite ${(to ?? from)?.id ?? ''}`

@@ -32,23 +32,21 @@ export interface Dispute {
 /** What lies behind the document's registers; past.ts has it. */
 export type ReadRegister = (entity: string, field: string) => Register
 
-/** All disputes of a view, by path in the order of its conflicts. */
+/** All disputes of a view in the order of its conflicts, those of live services first. */
 export const disputesOf = (view: View, registerOf: ReadRegister): readonly Dispute[] => {
   const disputes = new Map<string, Dispute>()
   const add = (conflict: ConflictView, generation: number | null): void => {
-    const known = disputes.get(conflict.path)
-    const lost = [...(known?.lost ?? []), conflict]
     const { entity, field: name } = placeOfPath(conflict.path)
-    const field = !entity.startsWith('services/')
-      ? name
-      : generation === null
-        ? null
-        : `${generation}/${name}`
+    const isOfService = entity.startsWith('services/')
+    const field = !isOfService ? name : generation === null ? null : `${generation}/${name}`
+    // A name that lives again may have both: a dispute of this life, and edits that were lost to the end of the last one.
+    const key = `${conflict.path} ${field ?? ''}`
+    const lost = [...(disputes.get(key)?.lost ?? []), conflict]
     const [writer] = registerOf(entity, field ?? LIFE).slice(-1)
     if (writer === undefined) return
     const { value, origin } = writer
     const holds = { value, author: origin.author, change: origin.hash, at: origin.at }
-    disputes.set(conflict.path, { path: conflict.path, entity, field, holds, lost })
+    disputes.set(key, { path: conflict.path, entity, field, holds, lost })
   }
   for (const service of view.services)
     for (const conflict of service.conflicts) add(conflict, service.generation)
@@ -68,12 +66,16 @@ export const settle = (
 ): readonly Edit[] => {
   const disputes = disputesOf(view, registerOf)
   const nameOf = (id: MemberId): string => view.members.find((member) => member.id === id)?.name ?? id
-  const shown = new Map(disputes.map((dispute) => [pathOf(dispute, nameOf), dispute]))
-  const dispute = shown.get(path)
+  const dispute = disputes.find((one) => pathOf(one, nameOf) === path)
   if (dispute === undefined)
     throw new TuttiError(
       'unknown',
-      `there is no conflict '${path}'${nearest(path, [...shown.keys()]) || '; tutti conflicts lists them'}`,
+      `there is no conflict '${path}'${
+        nearest(
+          path,
+          disputes.map((one) => pathOf(one, nameOf)),
+        ) || '; tutti conflicts lists them'
+      }`,
     )
   const { entity, field, holds } = dispute
   if (field === null)

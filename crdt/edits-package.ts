@@ -12,10 +12,10 @@ import type { PackageView, View } from './schema/view.ts'
 /** The name of `api@1.4.2`. */
 export const nameOfPackage = (ref: string): string => ref.slice(0, ref.indexOf('@'))
 
-const entryEdit = (ref: string, { digest, bytes, files, removed }: PackageEntry): Edit => ({
+const entryEdit = (ref: string, { digest, bytes, files, source, removed }: PackageEntry): Edit => ({
   container: 'packages',
   key: ref,
-  value: canonicalJson({ digest, bytes, files, removed }),
+  value: canonicalJson({ digest, bytes, files, source, removed }),
 })
 
 /** The version of that reference that can be run. @throws TuttiError `unknown`. */
@@ -38,11 +38,11 @@ export const packageOf = (view: View, ref: string): PackageView => {
  */
 export const putPackage = (
   view: View,
-  pushed: { readonly ref: string; readonly digest: string; readonly bytes: number; readonly files: number },
+  pushed: Omit<PackageEntry, 'removed'> & { readonly ref: string },
   keep: number | null = null,
 ): readonly Edit[] => {
   const { packages = [] } = view
-  const { ref, digest, bytes, files } = pushed
+  const { ref, digest, bytes, files, source } = pushed
   const present = packages.find((each) => each.ref === ref)
   if (present !== undefined && present.digest !== digest)
     throw new TuttiError(
@@ -56,14 +56,12 @@ export const putPackage = (
       'refused',
       `the cluster lists ${LIMITS.packagesMax} packages, which is the most it can; remove some with tutti package rm`,
     )
-  const removals = surplus.map(({ ref, digest, bytes, files }) =>
-    entryEdit(ref, { digest, bytes, files, removed: true }),
-  )
+  const removals = surplus.map(removalOf)
   // Written again where others wrote at the same time: whoever pushes says what shall hold.
   const isDisputed = (view.conflicts ?? []).some(({ path }) => path === `package ${ref}`)
   return present?.removed === false && !isDisputed
     ? removals
-    : [entryEdit(ref, { digest, bytes, files }), ...removals]
+    : [entryEdit(ref, { digest, bytes, files, ...(source === undefined ? {} : { source }) }), ...removals]
 }
 
 /** Listed versions of the same name, but the newest ones and those that a service runs from. */
@@ -85,9 +83,11 @@ export const removePackage = (view: View, ref: string): readonly Edit[] => {
       'refused',
       `service '${user.id}' runs from '${ref}'; apply it with another package before removing this one`,
     )
-  const { digest, bytes, files } = present
-  return [entryEdit(ref, { digest, bytes, files, removed: true })]
+  return [removalOf(present)]
 }
+
+const removalOf = ({ ref, digest, bytes, files, source }: PackageView): Edit =>
+  entryEdit(ref, { digest, bytes, files, ...(source === undefined ? {} : { source }), removed: true })
 
 /** What a service is pinned to. */
 export const pinOf = ({ ref, digest }: Pick<PackageView, 'ref' | 'digest'>): string => `${ref}#${digest}`

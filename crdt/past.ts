@@ -18,8 +18,10 @@ import type { ViewBuilder } from './view.ts'
 export type { HistoryChange } from './history-changes.ts'
 export type { PastRelease } from './past-releases.ts'
 
-/** Fields named of one change in a list: a new version of a large cell is one line, not a thousand. */
+/** Fields named of one change in a list: a new version of a large cell is a screen, not a thousand lines. */
 const EDITS_LISTED_MAX = 100
+/** Fields named in one answer: each is a look-up of some 0.03 ms, and a question must not stall a peer. */
+const EDITS_ANSWERED_MAX = 5000
 /** Views kept: whoever compares two moments asks for both again. */
 const VIEWS_KEPT_MAX = 4
 
@@ -59,18 +61,21 @@ export class Past {
   changes({ limit, of, since = 0 }: ChangesQuery): ChangesFound {
     const { history } = this.#options
     const changes: HistoryChange[] = []
+    let left = EDITS_ANSWERED_MAX
     for (const { entry } of newestFirst(history, history.committedHeads())) {
       if (entry.at < since || (of !== undefined && !entry.entities.some((entity) => isUnder(entity, of))))
         continue
       if (changes.length >= limit) return { changes, more: true }
-      changes.push(this.#described(entry, EDITS_LISTED_MAX, of))
+      const change = this.#described(entry, Math.min(EDITS_LISTED_MAX, left), of)
+      left -= change.edits.length
+      changes.push(change)
     }
     return { changes, more: false }
   }
 
-  /** One change with all its edits, by the start of its hash. @throws TuttiError `unknown` or `invalid`. */
+  /** One change in full, by the start of its hash. @throws TuttiError `unknown` or `invalid`. */
   change(start: string): HistoryChange {
-    return this.#described(changeNamed(this.#options.history, start), Infinity)
+    return this.#described(changeNamed(this.#options.history, start), EDITS_ANSWERED_MAX)
   }
 
   /**
@@ -84,6 +89,7 @@ export class Past {
   /** The view that a replica has which knows these changes and their causes, and nothing else: digest and all. */
   viewAt(heads: readonly ChangeHash[]): View {
     const key = heads.join()
+    if (key === this.#options.history.committedHeads().join()) return this.#options.builder.view()
     const kept = this.#views.get(key)
     this.#views.delete(key)
     const view = kept ?? this.#viewAt(heads)

@@ -5,6 +5,7 @@
 import type { Static, TObject } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { sortedEntries } from '../lib/order.ts'
+import { sharing } from './status-share.ts'
 import {
   Alert,
   BuilderFacts,
@@ -37,15 +38,25 @@ export const STATUS_KEYS = {
   hook: (release: string) => `hook/${release}`,
 } as const
 
-/** Checks a value, and gives it without what its schema does not name; undefined where it does not check. */
-const reader = <T extends TObject>(schema: T): ((value: unknown) => Static<T> | undefined) => {
+/** Checks a JSON text, and gives its value without what its schema does not name; undefined where it does not check. */
+const reader = <T extends TObject>(schema: T): ((text: string | undefined) => Static<T> | undefined) => {
   const guard = Compile(schema)
   const known = new Set(Object.keys(schema.properties))
-  return (value) => {
+  const read = sharing((text: string): Static<T> | undefined => {
+    const value = parsed(text)
     if (!guard.Check(value)) return undefined
     // Hardly ever anything unknown: the value itself, then.
     if (Object.keys(value).every((name) => known.has(name))) return value
     return Object.fromEntries(Object.entries(value).filter(([name]) => known.has(name))) as Static<T>
+  })
+  return (text) => (text === undefined ? undefined : read(text))
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 
@@ -62,22 +73,13 @@ const readAlert = reader(Alert)
 const readRollout = reader(RolloutStatus)
 const readHook = reader(HookStatus)
 
-const parsed = (text: string | undefined): unknown => {
-  if (text === undefined) return undefined
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
 /** Instances of one member by key, each with the text that it was decoded from; null: the text did not check. */
 export type DecodedInstances = Map<string, { readonly text: string; readonly status: InstanceStatus | null }>
 
 const decodeInstance = (key: string, text: string, decoded: DecodedInstances): InstanceStatus | null => {
   const known = decoded.get(key)
   if (known?.text === text) return known.status
-  const status = readInstance(parsed(text)) ?? null
+  const status = readInstance(text) ?? null
   decoded.set(key, { text, status })
   return status
 }
@@ -91,10 +93,10 @@ export const decodeStatus = (
   entries: ReadonlyMap<string, string>,
   decoded: DecodedInstances = new Map(),
 ): MemberStatus => {
-  const confinement = readConfinement(parsed(entries.get(STATUS_KEYS.confinement)))
-  const formats = readFormats(parsed(entries.get(STATUS_KEYS.formats)))
-  const builder = readBuilder(parsed(entries.get(STATUS_KEYS.builder)))
-  const packages = readPackages(parsed(entries.get(STATUS_KEYS.packages)))
+  const confinement = readConfinement(entries.get(STATUS_KEYS.confinement))
+  const formats = readFormats(entries.get(STATUS_KEYS.formats))
+  const builder = readBuilder(entries.get(STATUS_KEYS.builder))
+  const packages = readPackages(entries.get(STATUS_KEYS.packages))
   const instances = new Map<string, InstanceStatus>()
   const fences = new Map<string, number>()
   const alerts = new Map<string, Alert>()
@@ -109,32 +111,32 @@ export const decodeStatus = (
       const instance = decodeInstance(key, text, decoded)
       if (instance !== null) instances.set(name, instance)
     } else if (kind === 'fence/') {
-      const fence = readFence(parsed(text))
+      const fence = readFence(text)
       if (fence !== undefined) fences.set(name, fence.token)
     } else if (kind === 'build/') {
-      const build = readBuild(parsed(text))
+      const build = readBuild(text)
       if (build !== undefined) builds.set(name, build)
     } else if (kind === 'alert/') {
-      const alert = readAlert(parsed(text))
+      const alert = readAlert(text)
       if (alert !== undefined) alerts.set(name, alert)
     } else if (kind === 'rollout/') {
-      const rollout = readRollout(parsed(text))
+      const rollout = readRollout(text)
       if (rollout !== undefined) rollouts.set(name, rollout)
     } else if (kind === 'hook/') {
-      const hook = readHook(parsed(text))
+      const hook = readHook(text)
       if (hook !== undefined) hooks.set(name, hook)
     }
   }
   for (const key of decoded.keys()) if (!entries.has(key)) decoded.delete(key)
   return {
     incarnation,
-    facts: readFacts(parsed(entries.get(STATUS_KEYS.facts))) ?? null,
+    facts: readFacts(entries.get(STATUS_KEYS.facts)) ?? null,
     ...(confinement === undefined ? {} : { confinement }),
     ...(formats === undefined ? {} : { formats }),
     ...(builder === undefined ? {} : { builder }),
     ...(builds.size === 0 ? {} : { builds }),
     ...(packages === undefined ? {} : { packages }),
-    report: readReport(parsed(entries.get(STATUS_KEYS.report))) ?? null,
+    report: readReport(entries.get(STATUS_KEYS.report)) ?? null,
     instances,
     ...(fences.size === 0 ? {} : { fences }),
     alerts,

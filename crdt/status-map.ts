@@ -6,7 +6,7 @@ import { TuttiError, messageOf } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/hash.ts'
 import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
-import { canonicalJson, sortedBy, sortedEntries, type Json } from '../lib/order.ts'
+import { canonicalJson, compareStrings, sortedBy, sortedEntries, type Json } from '../lib/order.ts'
 import { utf8 } from '../lib/bytes.ts'
 import type { Signer } from '../lib/signature.ts'
 import { MemberLog } from './member-log.ts'
@@ -17,6 +17,7 @@ import {
   type MemberStatus,
 } from './schema/status.ts'
 import { decodeStatus, STATUS_KEYS, type DecodedInstances } from './status-decode.ts'
+import { sharedBytes } from './status-share.ts'
 import { openStatus, statusHeadOf, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
 
 /** How far a holder is: everything of a member up to there. */
@@ -61,6 +62,7 @@ export class StatusMap {
   #risen = false
   #members: ReadonlySet<MemberId> | null = null
   #statuses: ReadonlyMap<MemberId, MemberStatus> | null = null
+  #sorted: readonly MemberId[] | null = null
   #digest: string | null = null
 
   constructor(options: { readonly signer: Signer; readonly incarnation: number }) {
@@ -149,7 +151,7 @@ export class StatusMap {
     if (log !== undefined && log.incarnation > incarnation) return { kind: 'known', member }
     const isAnew = log === undefined || log.incarnation < incarnation
     if (log === undefined || log.incarnation < incarnation) log = new MemberLog(incarnation)
-    const admission = log.add(record, sealed.slice())
+    const admission = log.add(record, sharedBytes(sealed))
     if (admission === 'full')
       return { kind: 'invalid', member, reason: 'its member says more than a member may' }
     if (admission === 'known') return { kind: 'known', member }
@@ -187,11 +189,19 @@ export class StatusMap {
     return batch
   }
 
-  /** What every member says of itself, decoded. The same values until something changes. */
+  /** What every member says of itself, decoded, in order of their ids. The same values until something changes. */
   statuses(): ReadonlyMap<MemberId, MemberStatus> {
-    this.#statuses ??= new Map(
-      sortedEntries(this.#logs).map(([member, log]) => [member, this.#statusOf(member, log)]),
-    )
+    if (this.#statuses === null) {
+      // Who there is changes seldom, what they say all the time.
+      if (this.#sorted?.length !== this.#logs.size || !this.#sorted.every((member) => this.#logs.has(member)))
+        this.#sorted = [...this.#logs.keys()].sort(compareStrings)
+      const statuses = new Map<MemberId, MemberStatus>()
+      for (const member of this.#sorted) {
+        const log = this.#logs.get(member)
+        if (log !== undefined) statuses.set(member, this.#statusOf(member, log))
+      }
+      this.#statuses = statuses
+    }
     return this.#statuses
   }
 

@@ -3,12 +3,13 @@
 // it needs, without trusting whoever relayed it: the member's status at `seq` is these records' entries, later over
 // earlier, and nothing else. A record that retains none replaces everything before it.
 
-import { ByteReader, ByteWriter, concatBytes, sameBytes, utf8 } from '../lib/bytes.ts'
+import { ByteReader, ByteWriter, concatBytes, utf8 } from '../lib/bytes.ts'
 import { TuttiError } from '../lib/errors.ts'
 import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { verifySignature, type Signer } from '../lib/signature.ts'
 import { STATUS_KEYS_MAX, STATUS_KEY_BYTES_MAX, STATUS_VALUE_BYTES_MAX } from './schema/status.ts'
+import { sharedRecord } from './status-share.ts'
 
 export interface StatusEntry {
   readonly key: string
@@ -70,7 +71,9 @@ export const sealStatus = (signer: Signer, record: Omit<StatusRecord, 'member'>)
 }
 
 /** Reads a record and verifies its signature. @throws TuttiError `invalid` or `too-large`. */
-export const openStatus = (sealed: Uint8Array): StatusRecord => {
+export const openStatus = (sealed: Uint8Array): StatusRecord => sharedRecord(sealed, opened)
+
+const opened = (sealed: Uint8Array): StatusRecord => {
   if (sealed.length > LIMITS.statusBytesMax)
     throw new TuttiError(
       'too-large',
@@ -78,9 +81,6 @@ export const openStatus = (sealed: Uint8Array): StatusRecord => {
     )
   const body = sealed.subarray(0, Math.max(0, sealed.length - SIGNATURE_BYTES))
   const record = readBody(new ByteReader(body))
-  // Canonical: one comparison settles shortest integers and the order of what is retained.
-  if (!sameBytes(bodyOf(record), body))
-    throw new TuttiError('invalid', 'the status record is not in its canonical form')
   const signature = sealed.subarray(body.length)
   if (!verifySignature(record.member, concatBytes([DOMAIN, body]), signature))
     throw new TuttiError('invalid', 'the status record is not signed by its member')
@@ -115,8 +115,11 @@ const readBody = (reader: ByteReader): StatusRecord => {
     const key = reader.text(STATUS_KEY_BYTES_MAX)
     if (keys.has(key)) throw new TuttiError('invalid', 'the status record names a key twice')
     keys.add(key)
-    const value = reader.varint() === PRESENT ? reader.text(STATUS_VALUE_BYTES_MAX) : null
-    entries.push({ key, value })
+    const kind = reader.varint()
+    // The reader takes each integer and text in one form only, so with this one record has one encoding.
+    if (kind !== PRESENT && kind !== DELETED)
+      throw new TuttiError('invalid', 'the status record is not in its canonical form')
+    entries.push({ key, value: kind === PRESENT ? reader.text(STATUS_VALUE_BYTES_MAX) : null })
   }
   reader.end()
   return { member, incarnation, seq, retained, entries }

@@ -22,7 +22,16 @@ export const settledPackage = (register: Register): Register => {
 export const derivePackage = (entity: string, register: Register): PackageView | null => {
   const holds = register.at(-1)
   if (holds === undefined) return null
-  const { digest, bytes, files, removed = false } = packageEntryOf(holds.value)
+  const { digest, bytes, files, source, removed = false } = packageEntryOf(holds.value)
   const { author, at } = holds.origin
-  return { ref: packageOfEntity(entity), digest: digest as PackageDigest, bytes, files, removed, author, at }
+  return {
+    ref: packageOfEntity(entity),
+    digest: digest as PackageDigest,
+    bytes,
+    files,
+    ...(source === undefined ? {} : { source }),
+    removed,
+    author,
+    at,
+  }
 }

@@ -106,6 +106,8 @@ export class ViewBuilder {
     if (entity.startsWith('services/')) this.#services.delete(serviceOfEntity(entity))
     else if (entity.startsWith('members/')) this.#members.delete(memberOfEntity(entity))
     else if (entity.startsWith('invites/')) this.#invites.delete(memberOfEntity(entity))
+    else if (entity.startsWith('packages/')) this.#packages.delete(packageOfEntity(entity))
+    else if (dutyOfEntity(entity) !== null) this.#duties.delete(entity)
     else this.#clusterConflicts = []
   }
 

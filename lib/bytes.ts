@@ -46,6 +46,9 @@ export const concatBytes = (parts: readonly Uint8Array[]): Uint8Array => {
   return whole
 }
 
+/** Lengths, kinds and counts are mostly small: their byte is made once. */
+const SMALL: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, value) => Uint8Array.of(value))
+
 /** Builds one message, field after field. */
 export class ByteWriter {
   readonly #parts: Uint8Array[] = []
@@ -54,6 +57,11 @@ export class ByteWriter {
   varint(value: number): this {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new TuttiError('invalid', `${value} is not an unsigned integer`)
+    const small = SMALL[value]
+    if (small !== undefined) {
+      this.#parts.push(small)
+      return this
+    }
     const bytes: number[] = []
     let rest = value
     while (rest >= 0x80) {

@@ -35,6 +35,7 @@ export class FailureDetector {
   readonly #self: MemberId
   readonly #options: DetectorOptions
   readonly #watches = new Map<MemberId, Watch>()
+  #sortedWatches: readonly (readonly [MemberId, Watch])[] | null = null
   readonly #doubt: SelfDoubt
   readonly #slowness: Slowness
   readonly #massDoubt: MassDoubt
@@ -205,12 +206,24 @@ export class FailureDetector {
     this.#changed = true
     const watched = all.filter((id) => id !== this.#self && this.#rings.observersOf(id).includes(this.#self))
     for (const id of watched) {
-      if (!this.#watches.has(id)) this.#watches.set(id, this.#newWatch(id, nowMs))
+      if (this.#watches.has(id)) continue
+      this.#watches.set(id, this.#newWatch(id, nowMs))
+      this.#sortedWatches = null
     }
     for (const [id, watch] of this.#watches) {
       // An alert outlives the appointment: new observers take the case over before it is closed (see #retract).
-      if (!watched.includes(id) && watch.alert === null) this.#watches.delete(id)
+      if (!watched.includes(id) && watch.alert === null) this.#unwatch(id)
     }
+  }
+
+  #unwatch(id: MemberId): void {
+    this.#watches.delete(id)
+    this.#sortedWatches = null
+  }
+
+  #watchesInOrder(): readonly (readonly [MemberId, Watch])[] {
+    this.#sortedWatches ??= sortedEntries(this.#watches)
+    return this.#sortedWatches
   }
 
   #newWatch(id: MemberId, nowMs: number): Watch {
@@ -244,13 +257,13 @@ export class FailureDetector {
         effects.push({ kind: 'beat', to: id, bytes: encodeBeat('beat', extraMs) })
     }
     this.#owed.clear()
-    for (const [id, watch] of sortedEntries(this.#watches)) {
+    for (const [id, watch] of this.#watchesInOrder()) {
       if (watch.probe(nowMs)) effects.push({ kind: 'beat', to: id, bytes: encodeBeat('probe', extraMs) })
     }
   }
 
   #retract(nowMs: number, effects: DetectorEffect[]): void {
-    for (const [id, watch] of sortedEntries(this.#watches)) {
+    for (const [id, watch] of this.#watchesInOrder()) {
       const member = this.#roster.get(id)
       const gone = member === undefined || member.state === 'left'
       if (!gone && watch.alert !== null && this.#roster.incarnationOf(id) > watch.alert.incarnation) {
@@ -261,7 +274,7 @@ export class FailureDetector {
       const over = gone || (!appointed && (this.#roster.isConnected(id) || member.state !== 'dead'))
       if (!over) continue
       if (watch.alert !== null) this.#stale.add(id)
-      this.#watches.delete(id)
+      this.#unwatch(id)
     }
     for (const id of [...this.#stale].sort(compareStrings)) {
       const stands = (this.#watches.get(id)?.alert ?? null) !== null
@@ -275,7 +288,7 @@ export class FailureDetector {
     if (nowMs < this.#doubt.doubtUntilMs) return
     const patienceMs = this.#patienceMs(nowMs)
     this.#sparedUntilMs = this.#massDoubt.untilMs(this.#watches.values(), patienceMs, nowMs)
-    for (const [id, watch] of sortedEntries(this.#watches)) {
+    for (const [id, watch] of this.#watchesInOrder()) {
       if (watch.alert !== null || nowMs < watch.overdueAtMs(patienceMs)) continue
       if (this.#sparedUntilMs !== null && watch.nearlySilent(nowMs)) continue
       const { incarnation, silent } = watch.accuse(this.#roster.incarnationOf(id))

@@ -36,7 +36,7 @@ export interface RosterEntry {
   observersAtDeath: readonly MemberId[]
   accusers: ReadonlySet<MemberId>
   /** Alerts that it raised before it began anew, by accused member; they stand until `untilMs`. */
-  readonly outlived: Map<MemberId, OutlivedAlert>
+  outlived: ReadonlyMap<MemberId, OutlivedAlert>
 }
 
 interface OutlivedAlert {
@@ -112,24 +112,26 @@ export class Roster {
     else
       for (const accused of before.alerts.keys())
         if (!status.alerts.has(accused)) this.heardOf(accused as MemberId)
-    for (const accused of status.alerts.keys()) entry.outlived.delete(accused as MemberId)
+    for (const accused of status.alerts.keys()) entry.outlived = without(entry.outlived, accused as MemberId)
   }
 
   /** A member shows that it lives, to this peer or to another: whoever forgot its alert need not see for itself. */
   heardOf(id: MemberId): void {
-    for (const { outlived } of this.#entries.values()) outlived.delete(id)
+    for (const entry of this.#entries.values()) entry.outlived = without(entry.outlived, id)
   }
 
-  #outlive({ outlived }: RosterEntry, { alerts }: ReportedStatus, nowMs: number): void {
+  #outlive(entry: RosterEntry, { alerts }: ReportedStatus, nowMs: number): void {
+    if (alerts.size === 0 && entry.outlived.size === 0) return
     const { startGraceMs, silenceMs, massDoubtMs } = this.#options
     const untilMs = nowMs + startGraceMs + silenceMs + massDoubtMs
     // Restarted once more before it could see: it needs as long again.
-    for (const [accused, { alert }] of outlived) outlived.set(accused, { alert, untilMs })
+    const outlived = new Map([...entry.outlived].map(([accused, { alert }]) => [accused, { alert, untilMs }]))
     for (const [id, alert] of alerts) {
       const accused = id as MemberId
       if (accused === this.#self || this.#entries.get(accused)?.state === 'dead')
         outlived.set(accused, { alert, untilMs })
     }
+    entry.outlived = outlived
   }
 
   /** Members that have not left and whose alert on `id` is not void, sorted. */
@@ -163,7 +165,7 @@ export class Roster {
     const holdMs = Math.min(slownessMs, this.#options.silenceMs)
     this.#heldUntilMs = null
     const entries = this.entries()
-    for (const { outlived } of entries) this.#expire(outlived, nowMs)
+    for (const entry of entries) if (entry.outlived.size > 0) this.#expire(entry, nowMs)
     const population = new Set<MemberId>([this.#self])
     const accusers = new Map<MemberId, ReadonlySet<MemberId>>()
     const dead = new Set<MemberId>()
@@ -180,7 +182,7 @@ export class Roster {
     }
     const convicted = convict({ self: this.#self, population, accusers, observersOf, dead })
     for (const entry of entries) {
-      entry.accusers = accusers.get(entry.id) ?? new Set()
+      entry.accusers = accusers.get(entry.id) ?? NO_ACCUSERS
       if (entry.id === this.#self) continue
       let state: MemberState = entry.accusers.size > 0 ? 'suspect' : 'alive'
       if (convicted.has(entry.id) && !this.#held(entry, holdMs, nowMs)) state = 'dead'
@@ -212,9 +214,9 @@ export class Roster {
     return true
   }
 
-  #expire(outlived: Map<MemberId, OutlivedAlert>, nowMs: number): void {
-    for (const [accused, { untilMs }] of outlived) {
-      if (nowMs >= untilMs) outlived.delete(accused)
+  #expire(entry: RosterEntry, nowMs: number): void {
+    for (const [accused, { untilMs }] of entry.outlived) {
+      if (nowMs >= untilMs) entry.outlived = without(entry.outlived, accused)
       else this.#heldUntilMs = Math.min(this.#heldUntilMs ?? untilMs, untilMs)
     }
   }
@@ -240,6 +242,19 @@ export class Roster {
 
 const hasLeft = (entry: RosterEntry): boolean => entry.status?.running === false
 
+// A thousand members in each of a thousand rosters: nearly all of them are accused of nothing.
+const NO_ACCUSERS: ReadonlySet<MemberId> = new Set()
+const NONE_OUTLIVED: ReadonlyMap<MemberId, OutlivedAlert> = new Map()
+
+const without = (
+  outlived: ReadonlyMap<MemberId, OutlivedAlert>,
+  id: MemberId,
+): ReadonlyMap<MemberId, OutlivedAlert> => {
+  if (!outlived.has(id)) return outlived
+  const rest = [...outlived].filter(([accused]) => accused !== id)
+  return rest.length === 0 ? NONE_OUTLIVED : new Map(rest)
+}
+
 const newEntry = (id: MemberId, original: boolean, nowMs: number): RosterEntry => ({
   id,
   admittedMs: nowMs,
@@ -252,8 +267,8 @@ const newEntry = (id: MemberId, original: boolean, nowMs: number): RosterEntry =
   convictedSinceMs: null,
   lostSinceMs: null,
   observersAtDeath: [],
-  accusers: new Set(),
-  outlived: new Map(),
+  accusers: NO_ACCUSERS,
+  outlived: NONE_OUTLIVED,
 })
 
 /** Whether two statuses say the same to the detector: they change with every instance, which it need not know. */

@@ -27,7 +27,7 @@ export const endInstances = async (directory: string): Promise<number> => {
     launcher: directLauncher,
   })
   try {
-    const found = await driver.start({ exited: () => undefined })
+    const found = await driver.start({ exited: () => undefined, succeeded: () => undefined })
     const living = found.filter(({ pid }) => pid !== null)
     await Promise.all(
       living.map(async ({ record }) => {

@@ -123,6 +123,7 @@ class Peer {
       const metrics = createMetrics({
         agent: this.#handle,
         links: () => this.#current().links.counters(),
+        packages: () => this.#packages().counters(),
         version,
       })
       this.#api = await createApi({

@@ -36,6 +36,26 @@ export interface Spawned {
 export interface DriverEvents {
   /** The process group's leader is gone, and whatever of its group had to be ended with it. At most once a spawn. */
   exited(instance: InstanceId, nonce: string, exit: Exit): void
+  /** The same of a run that was armed, and its heir runs already: it is the instance's run from now on. */
+  succeeded(instance: InstanceId, nonce: string, exit: Exit, heir: Successor): void
+}
+
+/** A run that has followed another without its peer. */
+export interface Successor {
+  readonly nonce: string
+  readonly pid: number
+}
+
+/** The successor of a run, to be prepared. */
+export interface HeirRequest {
+  /** The present run's, with `heir`: the successor's nonce. */
+  readonly record: InstanceRecord
+  /** The successor's whole environment. */
+  readonly environment: Readonly<Record<string, string>>
+  /** `on-failure`: a status of 0 has no successor. */
+  readonly condition: 'any' | 'on-failure'
+  /** An end within that time from now has none, milliseconds. */
+  readonly notBeforeMs: number
 }
 
 /** Runs processes of one kind. Contract suite: test/contracts/driver.ts. */
@@ -48,8 +68,18 @@ export interface Driver {
   update(record: InstanceRecord): Promise<void>
   /** The run may live longer: at once, and unless it is over already. Does nothing for a run without a lease. */
   extend(instance: InstanceId, lease: HeldLease): void
-  /** Signal to every process of the instance, grace, SIGKILL; resolves when none is left, wherever it has gone. */
+  /**
+   * Signal to every process of the instance, grace, SIGKILL; resolves when none is left, wherever it has gone, nor an heir
+   * that could begin.
+   */
   stop(instance: InstanceId, signal: string, graceMs: number): Promise<void>
+  /**
+   * Prepares the successor of a living run, which then follows the run's end at once, whether or not this peer is there,
+   * if nothing of the run is left. Durable record first. False: it can have none here. Nothing waits for it.
+   */
+  arm(request: HeirRequest): Promise<boolean>
+  /** Takes a prepared successor back. False: it has begun; `succeeded` tells, if it has not yet. */
+  disarm(instance: InstanceId): Promise<boolean>
   /** Drops the record; the output stays for its retention. Only after its exit. */
   forget(instance: InstanceId): Promise<void>
   /** Lets go of everything without ending any process. */

@@ -11,13 +11,16 @@ const SECTOR_BYTES = 512
 export class SimulatedFile {
   #cache: Uint8Array
   #length: number
+  /** As long as it is plus room to grow; only the first `#mediumLength` bytes are written. */
   #medium: Uint8Array
+  #mediumLength: number
   readonly #dirty = new Set<number>()
 
   private constructor(bytes: Uint8Array) {
     this.#cache = bytes.slice()
     this.#length = bytes.length
     this.#medium = bytes.slice()
+    this.#mediumLength = bytes.length
   }
 
   static of(bytes: Uint8Array): SimulatedFile {
@@ -30,7 +33,7 @@ export class SimulatedFile {
 
   /** What a power loss that keeps nothing unsynced would leave. */
   durable(): Uint8Array {
-    return this.#medium.slice()
+    return this.#medium.slice(0, this.#mediumLength)
   }
 
   read(): Uint8Array {
@@ -55,16 +58,21 @@ export class SimulatedFile {
   }
 
   sync(): void {
-    const medium = new Uint8Array(this.#length)
-    medium.set(this.#medium.subarray(0, this.#length))
+    if (this.#length > this.#medium.length) {
+      const grown = new Uint8Array(this.#cache.length)
+      grown.set(this.#medium.subarray(0, this.#mediumLength))
+      this.#medium = grown
+    }
+    // What a shorter medium left behind is no part of a longer one.
+    if (this.#length < this.#mediumLength) this.#medium.fill(0, this.#length, this.#mediumLength)
     for (const page of this.#dirty) {
       const from = page * PAGE_BYTES
-      medium.set(
+      this.#medium.set(
         this.#cache.subarray(from, Math.min(from + PAGE_BYTES, this.#length)),
         Math.min(from, this.#length),
       )
     }
-    this.#medium = medium
+    this.#mediumLength = this.#length
     this.#dirty.clear()
   }
 
@@ -77,18 +85,18 @@ export class SimulatedFile {
 
   /** Power loss: unsynced sectors reach the medium or not, each on its own; then the cache is what the medium holds. */
   loseUnsynced(random: Random): void {
-    const lengths = [this.#medium.length, this.#length]
-    if (this.#length > this.#medium.length)
-      lengths.push(this.#medium.length + random.below(this.#length - this.#medium.length))
+    const written = this.#mediumLength
+    const lengths = [written, this.#length]
+    if (this.#length > written) lengths.push(written + random.below(this.#length - written))
     this.#writeBack(random, lengths[random.below(lengths.length)] ?? 0, SECTOR_BYTES)
     this.#dirty.clear()
-    this.#cache = this.#medium.slice()
-    this.#length = this.#medium.length
+    this.#cache = this.durable()
+    this.#length = this.#mediumLength
   }
 
   #writeBack(random: Random, length: number, unitBytes: number): void {
     const medium = new Uint8Array(length)
-    medium.set(this.#medium.subarray(0, length))
+    medium.set(this.#medium.subarray(0, Math.min(length, this.#mediumLength)))
     // Losing everything and losing nothing are as likely as losing parts, since both are what mostly happens.
     const chance = [0, 0.5, 1][random.below(3)] ?? 0
     for (const page of [...this.#dirty].sort((a, b) => a - b)) {
@@ -98,6 +106,7 @@ export class SimulatedFile {
       }
     }
     this.#medium = medium
+    this.#mediumLength = length
   }
 
   #soil(from: number, to: number): void {

@@ -5,14 +5,14 @@
 import { messageOf, TuttiError } from '../lib/errors.ts'
 import type { InstanceId, SlotId } from '../lib/ids.ts'
 import { sortedBy } from '../lib/order.ts'
-import type { Hands, HandsEvents, InstanceRecord } from '../node/ports.ts'
-import type { Action, RestartAction, StartAction, StopAction } from '../node/plan/action.ts'
+import type { Exit, Hands, HandsEvents, InstanceRecord } from '../node/ports.ts'
+import type { Action, ArmAction, RestartAction, StartAction, StopAction } from '../node/plan/action.ts'
 import { livenessOf, probeOf } from '../node/plan/health.ts'
 import type { HeldLease } from '../node/plan/lease/terms.ts'
 import type { LocalInstance } from '../node/plan/local.ts'
 import { failuresAfter, STABLE_RUN_MS } from '../node/plan/restart.ts'
-import { factsOfAdopted, factsOfStart, recordOf, TALLY_EMPTY } from '../node/plan/facts.ts'
-import type { ScriptedMachine, ScriptedProcess } from './processes.ts'
+import { factsOfAdopted, factsOfStart, factsOfSuccession, recordOf, TALLY_EMPTY } from '../node/plan/facts.ts'
+import { adoptedOf, type ScriptedMachine, type ScriptedProcess } from './processes.ts'
 
 // As in node/act/ports.ts: below the ephemeral range. Every simulated machine has all of them.
 const PORT_FIRST = 20_000
@@ -20,6 +20,8 @@ const PORT_FIRST = 20_000
 interface Held {
   facts: LocalInstance
   nonce: string
+  /** The nonce that a successor of the present run would have. */
+  heirNonce: string
   /** The stop under way is for this failure. */
   failure: string | null
   cancels: (() => void)[]
@@ -35,7 +37,7 @@ export class ScriptedHands implements Hands {
   readonly #held = new Map<InstanceId, Held>()
   #events: HandsEvents = { changed: () => undefined }
   #open = false
-  #spawns = 0
+  #nonces = 0
 
   constructor(machine: ScriptedMachine, ending: EndingListener = () => undefined) {
     this.#machine = machine
@@ -45,10 +47,10 @@ export class ScriptedHands implements Hands {
   async start(events: HandsEvents): Promise<void> {
     this.#events = events
     this.#open = true
-    this.#machine.listen((process) => {
-      this.#ended(process)
+    this.#machine.listen((process, successor) => {
+      this.#ended(process, successor)
     })
-    for (const process of this.#machine.processes()) this.#adopt(process)
+    for (const process of this.#machine.take()) this.#adopt(process)
   }
 
   observe(): readonly LocalInstance[] {
@@ -86,6 +88,8 @@ export class ScriptedHands implements Hands {
     if (action.kind === 'restart' && isDown) this.#spawn(held, action)
     if (action.kind === 'drain' && !draining) this.#drain(held, true)
     if (action.kind === 'stop' && phase === 'running') this.#stop(held, action)
+    if (action.kind === 'arm' && phase === 'running' && !draining) this.#arm(held, action)
+    if (action.kind === 'disarm') this.#disarm(held)
     if (action.kind === 'forget' && isDown) {
       this.#machine.forget(action.instance)
       this.#held.delete(action.instance)
@@ -95,7 +99,7 @@ export class ScriptedHands implements Hands {
 
   #start(action: StartAction, present: Held | undefined): void {
     if (present === undefined) {
-      this.#spawn(this.#hold('', factsOfStart(action, this.#machine.clock.now())), action)
+      this.#spawn(this.#hold(factsOfStart(action, this.#machine.clock.now())), action)
       return
     }
     const { cpusMilli, memoryBytes } = action
@@ -106,8 +110,8 @@ export class ScriptedHands implements Hands {
     this.#spawn(present, action)
   }
 
-  #hold(nonce: string, facts: LocalInstance): Held {
-    const held: Held = { facts, nonce, failure: null, cancels: [] }
+  #hold(facts: LocalInstance, nonce = '', heirNonce = ''): Held {
+    const held: Held = { facts, nonce, heirNonce, failure: null, cancels: [] }
     this.#held.set(facts.id, held)
     return held
   }
@@ -115,8 +119,8 @@ export class ScriptedHands implements Hands {
   #spawn(held: Held, { stableRunMs, lease }: StartAction | RestartAction): void {
     const { runs, failuresInARow } = held.facts
     const startedAtMs = this.#machine.clock.now()
-    this.#spawns += 1
-    held.nonce = `nonce-${startedAtMs}-${this.#spawns}`
+    held.nonce = this.#mintNonce()
+    held.heirNonce = this.#mintNonce()
     const ports = this.#portsFor(held)
     this.#set(held, {
       phase: 'preparing',
@@ -129,9 +133,11 @@ export class ScriptedHands implements Hands {
       ...(stableRunMs === undefined ? {} : { stableRunMs }),
       probe: TALLY_EMPTY,
       liveness: TALLY_EMPTY,
+      heir: undefined,
     })
     try {
-      const { pid } = this.#machine.spawn({ ...recordOf(held.facts, held.nonce), runs: runs + 1 }, lease)
+      const record = { ...recordOf(held.facts, held.nonce, held.heirNonce), runs: runs + 1 }
+      const { pid } = this.#machine.spawn(record, lease)
       this.#set(held, { phase: 'running', pid, runs: runs + 1 })
       this.#watch(held)
     } catch (error) {
@@ -141,6 +147,30 @@ export class ScriptedHands implements Hands {
       this.#set(held, { ...broken, failuresInARow: failuresInARow + 1 })
     }
     this.#changed(true)
+  }
+
+  #arm(held: Held, { terms }: ArmAction): void {
+    if (held.facts.heir !== undefined) return
+    const { condition, afterMs } = terms
+    const isArmed = this.#machine.arm({
+      record: recordOf(held.facts, held.nonce, held.heirNonce),
+      condition,
+      notBeforeMs: held.facts.startedAtMs + afterMs - this.#machine.clock.now(),
+    })
+    this.#set(held, { heir: isArmed ? terms : 'unavailable' })
+    this.#changed(false)
+  }
+
+  #disarm(held: Held): void {
+    if (held.facts.heir === undefined) return
+    this.#machine.disarm(held.facts.id)
+    this.#set(held, { heir: undefined })
+    this.#changed(false)
+  }
+
+  #mintNonce(): string {
+    this.#nonces += 1
+    return `nonce-${this.#machine.clock.now()}-${this.#nonces}`
   }
 
   #portsFor({ facts }: Held): Readonly<Record<string, number>> {
@@ -159,14 +189,15 @@ export class ScriptedHands implements Hands {
   }
 
   #drain(held: Held, draining: boolean): void {
-    if (draining) this.#ending(recordOf(held.facts, held.nonce), 'drain')
+    if (draining) this.#ending(recordOf(held.facts, held.nonce, held.heirNonce), 'drain')
+    if (draining) this.#disarm(held)
     this.#set(held, { draining, drainingSinceMs: draining ? this.#machine.clock.now() : null })
-    this.#machine.update(recordOf(held.facts, held.nonce))
+    this.#machine.update(recordOf(held.facts, held.nonce, held.heirNonce))
     this.#changed(true)
   }
 
   #stop(held: Held, action: StopAction): void {
-    this.#ending(recordOf(held.facts, held.nonce), 'stop')
+    this.#ending(recordOf(held.facts, held.nonce, held.heirNonce), 'stop')
     held.failure = action.failure ?? null
     this.#calm(held)
     this.#set(held, { phase: 'stopping' })
@@ -174,10 +205,25 @@ export class ScriptedHands implements Hands {
     this.#changed(true)
   }
 
-  #ended({ record, exit }: ScriptedProcess): void {
+  #ended({ record, exit }: ScriptedProcess, successor: ScriptedProcess | null): void {
     this.#machine.endGroup(record.nonce)
     const held = this.#held.get(record.instance)
     if (held === undefined || held.nonce !== record.nonce || exit === null) return
+    if (successor === null) this.#exited(held, exit)
+    else this.#succeeded(held, exit, successor)
+    this.#changed(true)
+  }
+
+  #succeeded(held: Held, exit: Exit, { pid, record }: ScriptedProcess): void {
+    held.nonce = record.nonce
+    held.heirNonce = this.#mintNonce()
+    this.#calm(held)
+    this.#set(held, factsOfSuccession(held.facts, exit, pid, this.#machine.clock.now()))
+    this.#machine.update(recordOf(held.facts, held.nonce, held.heirNonce))
+    this.#watch(held)
+  }
+
+  #exited(held: Held, exit: Exit): void {
     const { phase, startedAtMs, failuresInARow, stableRunMs } = held.facts
     const { failure } = held
     const atMs = this.#machine.clock.now()
@@ -193,22 +239,16 @@ export class ScriptedHands implements Hands {
         phase === 'stopping' && failure === null
           ? failuresInARow
           : failuresAfter(failuresInARow, atMs - startedAtMs, stableRunMs),
+      heir: undefined,
     })
-    this.#changed(true)
   }
 
   #adopt(process: ScriptedProcess): void {
-    const { record, exit, startedAtMs, endedAtMs } = process
+    const { record, exit } = process
     const nowMs = this.#machine.clock.now()
     if (exit !== null) this.#machine.endGroup(record.nonce)
-    const found = {
-      record,
-      pid: exit === null ? process.pid : null,
-      exit,
-      ageMs: nowMs - startedAtMs,
-      endedAgoMs: nowMs - (endedAtMs ?? nowMs),
-    }
-    const held = this.#hold(record.nonce, factsOfAdopted(found, nowMs))
+    const facts = factsOfAdopted(adoptedOf(process, nowMs), nowMs)
+    const held = this.#hold(facts, record.nonce, record.heir ?? this.#mintNonce())
     if (exit === null) this.#watch(held)
   }
 
@@ -221,7 +261,7 @@ export class ScriptedHands implements Hands {
     if (failuresInARow > 0) {
       at(stableRunMs, () => {
         this.#set(held, { failuresInARow: 0 })
-        this.#machine.update(recordOf(held.facts, held.nonce))
+        this.#machine.update(recordOf(held.facts, held.nonce, held.heirNonce))
         this.#changed(false)
       })
     }

@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto'
 import { messageOf } from '../lib/errors.ts'
+import { shareStatuses } from '../crdt/status-share.ts'
 import { keepVerdicts } from '../lib/signature.ts'
 import { allCheckers } from './checkers/registry.ts'
 import type { Checker } from './checkers/checker.ts'
@@ -66,6 +67,8 @@ const LOOK_MS = 500
 
 /** Every peer verifies every record, at each of its starts again: the records of a long run, with room. */
 keepVerdicts(20_000)
+/** The same for what members say of themselves. */
+shareStatuses(20_000)
 
 /** The schedule that a seed has under these options. */
 export const scheduleOf = ({ seed, peers, minutes, faults = FAULTS }: PlayOptions): readonly Step[] =>

@@ -7,7 +7,7 @@
 // obey a stop, `deaf` ignores it until SIGKILL, `broken` cannot be spawned, `hungry=1s` is killed for want of memory after
 // a second, `hangs=5s` fails its liveness from five seconds on, `forks` leaves a child in its group that outlives it. Others are ignored.
 
-import { assert } from '../lib/assert.ts'
+import { assert, defined } from '../lib/assert.ts'
 import { TuttiError } from '../lib/errors.ts'
 import type { InstanceId } from '../lib/ids.ts'
 import { sortedBy } from '../lib/order.ts'
@@ -18,6 +18,7 @@ import type {
   Driver,
   DriverEvents,
   Exit,
+  HeirRequest,
   InstanceRecord,
   Spawned,
   SpawnRequest,
@@ -68,12 +69,24 @@ export interface ScriptedProcess {
   readonly exit: Exit | null
   /** On the machine's clock; null: it lives. */
   readonly endedAtMs: number | null
+  /** The run that it followed as its heir; null: a peer started it. */
+  readonly heirOf: { readonly exit: Exit; readonly ranMs: number; readonly endedAtMs: number } | null
 }
+
+/** What a machine needs to know to let a successor follow by itself. */
+export type ScriptedHeir = Pick<HeirRequest, 'record' | 'condition' | 'notBeforeMs'>
+
+/** Hears of an end, and of the successor that has followed at once; null: none has. */
+export type EndListener = (process: ScriptedProcess, successor: ScriptedProcess | null) => void
 
 interface Entry {
   process: ScriptedProcess
   /** When its watchdog ends it, on the machine's clock; null: it has none. */
   deadlineMs: number | null
+  /** As a peer that starts would find it on the disk. */
+  onDisk: InstanceRecord
+  /** `notBeforeMs` is on the machine's clock. */
+  heir: ScriptedHeir | null
   cancels: (() => void)[]
   gone: PromiseWithResolvers<void>
 }
@@ -89,7 +102,7 @@ export class ScriptedMachine {
   readonly #entries = new Map<InstanceId, Entry>()
   /** Nonces of groups whose leader has ended and whose child has not. */
   readonly #strays = new Map<string, InstanceId>()
-  #listener: ((process: ScriptedProcess) => void) | null = null
+  #listener: EndListener | null = null
   #pid = 1000
 
   constructor(clock: Clock) {
@@ -104,6 +117,16 @@ export class ScriptedMachine {
     )
   }
 
+  /** What a peer that starts finds: processes that a record names. It takes back what an earlier one has prepared. */
+  take(): readonly ScriptedProcess[] {
+    for (const entry of this.#entries.values()) entry.heir = null
+    const named = ({ process, onDisk }: Entry): boolean =>
+      process.record.nonce === onDisk.nonce || process.record.nonce === onDisk.heir
+    return this.processes().filter(({ record }) =>
+      named(defined(this.#entries.get(record.instance), 'an entry')),
+    )
+  }
+
   find(instance: InstanceId): ScriptedProcess | null {
     return this.#entries.get(instance)?.process ?? null
   }
@@ -112,7 +135,7 @@ export class ScriptedMachine {
   onSpawn: (record: InstanceRecord) => void = () => undefined
 
   /** Who hears of exits: one driver at a time; null: nobody. */
-  listen(listener: ((process: ScriptedProcess) => void) | null): void {
+  listen(listener: EndListener | null): void {
     this.#listener = listener
   }
 
@@ -145,17 +168,28 @@ export class ScriptedMachine {
     const present = this.#entries.get(record.instance)
     assert(present === undefined || present.process.exit !== null, `${record.instance} runs once`)
     this.#pid += 1
+    return this.#begin(record, record, this.#pid, null, lease)
+  }
+
+  #begin(
+    record: InstanceRecord,
+    onDisk: InstanceRecord,
+    pid: number,
+    heirOf: ScriptedProcess['heirOf'],
+    lease?: HeldLease,
+  ): ScriptedProcess {
+    const script = scriptOf(record.definition.command)
     const startedAtMs = this.clock.now()
-    const process: ScriptedProcess = {
-      record,
-      pid: this.#pid,
-      startedAtMs,
-      script,
-      exit: null,
-      endedAtMs: null,
-    }
+    const process: ScriptedProcess = { record, pid, startedAtMs, script, exit: null, endedAtMs: null, heirOf }
     const deadlineMs = lease?.untilMs ?? null
-    const entry: Entry = { process, deadlineMs, cancels: [], gone: Promise.withResolvers() }
+    const entry: Entry = {
+      process,
+      onDisk,
+      heir: null,
+      deadlineMs,
+      cancels: [],
+      gone: Promise.withResolvers(),
+    }
     this.#entries.set(record.instance, entry)
     if (deadlineMs !== null) this.#guard(entry)
     this.onSpawn(record)
@@ -177,15 +211,37 @@ export class ScriptedMachine {
     entry.deadlineMs = Math.max(entry.deadlineMs, lease.untilMs)
   }
 
+  /** Prepares the successor of a living run, its record first. False: there is no such run. */
+  arm({ record, condition, notBeforeMs }: ScriptedHeir): boolean {
+    const entry = this.#entries.get(record.instance)
+    if (entry?.process.exit !== null || entry.process.record.nonce !== record.nonce) return false
+    entry.onDisk = record
+    entry.heir = { record, condition, notBeforeMs: this.clock.now() + notBeforeMs }
+    return true
+  }
+
+  hasHeir(instance: InstanceId): boolean {
+    return (this.#entries.get(instance)?.heir ?? null) !== null
+  }
+
+  /** Takes it back. An end and its successor are one step here, so it never comes too late. */
+  disarm(instance: InstanceId): void {
+    const entry = this.#entries.get(instance)
+    if (entry !== undefined) entry.heir = null
+  }
+
   update(record: InstanceRecord): void {
     const entry = this.#entries.get(record.instance)
-    if (entry !== undefined) entry.process = { ...entry.process, record }
+    if (entry === undefined) return
+    entry.process = { ...entry.process, record }
+    entry.onDisk = record
   }
 
   /** Ends a process as its script obeys, and for certain after the grace. */
   async stop(instance: InstanceId, signal: string, graceMs: number): Promise<void> {
     const entry = this.#entries.get(instance)
     if (entry === undefined || entry.process.exit !== null) return
+    this.disarm(instance)
     const { stopMs } = entry.process.script
     if (signal === 'SIGKILL') this.#end(entry, { code: null, signal: 'SIGKILL' })
     else {
@@ -210,6 +266,7 @@ export class ScriptedMachine {
       for (const cancel of entry.cancels.splice(0)) cancel()
       const exit = { code: null, signal: null }
       entry.process = { ...entry.process, exit, endedAtMs: this.clock.now() }
+      entry.heir = null
     }
   }
 
@@ -243,10 +300,36 @@ export class ScriptedMachine {
     entry.process = { ...entry.process, exit, endedAtMs: this.clock.now() }
     const { record, script } = entry.process
     if (script.forks) this.#strays.set(record.nonce, record.instance)
-    this.#listener?.(entry.process)
+    const successor = this.#succeed(entry, exit)
+    this.#listener?.(entry.process, successor)
     entry.gone.resolve()
   }
+
+  /** What the shim does last: the heir, where its terms are met and nothing of the run is left; null: there is none. */
+  #succeed({ process, onDisk, heir }: Entry, exit: Exit): ScriptedProcess | null {
+    const nowMs = this.clock.now()
+    if (heir === null || process.script.forks || nowMs < heir.notBeforeMs) return null
+    if (heir.condition === 'on-failure' && exit.code === 0) return null
+    const { heir: nonce = '', ...rest } = heir.record
+    const record = { ...rest, nonce, runs: heir.record.runs + 1 }
+    const before = { exit, ranMs: nowMs - process.startedAtMs, endedAtMs: nowMs }
+    return this.#begin(record, onDisk, process.pid, before)
+  }
 }
+
+/** What a driver or hands know of a process that they find. */
+export const adoptedOf = (
+  { record, pid, exit, startedAtMs, endedAtMs, heirOf }: ScriptedProcess,
+  nowMs: number,
+): Adopted => ({
+  record,
+  ...(exit === null
+    ? { pid, exit, ageMs: nowMs - startedAtMs }
+    : { pid: null, exit, endedAgoMs: nowMs - (endedAtMs ?? nowMs) }),
+  ...(heirOf === null
+    ? {}
+    : { inherited: { exit: heirOf.exit, ranMs: heirOf.ranMs, endedAgoMs: nowMs - heirOf.endedAtMs } }),
+})
 
 /** The mock driver: the machine behind the Driver port. Contract: test/contracts/driver.ts. */
 export class ScriptedDriver implements Driver {
@@ -259,17 +342,17 @@ export class ScriptedDriver implements Driver {
 
   async start(events: DriverEvents): Promise<readonly Adopted[]> {
     this.#attached = true
-    this.#machine.listen(({ record, exit }) => {
+    this.#machine.listen(({ record, exit }, successor) => {
       this.#machine.endGroup(record.nonce)
-      if (exit !== null) events.exited(record.instance, record.nonce, exit)
+      if (exit === null) return
+      const { instance, nonce } = record
+      if (successor === null) events.exited(instance, nonce, exit)
+      else events.succeeded(instance, nonce, exit, { nonce: successor.record.nonce, pid: successor.pid })
     })
     const nowMs = this.#machine.clock.now()
-    return this.#machine.processes().map(({ record, pid, exit, startedAtMs, endedAtMs }) => {
-      if (exit !== null) {
-        this.#machine.endGroup(record.nonce)
-        return { record, pid: null, exit, endedAgoMs: nowMs - (endedAtMs ?? nowMs) }
-      }
-      return { record, pid, exit: null, ageMs: nowMs - startedAtMs }
+    return this.#machine.take().map((process) => {
+      if (process.exit !== null) this.#machine.endGroup(process.record.nonce)
+      return adoptedOf(process, nowMs)
     })
   }
 
@@ -279,6 +362,15 @@ export class ScriptedDriver implements Driver {
 
   extend(instance: InstanceId, lease: HeldLease): void {
     this.#machine.extend(instance, lease)
+  }
+
+  async arm(request: HeirRequest): Promise<boolean> {
+    return this.#machine.arm(request)
+  }
+
+  async disarm(instance: InstanceId): Promise<boolean> {
+    this.#machine.disarm(instance)
+    return true
   }
 
   async update(record: InstanceRecord): Promise<void> {

@@ -2,18 +2,20 @@
 // progress; prints only failures, each with its seed, the shrunk story and the command that plays it again, and at the end
 // how much was checked. Exits with 1 when any failed. Deals out seeds and prints; swarm-worker.ts plays them.
 
-import { fork, type ChildProcess } from 'node:child_process'
+import { execFileSync, fork, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { freshSeed, MINUTES, PEERS } from './arguments.ts'
+import { FAULTS } from './faults/registry.ts'
 import { mutantFault } from './mutants/registry.ts'
 import { isSwarmReply, type SwarmAsk, type SwarmReply } from './swarm-message.ts'
+import { reportOf } from './swarm-report.ts'
 
 const USAGE =
-  'usage: npm run sim:swarm -- [COUNT] [--seeds FILE] [--base SEED] [--peers N] [--minutes M] [--faults KIND,…] [--mutant NAME] [--workers N] [--json]'
+  'usage: npm run sim:swarm -- [COUNT] [--seeds FILE] [--base SEED] [--peers N] [--minutes M] [--faults KIND,…] [--mutant NAME] [--workers N] [--json] [--report FILE]'
 const COUNT = 100
 /** A line that is rewritten more often than that is a flicker. */
 const PROGRESS_MS = 500
@@ -25,6 +27,8 @@ interface Tally {
   simulatedMs: number
   cpuMs: number
   readonly performed: Map<string, number>
+  readonly befallen: Map<string, number>
+  readonly failures: string[]
   readonly checks: Map<string, number>
 }
 
@@ -40,6 +44,7 @@ const options = () => {
       mutant: { type: 'string' },
       workers: { type: 'string', default: String(availableParallelism()) },
       json: { type: 'boolean', default: false },
+      report: { type: 'string' },
     },
   })
   const fault = mutantFault(values.mutant ?? null)
@@ -59,6 +64,37 @@ const options = () => {
     workers: Number(values.workers),
     json: values.json,
     mutant: values.mutant,
+    report: values.report ?? null,
+    peers: values.peers,
+    minutes: values.minutes,
+    command: commandOf(values, base, count),
+  }
+}
+
+/** The command that plays the very same seeds. */
+const commandOf = (
+  values: Readonly<Record<string, string | boolean | undefined>>,
+  base: string,
+  count: number,
+): string => {
+  const named = ['seeds', 'peers', 'minutes', 'faults', 'mutant', 'report'].flatMap((name) =>
+    values[name] === undefined ? [] : [`--${name} ${values[name]}`],
+  )
+  return ['npm run sim:swarm --', ...(count > 0 ? [String(count), `--base ${base}`] : []), ...named].join(' ')
+}
+
+/** The commit of this tree, with a plus where the tree differs from it; what is no repository has none. */
+const commit = (): string => {
+  const git = (...args: readonly string[]): string =>
+    execFileSync('git', args, {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim()
+  try {
+    return `${git('rev-parse', 'HEAD')}${git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+'}`
+  } catch {
+    return 'unknown'
   }
 }
 
@@ -112,7 +148,7 @@ const work = (runs: (readonly string[])[], mutant: string | undefined, report: (
   })
 
 const main = async (): Promise<number> => {
-  const { runs, base, workers, json, mutant } = options()
+  const { runs, base, workers, json, mutant, report: file, peers, minutes, command } = options()
   const began = performance.now()
   const tally: Tally = {
     seeds: runs.length,
@@ -121,8 +157,11 @@ const main = async (): Promise<number> => {
     simulatedMs: 0,
     cpuMs: 0,
     performed: new Map(),
+    befallen: new Map(),
+    failures: [],
     checks: new Map(),
   }
+  const tree = file === null ? '' : commit()
   const live = process.stderr.isTTY
   const clear = live ? '\r\u001b[K' : ''
   let saidMs = 0
@@ -131,9 +170,11 @@ const main = async (): Promise<number> => {
     tally.simulatedMs += simulatedMs
     tally.cpuMs += cpuMs
     add(tally.performed, performed)
+    add(tally.befallen, Object.fromEntries(Object.keys(performed).map((kind) => [kind, 1])))
     add(tally.checks, checks)
     if (failure !== null) {
       tally.failed += 1
+      tally.failures.push(failure)
       process.stderr.write(clear)
       process.stdout.write(`${failure}\n\n`)
     }
@@ -146,9 +187,27 @@ const main = async (): Promise<number> => {
   await Promise.all(Array.from({ length: crew }, () => work(queue, mutant, report)))
   process.stderr.write(clear)
   const seconds = (performance.now() - began) / 1000
+  if (file !== null)
+    writeFileSync(
+      file,
+      reportOf(
+        {
+          ...tally,
+          command,
+          commit: tree,
+          runtime: process.version,
+          date: new Date().toISOString().slice(0, 10),
+          peers,
+          minutes,
+          seconds,
+          workers: crew,
+        },
+        FAULTS,
+      ),
+    )
   if (json)
     process.stdout.write(
-      `${JSON.stringify({ ...tally, base, seconds, performed: Object.fromEntries(tally.performed), checks: Object.fromEntries(tally.checks) })}\n`,
+      `${JSON.stringify({ ...tally, befallen: Object.fromEntries(tally.befallen), base, seconds, performed: Object.fromEntries(tally.performed), checks: Object.fromEntries(tally.checks) })}\n`,
     )
   else {
     process.stdout.write(`${progressOf(tally)}, in ${seconds.toFixed(0)} s (base ${base})\n`)

@@ -73,7 +73,7 @@ const rooms: readonly Room[] = [
   { files: /^node\/serve\/logging\.ts$/, imports: [lib], packages: [/^pino(-pretty)?$/, NODE], pure: false },
   {
     files: /^node\/serve\/metrics\.ts$/,
-    imports: [lib, crdt, plan, ports],
+    imports: [lib, crdt, plan, ports, packages],
     packages: [/^prom-client$/, NODE],
     pure: false,
   },

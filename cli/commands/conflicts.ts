@@ -5,7 +5,7 @@ import type { ConflictsReply } from '../../node/serve/api/contract.ts'
 import { clientOf } from '../client.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { writeJson, type Context } from '../io.ts'
-import { harmless, paintFor, short, type Paint } from '../render.ts'
+import { harmless, paintFor, short, timeText, type Paint } from '../render.ts'
 import { tellFreshness } from '../talk.ts'
 import { change } from './edit.ts'
 
@@ -54,7 +54,7 @@ const lostText = ({ path, value, author, at, change, settle }: Conflict, paint: 
 }
 
 const byText = (author: string, at: number, change: string): string =>
-  `, written by ${author} at ${new Date(at).toISOString()} (change ${short(change)})`
+  `, written by ${author} at ${timeText(at)} (change ${short(change)})`
 
 const serviceOf = (path: string): string => harmless(path.split(' ')[0] ?? '')
 

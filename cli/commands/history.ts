@@ -10,7 +10,7 @@ import { clientOf } from '../client.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
 import { parseRef } from '../refs.ts'
-import { counted, fitted, harmless, paintFor, short, type Paint } from '../render.ts'
+import { counted, fitted, harmless, paintFor, short, timeText, type Paint } from '../render.ts'
 import { editLines } from '../show-change.ts'
 import { tellFreshness } from '../talk.ts'
 
@@ -47,9 +47,7 @@ export const showHistory = async (
 }
 
 const headOf = ({ change, at, author, message }: HistoryChangeReply, paint: Paint): string =>
-  `${paint('yellow', short(change))} ${timeOf(at)} ${paint('bold', harmless(author))} ${harmless(message)}`
-
-const timeOf = (at: number): string => new Date(at).toISOString()
+  `${paint('yellow', short(change))} ${timeText(at)} ${paint('bold', harmless(author))} ${harmless(message)}`
 
 /** As the peer reads a moment. */
 const MOMENT = /^(now|[0-9a-f]{4,64})(~\d{0,6})?$/

@@ -13,6 +13,7 @@ import type {
   PackageReply,
   PackagesReply,
 } from '../../node/serve/api/contract-packages.ts'
+import { requestOf } from '../change-request.ts'
 import { clientOf } from '../client.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
@@ -55,10 +56,10 @@ export const push = async (context: Context, directory: string, flags: PushFlags
     keep: null,
     tell: (words) => progress.show([{ key: ref, mark: 'waiting', text: words }]),
   })
-  const change = await client.post<ChangeReply>('/v1/changes', {
-    operations: [pushed.operation],
-    message: `push ${ref}`,
-  })
+  const change = await client.post<ChangeReply>(
+    '/v1/changes',
+    requestOf(context, [pushed.operation], { message: `push ${ref}` }),
+  )
   const { packed, sentBytes, holders } = pushed
   const durationMs = Math.round(performance.now() - startMs)
   progress.show([
@@ -128,6 +129,7 @@ export const show = async (context: Context, named: string): Promise<number> => 
     ['digest', found.digest],
     ['size', `${formatSize(found.bytes)} in ${counted(found.files, 'file')}`],
     ['pushed', `${new Date(found.at).toISOString()} on ${found.author}`],
+    ...(found.source === null ? [] : [['built from', sourceOf(found.source)] as const]),
     ['copies', found.holders.length === 0 ? 'none that is there' : found.holders.join(', ')],
     ...(found.fetching.length === 0 ? [] : [['on its way', found.fetching.join(', ')] as const]),
     ['services', found.services.length === 0 ? '-' : found.services.join(', ')],
@@ -145,6 +147,9 @@ export const show = async (context: Context, named: string): Promise<number> => 
   return EXIT.done
 }
 
+const sourceOf = ({ commit, author, at }: NonNullable<PackageReply['source']>): string =>
+  `commit ${commit.slice(0, 12)} by ${author} of ${new Date(at).toISOString()}`
+
 /** `tutti package rm NAME@VERSION…` */
 export const remove = async (
   context: Context,
@@ -157,8 +162,11 @@ export const remove = async (
     tell(context, 'nothing was changed')
     return EXIT.failed
   }
-  const message = `remove ${counted(refs.length, 'package')}: ${refs.join(', ')}`.slice(0, 500)
-  const reply = await clientOf(context).post<ChangeReply>('/v1/changes', { operations, message })
+  const message = `remove ${counted(refs.length, 'package')}: ${refs.join(', ')}`
+  const reply = await clientOf(context).post<ChangeReply>(
+    '/v1/changes',
+    requestOf(context, operations, { message }),
+  )
   if (context.json) writeJson(context, reply)
   else {
     tell(context, `${refs.join(', ')}: removed as change ${short(reply.change ?? '')}`)

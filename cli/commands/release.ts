@@ -8,13 +8,17 @@ import { join, resolve } from 'node:path'
 import { TuttiError } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
 import type { ChangeReply, ChangeRequest, Operation, StatusReply } from '../../node/serve/api/contract.ts'
+import type { PackagesReply } from '../../node/serve/api/contract-packages.ts'
+import { requestOf } from '../change-request.ts'
 import { clientOf, type Client } from '../client.ts'
 import { EXIT, Failure } from '../exit.ts'
 import { WAIT_DEFAULT_MS, followConvergence } from '../follow.ts'
 import { tell, writeJson, type Context } from '../io.ts'
+import { Progress, type ProgressLine } from '../progress.ts'
 import { ownPrefix } from '../release/leftovers.ts'
-import { makeRelease, type MadeRelease } from '../release/make-release.ts'
-import { publisherOf } from '../release/publisher.ts'
+import { makeRelease } from '../release/make-release.ts'
+import { packRelease, pushRelease, type PackedRelease } from '../release/publish.ts'
+import type { Revision } from '../release/revision.ts'
 import { harmless, paintFor, short } from '../render.ts'
 import { isEmptyChange, showChange, summaryOf } from '../show-change.ts'
 import { isConfirmed, warn } from '../talk.ts'
@@ -24,7 +28,6 @@ export interface ReleaseCommandOptions {
   readonly repo: string | null
   readonly rev: string
   readonly allowDirty: boolean
-  readonly message: string | null
   readonly yes: boolean
   readonly wait: boolean
   /** Where a repository is fetched to and builds are made; null: in a temporary directory. */
@@ -55,23 +58,44 @@ const releaseWithin = async (context: Context, options: ReleaseCommandOptions): 
   const work = options.work === null ? null : resolve(io.directory, options.work)
   if (work !== null) mkdirSync(work, { recursive: true, mode: 0o700 })
   const temporary = new Temporary()
+  const surroundings = {
+    directory: io.directory,
+    environment: io.environment,
+    signal: io.interruption(),
+    base: work ?? tmpdir(),
+    temporary: () => temporary.directory(),
+    find: finder(client),
+    show: (service: string | null, line: string) => show(context, service, line),
+    warn: (sentence: string) => warn(context, sentence),
+  }
   try {
-    const made = await makeRelease(
-      { ...options, work },
-      {
-        directory: io.directory,
-        environment: io.environment,
-        signal: io.interruption(),
-        base: work ?? tmpdir(),
-        temporary: () => temporary.directory(),
-        publisher: publisherOf(context, client),
-        show: (service, line) => show(context, service, line),
-        warn: (sentence) => warn(context, sentence),
-      },
-    )
-    return await change(context, client, made, options, startMs)
+    const done = await makeRelease({ ...options, work }, surroundings, async (made) => {
+      const packed = await packRelease(made)
+      const change = await (options.yes ? changeAtOnce : changeWhenConfirmed)(context, client, {
+        revision: made.revision,
+        packed,
+        duty: options.duty,
+      })
+      return { revision: made.revision, packed, change }
+    })
+    return done.change === null
+      ? EXIT.failed
+      : await follow(context, client, done, done.change, options, startMs)
   } finally {
     temporary.remove()
+  }
+}
+
+/** Looks packages up in what the cluster lists, asked once. A version of another commit is none: pushing it is refused. */
+const finder = (
+  client: Client,
+): ((name: string, version: string, commit: string) => Promise<string | null>) => {
+  let listed: Promise<PackagesReply> | null = null
+  return async (name, version, commit) => {
+    listed ??= client.get<PackagesReply>('/v1/packages')
+    const { packages } = await listed
+    const found = packages.find((each) => each.name === name && each.version === version)
+    return found?.source?.commit === commit ? found.ref : null
   }
 }
 
@@ -96,55 +120,95 @@ const show = (context: Context, service: string | null, line: string): void => {
   sink.write(`${prefix}${harmless(line)}\n`)
 }
 
-const messageOfRelease = ({ revision }: MadeRelease, reason: string | null): string =>
-  `release ${revision.version} (${revision.subject})${reason === null ? '' : `: ${reason}`}`.slice(
-    0,
-    MESSAGE_LENGTH_MAX,
-  )
-
-const requestOf = (made: MadeRelease, options: ReleaseCommandOptions, dry: boolean): ChangeRequest => {
-  const { cell, revision } = made
-  const operations: Operation[] = [{ kind: 'apply', cell }]
-  if (options.duty !== null && !dry) {
-    const { commit, version, subject } = revision
-    const message = subject.slice(0, MESSAGE_LENGTH_MAX)
-    const outcome = { commit, version, kind: 'released' as const, message, output: [] }
-    operations.push({ kind: 'record-build', name: options.duty.name, outcome, after: options.duty.after })
-  }
-  return { operations, message: messageOfRelease(made, options.message), dry }
+/** A release as it is to become a change. */
+interface Wanted {
+  readonly revision: Revision
+  readonly packed: PackedRelease
+  readonly duty: ReleaseCommandOptions['duty']
 }
 
-const change = async (
+const requestFor = (context: Context, { revision, packed, duty }: Wanted, dry: boolean): ChangeRequest => {
+  const { commit, version, subject } = revision
+  const operations: Operation[] = [...packed.operations, { kind: 'apply', cell: packed.cell }]
+  if (duty !== null) {
+    const message = subject.slice(0, MESSAGE_LENGTH_MAX)
+    const outcome = { commit, version, kind: 'released' as const, message, output: [] }
+    operations.push({ kind: 'record-build', name: duty.name, outcome, after: duty.after })
+  }
+  const what = `release ${version} (${subject})`
+  const message = context.message === null ? what : `${what}: ${context.message}`
+  return requestOf({ ...context, message: null }, operations, { message, dry })
+}
+
+const showPlan = (context: Context, change: ChangeReply): void => {
+  const sink = context.json ? context.io.stderr : context.io.stdout
+  sink.write(showChange(change, sink, paintFor(sink, context.io.environment)))
+  for (const warning of change.warnings) warn(context, warning)
+}
+
+const push = async (context: Context, client: Client, { packed }: Wanted): Promise<void> => {
+  const sink = context.json ? context.io.stderr : context.io.stdout
+  const progress = new Progress(sink, paintFor(sink, context.io.environment))
+  const lines = new Map<string, ProgressLine>()
+  await pushRelease(client, packed, (digest, words) => {
+    const mark = words.startsWith('is on') ? 'done' : 'waiting'
+    lines.set(digest, { key: digest, mark, text: harmless(`package ${short(digest)} ${words}`) })
+    progress.show([...lines.values()])
+  })
+}
+
+/** Nobody is asked: the change is made at once, and its reply is what is shown. */
+const changeAtOnce = async (context: Context, client: Client, wanted: Wanted): Promise<ChangeReply> => {
+  await push(context, client, wanted)
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, wanted, false))
+  showPlan(context, change)
+  tellDone(context, wanted, change)
+  return change
+}
+
+/** Shows what would change and asks; null: the answer was no. */
+const changeWhenConfirmed = async (
   context: Context,
   client: Client,
-  made: MadeRelease,
-  options: ReleaseCommandOptions,
+  wanted: Wanted,
+): Promise<ChangeReply | null> => {
+  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(context, wanted, true))
+  showPlan(context, preview)
+  if (isEmptyChange(preview)) {
+    tellDone(context, wanted, preview)
+    return preview
+  }
+  tell(context, summaryOf(preview))
+  const question = `release ${wanted.revision.version} to ${wanted.packed.cell.name}?`
+  if (!(await isConfirmed(context, false, question))) {
+    tell(context, 'nothing was changed')
+    return null
+  }
+  await push(context, client, wanted)
+  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, wanted, false))
+  tellDone(context, wanted, change)
+  return change
+}
+
+const tellDone = (context: Context, { revision, packed }: Wanted, { change, ...rest }: ChangeReply): void => {
+  const { name } = packed.cell
+  if (change !== null) tell(context, `released ${revision.version} to ${name} as change ${short(change)}`)
+  else if (isEmptyChange({ change, ...rest }))
+    tell(context, `${name} is at ${revision.version} already; nothing to change`)
+}
+
+const follow = async (
+  context: Context,
+  client: Client,
+  { revision, packed }: Omit<Wanted, 'duty'>,
+  change: ChangeReply,
+  { wait }: ReleaseCommandOptions,
   startMs: number,
 ): Promise<number> => {
-  const { cell, revision } = made
-  const preview = await client.post<ChangeReply>('/v1/changes', requestOf(made, options, true))
-  const sink = context.json ? context.io.stderr : context.io.stdout
-  sink.write(showChange(preview, sink, paintFor(sink, context.io.environment)))
-  for (const warning of preview.warnings) warn(context, warning)
-  let changed = preview
-  if (isEmptyChange(preview))
-    tell(context, `${cell.name} is at ${revision.version} already; nothing to change`)
-  else {
-    tell(context, summaryOf(preview))
-    if (!(await isConfirmed(context, options.yes, `release ${revision.version} to ${cell.name}?`))) {
-      tell(context, 'nothing was changed')
-      return EXIT.failed
-    }
-  }
-  if (!isEmptyChange(preview) || options.duty !== null) {
-    changed = await client.post<ChangeReply>('/v1/changes', requestOf(made, options, false))
-    if (changed.change !== null)
-      tell(context, `released ${revision.version} to ${cell.name} as change ${short(changed.change)}`)
-  }
-  const prefix = `${cell.name}/`
-  const outcome = options.wait
+  const { name } = packed.cell
+  const outcome = wait
     ? await followConvergence(context, client, context.timeoutMs ?? WAIT_DEFAULT_MS, (slot) =>
-        slot.startsWith(prefix),
+        slot.startsWith(`${name}/`),
       )
     : null
   const durationMs = Math.round(performance.now() - startMs)
@@ -153,19 +217,18 @@ const change = async (
     writeJson(context, {
       version: revision.version,
       commit: revision.commit,
-      packages: Object.fromEntries(made.packages),
-      change: changed.change,
-      digest: changed.digest,
-      accepted: outcome?.accepted ?? changed.accepted,
+      packages: Object.fromEntries(packed.refs),
+      change: change.change,
+      digest: change.digest,
+      accepted: outcome?.accepted ?? change.accepted,
       converged: outcome?.converged ?? false,
       durationMs,
-      services: status.cells.find(({ name }) => name === cell.name)?.services ?? [],
+      services: status.cells.find((cell) => cell.name === name)?.services ?? [],
       hindrances: outcome?.hindrances ?? [],
       asOf: status.asOf,
     })
   }
   if (outcome !== null && outcome.failure !== null) throw outcome.failure
-  if (outcome !== null)
-    tell(context, `${cell.name} runs ${revision.version} after ${formatDuration(durationMs)}`)
+  if (outcome !== null) tell(context, `${name} runs ${revision.version} after ${formatDuration(durationMs)}`)
   return EXIT.done
 }

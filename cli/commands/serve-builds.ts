@@ -7,6 +7,7 @@ import type { BuildDutiesReply, ChangeReply, Operation } from '../../node/serve/
 import { formatDuration } from '../../lib/time.ts'
 import { suggestion } from '../cell-file/problem.ts'
 import { nameFrom } from '../cell-file/service.ts'
+import { requestOf } from '../change-request.ts'
 import { clientOf } from '../client.ts'
 import { EXIT, UsageError } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
@@ -25,7 +26,7 @@ export interface FollowOptions {
 type Duty = BuildDutiesReply['duties'][number]
 
 const edit = async (context: Context, operation: Operation, done: string): Promise<number> => {
-  const reply = await clientOf(context).post<ChangeReply>('/v1/changes', { operations: [operation] })
+  const reply = await clientOf(context).post<ChangeReply>('/v1/changes', requestOf(context, [operation], {}))
   if (context.json) writeJson(context, reply)
   else {
     tell(context, reply.change === null ? 'nothing to change' : `${done} (change ${short(reply.change)})`)

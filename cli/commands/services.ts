@@ -16,7 +16,7 @@ import { EXIT } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
 import { typable } from '../program-name.ts'
 import { isWithin, parseRef, type Ref } from '../refs.ts'
-import { cell, colourOfState, harmless, paintFor, short, table, type Paint } from '../render.ts'
+import { cell, colourOfState, harmless, paintFor, short, table, timeText, type Paint } from '../render.ts'
 import { tellFreshness } from '../talk.ts'
 
 const ago = (at: number, now: number): string => (at <= 0 ? '-' : formatDuration(Math.max(0, now - at)))
@@ -169,6 +169,6 @@ export const conflictLine = ({
   change,
   at,
 }: Static<typeof ConflictReply>): string => {
-  const when = at > 0 ? ` at ${new Date(at).toISOString()}` : ''
+  const when = at > 0 ? ` at ${timeText(at)}` : ''
   return `${path}: ${winner} won over ${value} by ${author}${when} (change ${short(change)})`
 }

@@ -9,8 +9,8 @@ import type { Client } from '../client.ts'
 import { packDirectory, type Packed } from './pack.ts'
 import { listing, pushPacked } from './push.ts'
 
-/** Versions that `apply` listed and that stay: as far back as anybody rolls back, with room. */
-const KEEP = 20
+/** Versions that `apply` and `release` listed and that stay: as far back as anybody rolls back, with room. */
+export const VERSIONS_KEPT = 20
 const NAME_CHARACTERS_MAX = 63
 const VERSION_CHARACTERS = 12
 const HASH_CHARACTERS = 8
@@ -51,7 +51,7 @@ export const packCell = async ({ cell, packages: directories }: CellFile): Promi
       })),
     },
     packages,
-    operations: [...packages].map(([ref, packed]) => listing(ref, packed, KEEP)),
+    operations: [...packages].map(([ref, packed]) => listing(ref, packed, VERSIONS_KEPT)),
   }
 }
 
@@ -65,7 +65,7 @@ export const pushCell = async (
     const { sentBytes, holders } = await pushPacked(client, packed, {
       ref: () => ref,
       copies: null,
-      keep: KEEP,
+      keep: VERSIONS_KEPT,
       tell: (words) => tell(ref, words),
     })
     tell(ref, sentBytes === 0 ? `was there already, on ${holders.join(', ')}` : `is on ${holders.join(', ')}`)

@@ -10,6 +10,7 @@ import { sha256Hex } from '../../lib/hash.ts'
 import type { ChunkDigest } from '../../lib/ids.ts'
 import { formatSize } from '../../lib/time.ts'
 import { chunksOf } from '../../node/package/manifest.ts'
+import type { PackageSource } from '../../crdt/schema/package.ts'
 import type { Operation } from '../../node/serve/api/contract.ts'
 import type { ChunksReply, ManifestReply, SecureReply } from '../../node/serve/api/contract-packages.ts'
 import { chunkFrame } from '../../node/serve/api/package-frames.ts'
@@ -62,6 +63,8 @@ export const pushPacked = async (
 ): Promise<Pushed> => {
   const { tell, copies, keep } = options
   const ref = options.ref(packed)
+  // Refused before anything travels: a version that means something else already.
+  await client.post('/v1/changes', { operations: [listing(ref, packed, keep)], dry: true })
   const { missing } = await client.send<ManifestReply>('/v1/packages/manifest', {}, packed.text)
   const sentBytes = await sendChunks(client, packed, new Set(missing), tell)
   tell('copies to another peer')
@@ -74,12 +77,18 @@ export const pushPacked = async (
 }
 
 /** The operation that lists a package, which a dry run may show before anything is pushed. */
-export const listing = (ref: string, packed: Packed, keep: number | null): Operation => ({
+export const listing = (
+  ref: string,
+  packed: Packed,
+  keep: number | null,
+  source: PackageSource | null = null,
+): Operation => ({
   kind: 'put-package',
   ref,
   digest: packed.digest,
   bytes: packed.bytes,
   files: packed.files,
+  ...(source === null ? {} : { source }),
   ...(keep === null ? {} : { keep }),
 })
 

@@ -1,16 +1,17 @@
-// From a checked out commit to artifacts: runs each build, looks at what it left, and tests that in a copy of its own, so
-// that nothing around it helps. Builds that are the same are made once. Nothing leaves the machine here.
+// From a checked out commit to artifacts: runs each build, packs what it left, and tests that in a copy of its own, so that
+// nothing around it helps. Builds that are the same are made once. Nothing leaves the machine here.
 
-import { createHash } from 'node:crypto'
-import { cp, mkdir, readdir, stat } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { TuttiError } from '../../lib/errors.ts'
 import type { Build, Builds } from '../cell-file/build.ts'
+import { packDirectory, type Packed } from '../package/pack.ts'
 import { EXIT, Failure } from '../exit.ts'
 import { withoutRepository, type Environment } from './git.ts'
 import { RELEASE_MARK } from '../../lib/release-mark.ts'
 import type { Revision } from './revision.ts'
 import { runCommand } from './run-command.ts'
+import { unpackInto } from './unpack.ts'
 import type { Workplace } from './worktree.ts'
 
 export interface BuildingOptions {
@@ -24,16 +25,16 @@ export interface BuildingOptions {
   readonly show: (service: string, line: string) => void
 }
 
-/** By service: the directory that becomes its package. */
-export type Artifacts = ReadonlyMap<string, string>
+/** By service: its package. The files are in the worktree. */
+export type Artifacts = ReadonlyMap<string, Packed>
 
 /**
  * Makes and tests the artifacts of these services. @throws Failure with one sentence and the last lines of the output when
  * a build or a test fails; TuttiError `invalid` for a build that leaves the commit's files.
  */
 export const makeArtifacts = async (builds: Builds, options: BuildingOptions): Promise<Artifacts> => {
-  const made = new Map<string, string>()
-  const artifacts = new Map<string, string>()
+  const made = new Map<string, Packed>()
+  const artifacts = new Map<string, Packed>()
   await mkdir(options.logs, { recursive: true, mode: 0o700 })
   for (const [service, build] of builds) {
     const same = JSON.stringify(build)
@@ -62,7 +63,7 @@ export const buildEnvironment = (
   [RELEASE_MARK]: directory,
 })
 
-const makeArtifact = async (service: string, build: Build, options: BuildingOptions): Promise<string> => {
+const makeArtifact = async (service: string, build: Build, options: BuildingOptions): Promise<Packed> => {
   const { workplace, show } = options
   await requireWithin(service, 'context', build.context, workplace)
   if (build.command !== null) {
@@ -70,21 +71,16 @@ const makeArtifact = async (service: string, build: Build, options: BuildingOpti
     await run(service, 'the build', build.command, build.context, build.timeoutMs, options)
   }
   await requireWithin(service, 'output', build.output, workplace)
-  if ((await readdir(build.output)).length === 0)
+  const packed = await packDirectory(build.output)
+  if (packed.files === 0)
     throw new Failure(EXIT.failed, `services.${service}.build: the build left nothing in its output`)
   if (build.verify !== null) {
     show(service, 'testing the artifact')
-    const name = createHash('sha256').update(build.output).digest('hex').slice(0, 12)
-    const copy = join(workplace.directory, `artifact-${name}`)
-    await cp(build.output, copy, {
-      recursive: true,
-      verbatimSymlinks: true,
-      // As in a package: git's own files are none of it.
-      filter: (path) => relative(build.output, path).split(sep)[0] !== '.git',
-    })
+    const copy = join(workplace.directory, `artifact-${packed.digest.slice(0, 12)}`)
+    await unpackInto(copy, packed)
     await run(service, 'its test', build.verify, copy, build.timeoutMs, options)
   }
-  return build.output
+  return packed
 }
 
 /** @throws TuttiError `invalid` for a directory that is missing or outside of the checkout. */

@@ -1,37 +1,20 @@
-// A release from a commit, up to the point where the cluster is asked to change: the cell as the file of that very commit
-// has it, with every package that it names by a build made, tested and pushed. What is pushed already is not made again.
-// Deliberately absent: the change itself and what people are asked about it (commands/release.ts).
+// A release from a commit, up to the point where the cluster hears of it: the cell as the file of that very commit has it, and
+// every package of it made and tested. What is pushed already is not made again. Deliberately absent: pushing, the change
+// itself, and what people are asked about it (commands/release.ts).
 
 import { existsSync } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TuttiError } from '../../lib/errors.ts'
-import type { CellSpec } from '../../crdt/schema/service.ts'
 import type { Build } from '../cell-file/build.ts'
 import { loadCellFile, type CellFile } from '../cell-file/read.ts'
 import { EXIT, Failure } from '../exit.ts'
-import { makeArtifacts } from './artifact.ts'
+import { automaticName } from '../package/automatic.ts'
+import { makeArtifacts, type Artifacts } from './artifact.ts'
 import type { Environment } from './git.ts'
 import { openRepository, type Repository } from './repository.ts'
 import { revisionOf, uncommitted, type Revision } from './revision.ts'
 import { withWorktree } from './worktree.ts'
-
-/** The commit that a package was made from; kept in its record and not in its bytes, which are the same for the same content. */
-export interface Source {
-  readonly commit: string
-  /** Of the commit: `Name <address>`. */
-  readonly author: string
-  /** When it was committed, wall time in milliseconds. */
-  readonly at: number
-}
-
-/** What of the cluster's packages a release needs. */
-export interface Publisher {
-  /** The reference by which a service runs from that version; null: it has not been pushed. @throws TuttiError. */
-  find(name: string, version: string): Promise<string | null>
-  /** Pushes a directory. Returns its reference. @throws TuttiError. */
-  push(directory: string, name: string, version: string, source: Source): Promise<string>
-}
 
 export interface ReleaseOptions {
   /** The cell file, or the directory it is in. */
@@ -52,7 +35,8 @@ export interface Surroundings {
   readonly base: string
   /** A directory for what goes with this command. */
   readonly temporary: () => string
-  readonly publisher: Publisher
+  /** The reference of a package that is pushed already, made from that commit; null: there is none. @throws TuttiError. */
+  readonly find: (name: string, version: string, commit: string) => Promise<string | null>
   /** Shows what is done, or a line of a service's build. */
   readonly show: (service: string | null, line: string) => void
   readonly warn: (sentence: string) => void
@@ -60,10 +44,11 @@ export interface Surroundings {
 
 export interface MadeRelease {
   readonly revision: Revision
-  /** With the reference of its package for every service that is built. */
-  readonly cell: CellSpec
-  /** References of the packages of the release, by service. */
-  readonly packages: ReadonlyMap<string, string>
+  readonly file: CellFile
+  /** By service: the reference of its package, which is pushed already. */
+  readonly present: ReadonlyMap<string, string>
+  /** By service: its package, which is not. */
+  readonly artifacts: Artifacts
 }
 
 /** Of the output of earlier builds, so much is kept. */
@@ -72,14 +57,15 @@ const LOGS_KEPT = 40
 const FILES_SHOWN = 5
 
 /**
- * Makes a release. @throws Failure in one sentence when the tree is dirty or a build fails; UsageError, TuttiError as the
- * cell file and the cluster have it. Then nothing was applied.
+ * Makes a release and hands it to `use`; its files are gone when that is done. @throws Failure in one sentence when the tree is
+ * dirty or a build fails; UsageError, TuttiError as the cell file and the cluster have it. Then `use` was not called.
  */
-export const makeRelease = async (
+export const makeRelease = async <T>(
   options: ReleaseOptions,
   surroundings: Surroundings,
-): Promise<MadeRelease> => {
-  const { directory, environment, signal, temporary, base } = surroundings
+  use: (made: MadeRelease) => Promise<T>,
+): Promise<T> => {
+  const { directory, environment, signal, temporary, base, find, show } = surroundings
   const { file, repo, rev, work } = options
   const repository = await openRepository({
     file,
@@ -92,38 +78,27 @@ export const makeRelease = async (
   })
   if (!options.allowDirty && !repository.isBare) await requireClean(repository)
   const revision = await revisionOf(repository.git, rev)
-  surroundings.show(null, `${revision.version}: ${revision.subject}`)
+  show(null, `${revision.version}: ${revision.subject}`)
   return await withWorktree(repository.git, revision.commit, base, async (workplace) => {
     const read = cellFileOf(repository, revision, workplace.checkout, environment)
     for (const warning of read.warnings) surroundings.warn(warning)
     const logs = join(repository.gitDirectory, 'tutti')
-    const { publisher, show } = surroundings
-    const packages = new Map<string, string>()
+    const present = new Map<string, string>()
     const missing = new Map<string, Build>()
     for (const [service, build] of read.builds) {
-      const present = await publisher.find(packageNameOf(read.cell.name, service), revision.version)
-      if (present === null) missing.set(service, build)
+      const ref = await find(automaticName(read.cell.name, service), revision.version, revision.commit)
+      if (ref === null) missing.set(service, build)
       else {
-        packages.set(service, present)
+        present.set(service, ref)
         show(service, `${revision.version} is pushed already`)
       }
     }
+    // All are made and tested before the first is pushed: what fails, fails before anything is told to anybody.
     const artifacts = await makeArtifacts(missing, { workplace, revision, environment, logs, signal, show })
     await forgetLogs(logs)
-    // All are made and tested before the first is pushed: what fails, fails before anything is told to anybody.
-    for (const [service, artifact] of artifacts) {
-      const { commit, author, at } = revision
-      const name = packageNameOf(read.cell.name, service)
-      packages.set(service, await publisher.push(artifact, name, revision.version, { commit, author, at }))
-    }
-    return { revision, cell: withPackages(read.cell, packages), packages }
+    return await use({ revision, file: read, present, artifacts })
   })
 }
-
-/** `shop-web`: what the package of a service is called. */
-export const packageNameOf = (cell: string, service: string): string => `${cell}-${service}`.slice(0, 63)
-
-const withPackages = (cell: CellSpec, _packages: ReadonlyMap<string, string>): CellSpec => cell
 
 const requireClean = async ({ git }: Repository): Promise<void> => {
   const files = await uncommitted(git)

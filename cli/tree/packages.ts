@@ -28,7 +28,7 @@ export const addPackageCommands = (root: Command, frame: Frame): void => {
         whole(1, LIMITS.membersMax),
       ),
     )
-  frame.asks(push, 'tutti package push ./dist --name api --version 1.4.2')
+  frame.edits(push, 'tutti package push ./dist --name api --version 1.4.2')
   frame.does<PushOptions>(push, async (context, { name, version, copies = null }, [directory = '']) => {
     const { push } = await import('../commands/package.ts')
     return push(context, directory, { name, version, copies })
@@ -56,7 +56,7 @@ export const addPackageCommands = (root: Command, frame: Frame): void => {
     .description('remove versions for good; those that a service runs from are refused')
     .argument('<package...>', 'NAME@VERSION')
     .option('-y, --yes', 'do not ask')
-  frame.asks(rm, 'tutti package rm api@1.4.1')
+  frame.edits(rm, 'tutti package rm api@1.4.1')
   frame.does<{ readonly yes?: boolean }>(rm, async (context, { yes }, named) => {
     const { remove } = await import('../commands/package.ts')
     return remove(context, named, { yes: yes === true })

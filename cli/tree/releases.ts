@@ -9,7 +9,6 @@ interface ReleaseFlags {
   readonly rev: string
   readonly repo?: string
   readonly allowDirty?: boolean
-  readonly message?: string
   readonly yes?: boolean
   readonly wait?: boolean
   readonly work?: string
@@ -43,20 +42,18 @@ export const addReleaseCommands = (root: Command, frame: Frame): void => {
     .option('--rev <revision>', 'the commit, branch or tag', 'HEAD')
     .option('--repo <repository>', 'a directory or a URL instead of the repository around the file')
     .option('--allow-dirty', 'release what is committed, although the tree has more')
-    .option('-m, --message <why>', 'why, for tutti history')
     .option('-y, --yes', 'do not ask')
     .option('--wait', 'wait until every slot is ready (the default)')
     .option('--no-wait', 'return as soon as the change is made')
   addDutyOptions(release)
-  frame.asks(release, 'tutti release -f cell.yaml --rev v1.4.2', { waits: true })
+  frame.edits(release, 'tutti release -f cell.yaml --rev v1.4.2', { waits: true })
   frame.does<ReleaseFlags>(release, async (context, flags) => {
     const { release } = await import('../commands/release.ts')
-    const { file, rev, message = null, repo = null, work = null, duty, after = '' } = flags
+    const { file, rev, repo = null, work = null, duty, after = '' } = flags
     return release(context, {
       file,
       rev,
       repo,
-      message,
       work,
       allowDirty: flags.allowDirty === true,
       yes: flags.yes === true,
@@ -78,7 +75,7 @@ const addServeBuilds = (root: Command, frame: Frame): void => {
       new Option('--every <duration>', 'how often to look').argParser(duration).default(10_000, '10s'),
     )
     .option('--name <name>', 'what to call it (default: after the repository)')
-  frame.asks(serve, 'tutti serve-builds https://git.example.org/shop.git --branch main')
+  frame.edits(serve, 'tutti serve-builds https://git.example.org/shop.git --branch main')
   frame.does<FollowFlags>(serve, async (context, { branch, file, every, name = null }, [repository]) => {
     if (repository === undefined) {
       throw new UsageError('that names no repository; see tutti serve-builds --help, or list with ls')
@@ -99,7 +96,7 @@ const addServeBuilds = (root: Command, frame: Frame): void => {
 
   const rm = serve.command('rm').description('follow a branch no more; what runs goes on')
   rm.argument('<build-duty>', 'its name')
-  frame.asks(rm, 'tutti serve-builds rm shop')
+  frame.edits(rm, 'tutti serve-builds rm shop')
   frame.does(rm, async (context, _flags, [name = '']) => {
     const { forgetBranch } = await import('../commands/serve-builds.ts')
     return forgetBranch(context, name)
@@ -107,7 +104,7 @@ const addServeBuilds = (root: Command, frame: Frame): void => {
 
   const retry = serve.command('retry').description('build a commit again that failed')
   retry.argument('<build-duty>', 'its name')
-  frame.asks(retry, 'tutti serve-builds retry shop')
+  frame.edits(retry, 'tutti serve-builds retry shop')
   frame.does(retry, async (context, _flags, [name = '']) => {
     const { retryBranch } = await import('../commands/serve-builds.ts')
     return retryBranch(context, name)

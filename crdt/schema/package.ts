@@ -3,6 +3,7 @@
 
 import { Type, type Static } from 'typebox'
 import { LIMITS } from '../../lib/limits.ts'
+import { COMMIT_PATTERN } from './build-duty.ts'
 
 const DIGEST = '[0-9a-f]{64}'
 const NAME = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
@@ -19,6 +20,19 @@ export const PACKAGE_PIN_PATTERN = `^${NAME}@${VERSION}#${DIGEST}$`
 /** Either of the two. */
 export const PACKAGE_NAMED_PATTERN = `^${NAME}@${VERSION}(#${DIGEST})?$`
 
+/** The commit that a version was built from: in its record and not in its files, so that equal content has one digest. */
+export const PackageSource = Type.Object(
+  {
+    commit: Type.String({ pattern: COMMIT_PATTERN }),
+    /** Of the commit: `Name <address>`. */
+    author: Type.String({ maxLength: 200 }),
+    /** When it was committed, wall time in milliseconds. */
+    at: Type.Integer({ minimum: 0 }),
+  },
+  { additionalProperties: false },
+)
+export type PackageSource = Static<typeof PackageSource>
+
 /** A version's value in the document, as canonical JSON. */
 export const PackageEntry = Type.Object(
   {
@@ -26,6 +40,8 @@ export const PackageEntry = Type.Object(
     /** Of all files together. */
     bytes: Type.Integer({ minimum: 0, maximum: LIMITS.packageBytesMax }),
     files: Type.Integer({ minimum: 0, maximum: LIMITS.packageEntriesMax }),
+    /** Left out: it was pushed as a directory. */
+    source: Type.Optional(PackageSource),
     /** Taken out for good; the digest stays, so that the version never comes to mean something else. */
     removed: Type.Optional(Type.Literal(true)),
   },

@@ -11,6 +11,7 @@ import type {
   ServiceId,
 } from '../../lib/ids.ts'
 import type { BuildDuty, BuildOutcome } from './build-duty.ts'
+import type { PackageSource } from './package.ts'
 import type { RejectedRelease, RolloutOrder } from './rollout.ts'
 import type { Healthcheck, ServiceSpec } from './service.ts'
 
@@ -88,6 +89,8 @@ export interface PackageView {
   readonly digest: PackageDigest
   readonly bytes: number
   readonly files: number
+  /** Left out: it was pushed as a directory. */
+  readonly source?: PackageSource
   /** It cannot be referred to any more, and never comes to mean another content. */
   readonly removed: boolean
   readonly author: MemberId

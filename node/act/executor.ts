@@ -12,15 +12,16 @@ import type { InstanceId, SlotId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
-import type { Adopted, Driver, Exit, Hands, HandsEvents } from '../ports.ts'
+import type { Adopted, Driver, Exit, Hands, HandsEvents, Successor } from '../ports.ts'
 import type { Action, RestartAction, StartAction, StopAction } from '../plan/action.ts'
-import { factsOfAdopted, factsOfStart, recordOf, TALLY_EMPTY } from '../plan/facts.ts'
 import type { HeldLease } from '../plan/lease/terms.ts'
+import { factsOfAdopted, factsOfStart, factsOfSuccession, recordOf, TALLY_EMPTY } from '../plan/facts.ts'
 import type { LocalInstance } from '../plan/local.ts'
 import { failuresAfter } from '../plan/restart.ts'
 import { Aftermath, type AftermathOptions } from './aftermath.ts'
+import { Arming } from './arming.ts'
 import { instanceEnvironment } from './environment.ts'
-import { HeldInstances, type Held } from './held.ts'
+import { HeldInstances, type Held, type Queued } from './held.ts'
 import type { Ports } from './ports.ts'
 import type { Prober } from './prober.ts'
 import { Watching } from './watching.ts'
@@ -57,12 +58,18 @@ export class Executor implements Hands {
   readonly #held: HeldInstances
   readonly #watching: Watching
   readonly #aftermath: Aftermath
+  readonly #arming: Arming
 
   constructor(options: ExecutorOptions) {
     this.#options = options
     this.#held = new HeldInstances(options.clock)
     this.#watching = new Watching({ ...options, held: this.#held })
     this.#aftermath = new Aftermath({ ...options, held: this.#held })
+    this.#arming = new Arming({
+      ...options,
+      held: this.#held,
+      environmentOf: async (held, nonce) => await this.#environmentOf(held, nonce),
+    })
   }
 
   async start(events: HandsEvents): Promise<void> {
@@ -70,6 +77,9 @@ export class Executor implements Hands {
     const adopted = await this.#options.driver.start({
       exited: (instance, nonce, exit) => {
         this.#exited(instance, nonce, exit)
+      },
+      succeeded: (instance, nonce, exit, heir) => {
+        this.#succeeded(instance, nonce, exit, heir)
       },
     })
     await Promise.all(adopted.map(async (found) => await this.#adopt(found)))
@@ -91,6 +101,10 @@ export class Executor implements Hands {
     for (const action of actions) {
       const held = this.#held.get(action.instance) ?? this.#create(action)
       if (held === null) continue
+      // Not in line with the others: nothing is to wait for what is prepared.
+      if (action.kind === 'arm') this.#arming.want(held, action.terms)
+      else if (action.kind === 'disarm') void this.#arming.drop(held)
+      if (action.kind === 'arm' || action.kind === 'disarm') continue
       if (held.running?.kind === action.kind || held.next?.kind === action.kind) continue
       if (held.running === null) void this.#perform(held, action)
       else held.next = action
@@ -128,11 +142,11 @@ export class Executor implements Hands {
   /** An instance enters the facts with its first start, before anything else happens. */
   #create(action: Action): Held | null {
     if (action.kind !== 'start') return null
-    return this.#held.hold('', factsOfStart(action, this.#options.clock.now()))
+    return this.#held.hold(factsOfStart(action, this.#options.clock.now()))
   }
 
-  async #perform(held: Held, first: Action): Promise<void> {
-    for (let action: Action | null = first; action !== null && !this.#held.isClosed; action = held.next) {
+  async #perform(held: Held, first: Queued): Promise<void> {
+    for (let action: Queued | null = first; action !== null && !this.#held.isClosed; action = held.next) {
       held.running = action
       held.next = null
       try {
@@ -140,11 +154,16 @@ export class Executor implements Hands {
       } catch (error) {
         this.#options.log.log('error', `${action.kind} of ${action.instance} failed`, { error })
       }
+      // Forgotten: what was told meanwhile is about an instance of its own, and nobody would see what this one does.
+      if (this.#held.get(action.instance) !== held) break
     }
     held.running = null
+    const { next } = held
+    held.next = null
+    if (next !== null) this.execute([next])
   }
 
-  async #do(held: Held, action: Action): Promise<void> {
+  async #do(held: Held, action: Queued): Promise<void> {
     const { phase } = held.facts
     const isDown = phase === 'exited' || phase === 'broken'
     switch (action.kind) {
@@ -175,6 +194,7 @@ export class Executor implements Hands {
     const start = action.kind === 'start' ? action : null
     held.nonce = mintNonce()
     held.lease = action.lease ?? null
+    held.heirNonce = mintNonce()
     held.cancelLook()
     this.#held.set(held, {
       phase: 'preparing',
@@ -187,6 +207,7 @@ export class Executor implements Hands {
       ...(action.stableRunMs === undefined ? {} : { stableRunMs: action.stableRunMs }),
       probe: TALLY_EMPTY,
       liveness: TALLY_EMPTY,
+      heir: undefined,
       // Wanted again: what it drained for is over.
       ...(start === null ? {} : { draining: false, drainingSinceMs: null }),
       ...(start === null ? {} : { cpusMilli: start.cpusMilli, memoryBytes: start.memoryBytes }),
@@ -195,8 +216,8 @@ export class Executor implements Hands {
     try {
       const { id, definition } = before
       this.#held.set(held, { ports: await ports.allocate(id, definition.ports, before.ports) })
-      const environment = await this.#environmentOf(held)
-      const record = { ...recordOf(held.facts, held.nonce), runs: before.runs + 1 }
+      const environment = await this.#environmentOf(held, held.nonce)
+      const record = { ...recordOf(held.facts, held.nonce, held.heirNonce), runs: before.runs + 1 }
       const { pid, shortfall } = await driver.spawn({
         record,
         environment,
@@ -221,7 +242,9 @@ export class Executor implements Hands {
   async #drain(held: Held, draining: boolean): Promise<void> {
     this.#held.set(held, { draining, drainingSinceMs: draining ? this.#options.clock.now() : null })
     this.#held.announce(true)
-    await this.#options.driver.update(recordOf(held.facts, held.nonce))
+    // One that has begun by now drains as well; its record is the one that is written then.
+    if (draining) await this.#arming.drop(held)
+    await this.#options.driver.update(recordOf(held.facts, held.nonce, held.heirNonce))
   }
 
   async #stop(held: Held, action: StopAction): Promise<void> {
@@ -261,6 +284,7 @@ export class Executor implements Hands {
       pid: null,
       exit: end,
       lastExit: end,
+      heir: undefined,
       // A stop is no failure, whatever the program makes of it, unless it was made for one.
       failuresInARow:
         phase === 'stopping' && failure === null
@@ -271,16 +295,35 @@ export class Executor implements Hands {
     if (phase !== 'stopping' || failure !== null) void this.#aftermath.keepEvidence(held)
   }
 
+  /** The run is over, and the next one is on already: what a restart does, but for the start. */
+  #succeeded(instance: InstanceId, nonce: string, exit: Exit, heir: Successor): void {
+    const held = this.#held.get(instance)
+    if (this.#held.isClosed || held?.nonce !== nonce) return
+    const { clock, driver, log, mintNonce } = this.#options
+    held.nonce = heir.nonce
+    held.heirNonce = mintNonce()
+    this.#watching.end(held)
+    this.#held.set(held, factsOfSuccession(held.facts, exit, heir.pid, clock.now()))
+    this.#held.announce(true)
+    // Where a stop is under way it ends this run as well.
+    if (held.facts.phase === 'running') this.#watching.begin(held, held.heirEnvironment, 0)
+    void this.#aftermath.keepEvidence(held)
+    driver.update(recordOf(held.facts, held.nonce, held.heirNonce)).catch((error: unknown) => {
+      log.log('error', `the record of ${instance} could not be written`, { error })
+    })
+  }
+
   async #adopt(found: Adopted): Promise<void> {
     const { record, pid, ageMs = 0 } = found
     const { instance } = record
-    const held = this.#held.hold(record.nonce, factsOfAdopted(found, this.#options.clock.now()))
-    if (pid === null || record.failuresInARow > 0) void this.#aftermath.keepEvidence(held)
+    const facts = factsOfAdopted(found, this.#options.clock.now())
+    const held = this.#held.hold(facts, record.nonce, record.heir ?? this.#options.mintNonce())
+    if (pid === null || facts.failuresInARow > 0) void this.#aftermath.keepEvidence(held)
     if (pid === null) return
     this.#options.ports.hold(instance, record.ports)
     let environment: Readonly<Record<string, string>> = {}
     try {
-      environment = await this.#environmentOf(held)
+      environment = await this.#environmentOf(held, held.nonce)
     } catch (error) {
       this.#options.log.log('warn', `the links of ${instance} could not be opened again`, { error })
     }
@@ -288,7 +331,7 @@ export class Executor implements Hands {
     this.#watching.begin(held, environment, Math.max(1, ageMs))
   }
 
-  async #environmentOf(held: Held): Promise<Readonly<Record<string, string>>> {
+  async #environmentOf(held: Held, nonce: string): Promise<Readonly<Record<string, string>>> {
     const { id, slot, service, release, definition, ports } = held.facts
     const { peer, linkEnvironment, packageVariables } = this.#options
     const links = definition.uses.length === 0 ? {} : await linkEnvironment(definition.uses)
@@ -300,7 +343,7 @@ export class Executor implements Hands {
       definition,
       ports,
       links: { ...links, ...packaged },
-      nonce: held.nonce,
+      nonce,
       fence: held.facts.fence,
       peer: peer.name,
       peerEnvironment: peer.environment,

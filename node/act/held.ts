@@ -5,18 +5,25 @@ import type { InstanceId } from '../../lib/ids.ts'
 import { sortedBy } from '../../lib/order.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { HandsEvents } from '../ports.ts'
-import type { Action } from '../plan/action.ts'
+import type { Action, ArmAction, DisarmAction } from '../plan/action.ts'
 import type { HeldLease } from '../plan/lease/terms.ts'
 import type { LocalInstance } from '../plan/local.ts'
 import type { Probing } from './prober.ts'
+
+/** Actions of an instance that are performed one after the other. */
+export type Queued = Exclude<Action, ArmAction | DisarmAction>
 
 /** One instance in the executor's hands. */
 export interface Held {
   facts: LocalInstance
   nonce: string
-  running: Action | null
+  /** The nonce that a successor of the present run would have. */
+  heirNonce: string
+  /** The whole environment that a prepared successor has. */
+  heirEnvironment: Readonly<Record<string, string>>
+  running: Queued | null
   /** What comes after it; the latest wins, since each plan is made from newer facts. */
-  next: Action | null
+  next: Queued | null
   probing: Probing | null
   /** Of its liveness. */
   guarding: Probing | null
@@ -66,10 +73,12 @@ export class HeldInstances {
     return this.#held.get(instance)
   }
 
-  hold(nonce: string, facts: LocalInstance): Held {
+  hold(facts: LocalInstance, nonce = '', heirNonce = ''): Held {
     const held: Held = {
       facts,
       nonce,
+      heirNonce,
+      heirEnvironment: {},
       running: null,
       next: null,
       probing: null,

@@ -70,7 +70,7 @@ export class Watching {
     held.cancelForgiveness = clock.after(Math.max(0, stableRunMs - ageMs), () => {
       all.set(held, { failuresInARow: 0 })
       all.announce(false)
-      driver.update(recordOf(held.facts, held.nonce)).catch((error: unknown) => {
+      driver.update(recordOf(held.facts, held.nonce, held.heirNonce)).catch((error: unknown) => {
         log.log('error', `the record of ${id} could not be written`, { error })
       })
     })

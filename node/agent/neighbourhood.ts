@@ -4,7 +4,6 @@
 import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { MemberId } from '../../lib/ids.ts'
-import { sortedEntries } from '../../lib/order.ts'
 import type { Clock } from '../../lib/time.ts'
 import { mergeAddresses } from '../../net/addresses.ts'
 import type { DetectorEffect } from '../../net/detector-options.ts'
@@ -95,7 +94,8 @@ export class Neighbourhood {
     if (heard === statuses && !all) return false
     const nowMs = this.#options.clock.now()
     let moved = false
-    for (const [member, status] of sortedEntries(statuses)) {
+    // In the order of ids, as a status map lists them.
+    for (const [member, status] of statuses) {
       const before = heard.get(member)
       if (before === status && !all) continue
       const { incarnation, alerts, facts } = status

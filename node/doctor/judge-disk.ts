@@ -95,6 +95,8 @@ const judgeSpeed = ({ syncMs }: DiskFacts): readonly Finding[] => {
 }
 
 const GROUP_AND_OTHERS = 0o077
+/** Who may pass a directory and not read it gets at what is open in it already, and at no names. Packages need it (passage.ts). */
+const PASS_BITS = 0o011
 
 const judgePermissions = ({ directory, mode, foreignOwner, exposed }: DiskFacts): readonly Finding[] => {
   if (mode === null) return []
@@ -113,7 +115,7 @@ const judgePermissions = ({ directory, mode, foreignOwner, exposed }: DiskFacts)
         `chmod 600 ${exposed.map((name) => `${directory}/${name}`).join(' ')}`,
       ),
     )
-  } else if ((mode & GROUP_AND_OTHERS) !== 0) {
+  } else if ((mode & GROUP_AND_OTHERS & ~PASS_BITS) !== 0) {
     findings.push(warn('permissions', `${directory} is open to others (${bits})`, `chmod 700 ${directory}`))
   }
   return findings.length > 0 ? findings : [ok('permissions', `${directory} is its owner's alone (${bits})`)]

@@ -4,6 +4,7 @@
 import type { InstanceId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
 import type { HeldLease } from './lease/terms.ts'
+import type { HeirTerms } from './local.ts'
 
 /** Starts an instance; one of that id that runs and drains serves again instead. */
 export interface StartAction {
@@ -59,4 +60,20 @@ export interface ForgetAction {
   readonly reason: string
 }
 
-export type Action = StartAction | RestartAction | DrainAction | StopAction | ForgetAction
+/** Prepares the successor of a living run, so that it follows an end of it in the time of a fork (heirs.ts). */
+export interface ArmAction {
+  readonly kind: 'arm'
+  readonly instance: InstanceId
+  readonly terms: HeirTerms
+  readonly reason: string
+}
+
+/** Takes a prepared successor back; one that has begun already stays. */
+export interface DisarmAction {
+  readonly kind: 'disarm'
+  readonly instance: InstanceId
+  readonly reason: string
+}
+
+export type Action =
+  StartAction | RestartAction | DrainAction | StopAction | ForgetAction | ArmAction | DisarmAction

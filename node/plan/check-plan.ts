@@ -10,6 +10,7 @@ import { isPresent } from './eligibility.ts'
 import { asPlanned, beginGate, isExclusive } from './exclusive.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
+import { packageGate } from './packages.ts'
 import type { Plan, PlanInput } from './plan.ts'
 import { isHookSlot } from './rollout/hooks.ts'
 
@@ -75,6 +76,8 @@ const checkStart = (
   const self = input.view.members.find((member) => member.id === input.self)
   if (self === undefined || self.draining)
     return `start of ${action.instance} on a member that may hold nothing`
+  if (!revives && packageGate(input, service) !== null)
+    return `start of ${action.instance}, whose package is not here`
   if (service.update.order === 'stop-first' && runsElsewhereHere(input, action))
     return `start of ${action.instance} beside another run of its slot, although it is stop-first`
   return null
@@ -96,6 +99,10 @@ const checkEnding = (
 ): string | null => {
   if (instance === undefined) return `${action.kind} of ${action.instance}, which is not ours (S6)`
   const ended = instance.phase === 'exited' || instance.phase === 'broken'
+  if (action.kind === 'arm' || action.kind === 'disarm') {
+    const lives = instance.phase === 'running' && (action.kind === 'disarm' || !instance.draining)
+    return lives ? null : `${action.kind} of ${action.instance}, which does not run to stay (S10)`
+  }
   if (action.kind === 'restart' || action.kind === 'forget')
     return ended ? null : `${action.kind} of ${action.instance}, which is ${instance.phase} (S10)`
   if (instance.phase !== 'running') return `${action.kind} of ${action.instance}, which is ${instance.phase}`

@@ -5,6 +5,7 @@ import type { InstanceId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
 import type { StartAction } from './action.ts'
 import type { LocalInstance, ProbeTally } from './local.ts'
+import { failuresAfter } from './restart.ts'
 
 /** How a process ended. */
 export interface Exit {
@@ -27,6 +28,8 @@ export interface InstanceRecord {
   readonly ports: Readonly<Record<string, number>>
   /** Fresh for each spawn, in the process's environment as TUTTI_NONCE: with pid and start time it proves identity. */
   readonly nonce: string
+  /** The nonce of the next run, should its successor be prepared: on record before that can begin. Left out: none will. */
+  readonly heir?: string | undefined
   readonly runs: number
   readonly failuresInARow: number
   /** A run this long is stable. Left out by an earlier version: as the plan says. */
@@ -48,6 +51,9 @@ export interface Adopted {
   readonly endedAgoMs?: number | undefined
   /** As the driver's `Spawned` has it. */
   readonly shortfall?: string | undefined
+  /** How the run before it ended, which this one, its heir, followed while nobody watched. Left out: it followed none. */
+  readonly inherited?:
+    { readonly exit: Exit; readonly ranMs: number; readonly endedAgoMs: number } | undefined
 }
 
 /** Nobody saw how it ended. */
@@ -82,10 +88,16 @@ export const factsOfStart = (action: StartAction, nowMs: number): LocalInstance 
 
 /** As an earlier run of this peer left it. What ended meanwhile counts as one more failure: nobody asked for it. */
 export const factsOfAdopted = (
-  { record, pid, exit, ageMs = 0, endedAgoMs = 0, shortfall }: Adopted,
+  { record, pid, exit, ageMs = 0, endedAgoMs = 0, shortfall, inherited }: Adopted,
   nowMs: number,
 ): LocalInstance => {
   const end = pid === null ? { ...(exit ?? EXIT_UNKNOWN), atMs: nowMs - endedAgoMs } : null
+  const before = inherited === undefined ? null : { ...inherited.exit, atMs: nowMs - inherited.endedAgoMs }
+  const lastExit = end ?? before
+  const failuresBefore =
+    inherited === undefined
+      ? record.failuresInARow
+      : failuresAfter(record.failuresInARow, inherited.ranMs, record.stableRunMs)
   return {
     id: record.instance,
     slot: record.slot,
@@ -101,10 +113,10 @@ export const factsOfAdopted = (
     ports: record.ports,
     startedAtMs: nowMs - ageMs,
     runs: record.runs,
-    failuresInARow: record.failuresInARow + (pid === null ? 1 : 0),
+    failuresInARow: failuresBefore + (pid === null ? 1 : 0),
     ...(record.stableRunMs === undefined ? {} : { stableRunMs: record.stableRunMs }),
     exit: end,
-    ...(end === null ? {} : { lastExit: end }),
+    ...(lastExit === null ? {} : { lastExit }),
     shortfall,
     fence: record.fence,
     error: null,
@@ -112,8 +124,29 @@ export const factsOfAdopted = (
   }
 }
 
-/** What of the facts outlives the peer. */
-export const recordOf = (facts: LocalInstance, nonce: string): InstanceRecord => ({
+/** The change when a run has ended and its heir, which runs as `pid`, has followed it at once. */
+export const factsOfSuccession = (
+  { startedAtMs, failuresInARow, stableRunMs, runs }: LocalInstance,
+  exit: Exit,
+  pid: number,
+  nowMs: number,
+): Partial<LocalInstance> => ({
+  pid,
+  runs: runs + 1,
+  startedAtMs: nowMs,
+  lastExit: { ...exit, atMs: nowMs },
+  failuresInARow: failuresAfter(failuresInARow, nowMs - startedAtMs, stableRunMs),
+  probe: TALLY_EMPTY,
+  liveness: TALLY_EMPTY,
+  heir: undefined,
+})
+
+/** What of the facts outlives the peer. `heir`: the nonce that a successor of this run would have; null: none is meant. */
+export const recordOf = (
+  facts: LocalInstance,
+  nonce: string,
+  heir: string | null = null,
+): InstanceRecord => ({
   instance: facts.id,
   slot: facts.slot,
   service: facts.service,
@@ -123,6 +156,7 @@ export const recordOf = (facts: LocalInstance, nonce: string): InstanceRecord =>
   memoryBytes: facts.memoryBytes,
   ports: facts.ports,
   nonce,
+  ...(heir === null ? {} : { heir }),
   runs: facts.runs,
   failuresInARow: facts.failuresInARow,
   ...(facts.stableRunMs === undefined ? {} : { stableRunMs: facts.stableRunMs }),

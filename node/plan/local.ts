@@ -30,6 +30,14 @@ export interface ProbeTally {
   readonly lastFailure: string
 }
 
+/** Which ends of a run its successor follows without its peer (heirs.ts). */
+export interface HeirTerms {
+  /** `on-failure`: a status of 0 has no successor. */
+  readonly condition: 'any' | 'on-failure'
+  /** Only once the run has been on for so long, milliseconds. */
+  readonly afterMs: number
+}
+
 export interface LocalInstance {
   readonly id: InstanceId
   readonly slot: SlotId
@@ -70,6 +78,8 @@ export interface LocalInstance {
   /** The fencing token that its last run was given. Left out: it runs without a lease. */
   readonly fence?: number | undefined
   readonly probe: ProbeTally
+  /** The successor that is prepared for this run; `unavailable`: it can have none here. Left out: it has none. */
+  readonly heir?: HeirTerms | 'unavailable' | undefined
   /** Of the liveness probe. Left out: nothing has been asked. */
   readonly liveness?: ProbeTally
 }

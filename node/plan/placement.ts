@@ -8,7 +8,7 @@ import { canonicalJson } from '../../lib/order.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Election } from './election.ts'
 import { Electorate } from './electorate.ts'
-import { absenceOf, asIfThere, type RosterMember } from './eligibility.ts'
+import { absenceOf, isPresent, keepsUntilMs, type KeepPolicy, type RosterMember } from './eligibility.ts'
 import { hindranceOf } from './hindrance.ts'
 import { electAll } from './homes.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
@@ -21,42 +21,72 @@ export class PlacementMemo {
   #latest: Placed | null = null
 
   /**
-   * The last answer, where it was about the same services and members and every member that has said its facts may hold its
-   * slots: then neither time nor what anybody holds enters. Most passes are about instances, and all of those find it.
+   * The last answer, where it was about the same services and members, which hold the same and may keep the same. Most
+   * passes are about instances, and all of those find it, also while somebody is away.
    */
-  recall({ input, members }: Electorate): ReadonlyMap<SlotId, SlotPlacement> | null {
+  recall(electorate: Electorate): ReadonlyMap<SlotId, SlotPlacement> | null {
+    const { input, members } = electorate
     const latest = this.#latest
     if (latest === null || latest.services !== input.view.services) return null
     return latest.members.length === members.length &&
-      members.every((member, at) => placesAlike(member, latest.members[at]))
+      members.every((member, at) => placesAlike(member, latest.members[at])) &&
+      latest.keeping === keepingOf(electorate)
       ? latest.placements
       : null
   }
 
-  keep({ input, members }: Electorate, placements: ReadonlyMap<SlotId, SlotPlacement>): void {
-    const plain = members.every((member) => asIfThere(member) === member)
-    this.#latest = plain ? { services: input.view.services, members, placements } : null
+  keep(electorate: Electorate, placements: ReadonlyMap<SlotId, SlotPlacement>): void {
+    const { input, members } = electorate
+    // Why nobody can hold a slot says for how long a member has been dead, which is another sentence a second later.
+    const dated =
+      members.some(({ state }) => state === 'dead') &&
+      [...placements.values()].some(({ member }) => member === null)
+    const { services } = input.view
+    this.#latest = dated ? null : { services, members, keeping: keepingOf(electorate), placements }
   }
 }
 
 interface Placed {
   readonly services: readonly ServiceView[]
   readonly members: readonly RosterMember[]
+  readonly keeping: string
   readonly placements: ReadonlyMap<SlotId, SlotPlacement>
+}
+
+/** Which dead members may still keep slots, by policy: all that time changes. */
+const keepingOf = ({ input, members }: Electorate): string => {
+  const dead = members.filter(({ state }) => state === 'dead')
+  if (dead.length === 0) return ''
+  const { nowMs, view, membership } = input
+  const policies = new Map<string, KeepPolicy>()
+  for (const service of view.services)
+    policies.set(`${service.onPartition} ${service.rescheduleAfterMs}`, service)
+  return [...policies.values()]
+    .map((policy) =>
+      dead
+        .map((member) => (keepsUntilMs(member, policy, membership.brakedUntilMs) > nowMs ? 'k' : '-'))
+        .join(''),
+    )
+    .join(' ')
 }
 
 const placesAlike = (now: RosterMember, before: RosterMember | undefined): boolean =>
   before !== undefined &&
-  asIfThere(now) === now &&
   now.id === before.id &&
   now.name === before.name &&
   now.known === before.known &&
+  now.cordoned === before.cordoned &&
   now.outReason === before.outReason &&
+  (now.state === before.state || (isPresent(now.state) && isPresent(before.state))) &&
   now.cpusMilli === before.cpusMilli &&
   now.memoryBytes === before.memoryBytes &&
   (now.labels === before.labels || canonicalJson(now.labels) === canonicalJson(before.labels)) &&
   (now.confinement === before.confinement ||
-    canonicalJson(now.confinement) === canonicalJson(before.confinement))
+    canonicalJson(now.confinement) === canonicalJson(before.confinement)) &&
+  (now.held === before.held || sameSlots(now.held, before.held))
+
+const sameSlots = (one: ReadonlySet<SlotId>, other: ReadonlySet<SlotId>): boolean =>
+  one.size === other.size && [...one].every((slot) => other.has(slot))
 
 /** Every wanted slot with its member, in canonical order. */
 export const place = (

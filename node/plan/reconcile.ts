@@ -8,6 +8,7 @@ import type { Action, RestartAction, StopAction } from './action.ts'
 import { beginGate, graceMs, isEndangered, isExclusive, leaseOf, stopAheadAtMs } from './exclusive.ts'
 import { capacityOf, roomGate, roomTaken } from './gates.ts'
 import { healthOf, livenessFailure, probeOf, PROOF_MS, PROOF_OF_REPLACEMENT_MS } from './health.ts'
+import { heirActions } from './heirs.ts'
 import type { LocalInstance } from './local.ts'
 import type { InstanceReport, UnfulfilledCause } from './plan.ts'
 import {
@@ -76,6 +77,7 @@ export const reconcile = (scene: Scene): Reconciled => {
   for (const keep of kept) keepInstance(turn, keep)
   restartInstances(turn)
   startInstances(turn, starts, gone)
+  prepareHeirs(turn, kept)
   for (const { slot, service, reason } of completed) {
     const instance = instanceIdOf(slot, service.release)
     turn.reports.push({ instance, slot, state: 'stopped', restarts: 0, reason })
@@ -202,6 +204,19 @@ const restartInstances = (turn: Turn): void => {
     })
   }
   if (againAtMs !== null) turn.wakes.push(againAtMs)
+}
+
+/** After everything else: what has an action already is not prepared for anything. */
+const prepareHeirs = (turn: Turn, kept: readonly Kept[]): void => {
+  const acted = new Set(turn.actions.map(({ instance }) => instance))
+  const { local } = turn.scene.input
+  const busy =
+    acted.size > 0 ||
+    local.some(({ phase, draining }) => draining || phase === 'preparing' || phase === 'stopping')
+  const testators = kept
+    .filter(({ instance }) => !acted.has(instance.id))
+    .map(({ instance, service, as }) => ({ instance, service, isWanted: as === 'wanted' }))
+  turn.actions.push(...heirActions(testators, { nowMs: turn.nowMs, busy }))
 }
 
 const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {

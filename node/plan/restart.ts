@@ -15,6 +15,12 @@ export type RestartPolicy = ServiceSpec['restart']
 /** A run at least this long is no failed start where the service does not say (`restart_policy.window`). */
 export const STABLE_RUN_MS = SERVICE_DEFAULTS.restart.windowMs
 
+/**
+ * A run at least this long is started again without a pause, if its window is not longer: what worked for so long is worth
+ * one try at once, and an instance that ends again and again gets no more than one such try in as many milliseconds.
+ */
+export const IMMEDIATE_RUN_MS = 10_000
+
 /** Short runs in a row that make a crash loop: five, as systemd's start-limit burst. */
 export const CRASH_LOOP_RUNS = 5
 
@@ -54,6 +60,10 @@ export const backoffMs = (
   return delayMs - Math.floor((delayMs * off) / JITTER_SCALE)
 }
 
+/** How long a run must have been on so that its end is followed by the next run without a pause; 0: no run is too short. */
+export const immediateAfterMs = ({ delayMs, windowMs }: RestartPolicy): number =>
+  delayMs === 0 ? 0 : Math.max(windowMs, IMMEDIATE_RUN_MS)
+
 /** What becomes of an instance that ended or could not be spawned. */
 export type RestartVerdict =
   | { readonly kind: 'now'; readonly dueMs: number; readonly reason: string }
@@ -82,7 +92,9 @@ export const restartOf = (instance: LocalInstance, policy: RestartPolicy, nowMs:
     return { kind: 'given-up', reason: `${why}${lastWords(instance)}` }
   }
   const endedMs = exit?.atMs ?? instance.startedAtMs
-  const dueMs = endedMs + backoffMs(policy, instance, failures)
+  // One such try: `failures` is 1 after a run that was stable, and more while short ones follow each other.
+  const isImmediate = !broken && failures <= 1 && endedMs - instance.startedAtMs >= immediateAfterMs(policy)
+  const dueMs = endedMs + (isImmediate ? 0 : backoffMs(policy, instance, failures))
   const reason = isCrashLoop(instance)
     ? crashLoopText(instance, policy)
     : `${ended}, restarts after ${formatDuration(dueMs - endedMs)}`

@@ -7,6 +7,7 @@ import type { ServiceId } from '../../lib/ids.ts'
 import { INSTANCE_STATES, ROLLOUT_PHASES } from '../../crdt/schema/status.ts'
 import { stateOfDuty } from '../plan/build-duty.ts'
 import { place, PlacementMemo } from '../plan/placement.ts'
+import type { PackageCounters } from '../package/store.ts'
 import { UNFULFILLED_CAUSES } from '../plan/plan.ts'
 import type { AgentCounters, AgentPort, AgentSnapshot } from '../ports.ts'
 
@@ -25,6 +26,8 @@ export interface MetricsOptions {
   readonly version: string
   /** Null: this peer has no links. @default null */
   readonly links?: (() => LinksCounts) | null
+  /** Null: this peer keeps no packages. @default null */
+  readonly packages?: (() => PackageCounters) | null
   /** Memory, CPU, descriptors and event loop delay of the process. @default true */
   readonly process?: boolean
 }
@@ -91,6 +94,7 @@ export const createMetrics = (options: MetricsOptions): Metrics => {
   workloadGauges(registry, scrape)
   buildGauges(registry, scrape)
   if (options.links !== undefined && options.links !== null) linkMetrics(registry, options.links)
+  if (options.packages !== undefined && options.packages !== null) packageMetrics(registry, options.packages)
   if (options.process !== false) collectDefaultMetrics({ register: registry })
   return {
     contentType: registry.contentType,
@@ -309,4 +313,33 @@ const linkMetrics = (registry: Registry, links: () => LinksCounts): void => {
   gauge(registry, 'tutti_link_connections', 'Connections through service links now', [], (set) =>
     set({}, links().open),
   )
+}
+
+const packageMetrics = (registry: Registry, packages: () => PackageCounters): void => {
+  for (const [name, help, read] of [
+    ['tutti_packages_held', 'Packages that are on this peer as a whole', (counts) => counts.held],
+    ['tutti_packages_bytes', 'What packages take on the disk of this peer', (counts) => counts.bytes],
+    ['tutti_packages_budget_bytes', 'What packages may take there', (counts) => counts.budgetBytes],
+  ] as const satisfies readonly (readonly [string, string, (counts: PackageCounters) => number])[]) {
+    gauge(registry, name, help, [], (set) => set({}, read(packages())))
+  }
+  for (const [name, help, read] of [
+    [
+      'tutti_package_fetched_bytes_total',
+      'Bytes of packages from other peers',
+      (counts) => counts.fetchedBytes,
+    ],
+    [
+      'tutti_package_served_bytes_total',
+      'Bytes of packages given to other peers',
+      (counts) => counts.servedBytes,
+    ],
+    [
+      'tutti_package_chunks_refused_total',
+      'Answers of other peers that were not what they should be',
+      (counts) => counts.refusedChunks,
+    ],
+  ] as const satisfies readonly (readonly [string, string, (counts: PackageCounters) => number])[]) {
+    counter(registry, name, help, [], (add) => add({}, read(packages())))
+  }
 }

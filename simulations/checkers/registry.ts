@@ -5,6 +5,7 @@ import type { Checker } from './checker.ts'
 import { agreement } from './l01-agreement.ts'
 import { fulfilment } from './l02-fulfilment.ts'
 import { detection } from './l03-detection.ts'
+import { refutation } from './l03-refutation.ts'
 import { flapping } from './l04-flapping.ts'
 import { moves } from './l04-moves.ts'
 import { takeOver } from './l04-take-over.ts'
@@ -53,6 +54,7 @@ export const allCheckers = (): readonly Checker[] => [
   agreement(),
   fulfilment(),
   detection(),
+  refutation(),
   flapping(),
   moves(),
   takeOver(),

@@ -39,12 +39,18 @@ const strangers = (
 
 const wrongs = ({ agent, processes, name }: Machine): readonly string[] => {
   if (agent === null) return []
-  const held = new Set<string>(agent.snapshot().local.map(({ id }) => id))
+  const { local } = agent.snapshot()
+  const held = new Set<string>(local.map(({ id }) => id))
+  const over = new Set<string>(local.flatMap(({ id, phase }) => (phase === 'exited' ? [id] : [])))
   return [
     ...processes
       .processes()
       .filter(({ record, exit }) => exit === null && !held.has(record.instance))
       .map(({ record }) => `${name}: ${record.instance} runs and its peer does not know it`),
+    ...processes
+      .processes()
+      .filter(({ record, exit }) => exit === null && over.has(record.instance))
+      .map(({ record }) => `${name}: ${record.instance} runs and its peer has it ended`),
     ...processes.strays().map((instance) => `${name}: a child of ${instance} outlives it`),
   ]
 }

@@ -146,4 +146,12 @@ export const DOCUMENT_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'large-values',
+    bug: 'values of changes may be twice as large',
+    breaks: 'S4',
+    patches: [
+      { file: 'lib/limits.ts', find: 'valueBytesMax: 32 * 1024', replace: 'valueBytesMax: 64 * 1024' },
+    ],
+  },
 ]

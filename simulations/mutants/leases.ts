@@ -16,18 +16,6 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     }),
   },
   {
-    name: 'promise-at-once',
-    bug: 'a voter that has just started promises what it may have promised to another',
-    breaks: 'S9',
-    patches: [
-      {
-        file: 'node/plan/lease/voter.ts',
-        find: 'return nowMs < this.#startedMs + LEASE_MS\n',
-        replace: 'void [nowMs, this.#startedMs]\n    return false\n',
-      },
-    ],
-  },
-  {
     name: 'promise-to-all',
     bug: 'a voter promises a slot to whoever asks with a higher token',
     breaks: 'S9',
@@ -36,18 +24,6 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
         file: 'node/plan/lease/voter.ts',
         find: "if (promise !== undefined && promise.holder !== from && promise.untilMs > nowMs) return 'held'",
         replace: '',
-      },
-    ],
-  },
-  {
-    name: 'lease-from-answer',
-    bug: 'a holder counts its lease from when it was answered',
-    breaks: 'S9',
-    patches: [
-      {
-        file: 'node/plan/lease/holder.ts',
-        find: 'const untilMs = round.sentMs + HOLD_MS',
-        replace: 'const untilMs = nowMs + HOLD_MS',
       },
     ],
   },

@@ -67,4 +67,16 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: 'never-refute',
+    bug: 'a member that hears an alert on itself says nothing to it',
+    breaks: 'L3',
+    patches: [
+      {
+        file: 'net/failure-detector.ts',
+        find: 'if (!this.#refutation.due(accusers.length > 0, convicted, nowMs)) return',
+        replace: 'if (!this.#refutation.due(accusers.length > 0, convicted, nowMs) || nowMs >= 0) return',
+      },
+    ],
+  },
 ]

@@ -11,9 +11,9 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'simulations/hands.ts',
-        find: 'for (const process of this.#machine.processes()) this.#adopt(process)',
+        find: 'for (const process of this.#machine.take()) this.#adopt(process)',
         replace:
-          'for (const process of this.#machine.processes())\n      if (process.record.runs > 1 || this.#machine.clock.now() - process.startedAtMs > 5000) this.#adopt(process)',
+          'for (const process of this.#machine.take())\n      if (process.record.runs > 1 || this.#machine.clock.now() - process.startedAtMs > 5000) this.#adopt(process)',
       },
     ],
   },
@@ -24,8 +24,8 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'simulations/hands.ts',
-        find: '#ended({ record, exit }: ScriptedProcess): void {\n    this.#machine.endGroup(record.nonce)',
-        replace: '#ended({ record, exit }: ScriptedProcess): void {',
+        find: 'successor: ScriptedProcess | null): void {\n    this.#machine.endGroup(record.nonce)',
+        replace: 'successor: ScriptedProcess | null): void {',
       },
     ],
   },
@@ -50,6 +50,46 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
         file: 'node/plan/reconcile.ts',
         find: "turn.actions.push({ kind: 'forget', instance: id, reason })\n    return true",
         replace: 'return false',
+      },
+    ],
+  },
+  {
+    name: 'heir-without-record',
+    bug: 'a successor is prepared that no record names: what followed a dead peer is a stranger to the next',
+    breaks: 'S10',
+    patches: [
+      {
+        file: 'simulations/processes.ts',
+        find: '    entry.onDisk = record\n    entry.heir = ',
+        replace: '    entry.onDisk = entry.process.record\n    entry.heir = ',
+      },
+      // The nonce is on record from the start of a run; a peer that says so only now must write it now.
+      {
+        file: 'simulations/hands.ts',
+        find: 'const record = { ...recordOf(held.facts, held.nonce, held.heirNonce), runs: runs + 1 }',
+        replace: 'const record = { ...recordOf(held.facts, held.nonce), runs: runs + 1 }',
+      },
+    ],
+  },
+  {
+    name: 'claim-not-exclusive',
+    bug: 'a stop and the successor of what it stops both take place',
+    breaks: 'S10',
+    patches: [
+      {
+        file: 'simulations/processes.ts',
+        find: 'if (entry !== undefined) entry.heir = null',
+        replace: 'if (entry === undefined) return',
+      },
+      {
+        file: 'simulations/hands.ts',
+        find: 'if (successor === null) this.#exited(held, exit)',
+        replace: "if (successor === null || held.facts.phase === 'stopping') this.#exited(held, exit)",
+      },
+      {
+        file: 'simulations/hands.ts',
+        find: 'this.#machine.forget(action.instance)',
+        replace: '',
       },
     ],
   },
@@ -91,6 +131,18 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
         file: 'node/agent/reporter.ts',
         find: 'if (before !== undefined && source?.here === here && isAlike(source?.report, report)) {',
         replace: 'if (isAlike(undefined, report)) {',
+      },
+    ],
+  },
+  {
+    name: 'wait-for-the-disk',
+    bug: 'while the disk refuses writes, nothing is done for what runs',
+    breaks: 'S15',
+    patches: [
+      {
+        file: 'node/agent.ts',
+        find: 'if (this.#caughtUp !== null) return null\n    const began',
+        replace: 'if (this.#caughtUp !== null || this.#storageTrouble !== null) return null\n    const began',
       },
     ],
   },

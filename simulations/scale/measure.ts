@@ -4,6 +4,7 @@
 
 import { addMember, applyCell, scale } from '../../crdt/edits.ts'
 import { clusterIdOf } from '../../crdt/genesis.ts'
+import { shareStatuses } from '../../crdt/status-share.ts'
 import { defined } from '../../lib/assert.ts'
 import { sha256Hex } from '../../lib/hash.ts'
 import { serviceIdOf } from '../../lib/ids.ts'
@@ -57,6 +58,7 @@ const SERVICE = 'web'
 export const measure = async ({ peers, seed, say }: ScaleOptions): Promise<Measured> => {
   // Each record is verified by every peer.
   keepVerdicts(50_000)
+  shareStatuses(50_000)
   const began = process.cpuUsage()
   const traffic = { messages: 0, bytes: 0 }
   const numbers = new Map<string, number>()

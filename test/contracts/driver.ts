@@ -12,6 +12,10 @@ export interface ContractPrograms {
   readonly lasting: readonly string[]
   /** Ends with status 3, soon. */
   readonly exits3: readonly string[]
+  /** Ends with status 0, in time to be armed before. */
+  readonly exits0: readonly string[]
+  /** Runs until stopped, and leaves a process behind when it crashes; deaf to what `deafened` waits for. */
+  readonly leaves: readonly string[]
   /** Runs until killed. */
   readonly deaf: readonly string[]
   /** Cannot be spawned. */
@@ -35,6 +39,10 @@ export interface DriverBed {
   readonly settle: <T>(promise: Promise<T>) => Promise<T>
   /** Resolves when a deaf program is deaf, so that a stop meets what the test means. */
   readonly deafened: (instance: InstanceId) => Promise<void>
+  /** Ends the program of a run by SIGKILL, and nothing else of it. */
+  readonly crash: (pid: number) => Promise<void>
+  /** Resolves when the successor of that nonce has followed the run. */
+  readonly followed: (pid: number, nonce: string) => Promise<void>
   readonly cleanUp: () => Promise<void>
 }
 
@@ -92,7 +100,8 @@ export const environmentFor = (record: InstanceRecord): Record<string, string> =
   TUTTI_NONCE: record.nonce,
 })
 
-type Exited = Parameters<DriverEvents['exited']>
+/** An end; the successor, where one has followed. */
+type Exited = Parameters<DriverEvents['exited']> | Parameters<DriverEvents['succeeded']>
 
 /** Exits as something to wait for. */
 export const exitsOf = (): {
@@ -103,12 +112,14 @@ export const exitsOf = (): {
   const all: Exited[] = []
   const waiting: ((exited: Exited) => void)[] = []
   let told = 0
+  const tell = (...exited: Exited): void => {
+    all.push(exited)
+    waiting.shift()?.(exited)
+  }
   return {
     events: {
-      exited: (...exited) => {
-        all.push(exited)
-        waiting.shift()?.(exited)
-      },
+      exited: tell,
+      succeeded: tell,
     },
     all,
     next: async () => {

@@ -162,6 +162,66 @@ export const handsContract = (name: string, make: (machine: ScriptedMachine) => 
       await settle(() => facts() === undefined, 'it is forgotten')
     })
 
+    const armed = async (start: StartAction): Promise<void> => {
+      const terms = { condition: 'any', afterMs: 0 } as const
+      hands.execute([{ kind: 'arm', instance: start.instance, terms, reason: 'test' }])
+      await settle(() => machine.hasHeir(start.instance), 'it is armed')
+    }
+
+    it('counts a run that its heir has followed as ended, and goes on with the heir', async () => {
+      const start = await started(['run'], { stableRunMs: 2000 })
+      await armed(start)
+      clock.turn(1500)
+      machine.kill(start.instance)
+      await settle(() => facts()?.runs === 2, 'it has followed')
+      const { phase, exit, lastExit, failuresInARow, startedAtMs, heir } = facts() ?? {}
+      assert.deepEqual(
+        [phase, exit, failuresInARow, startedAtMs, heir],
+        ['running', null, 1, 1500, undefined],
+      )
+      assert.deepEqual([lastExit?.signal, lastExit?.atMs], ['SIGKILL', 1500])
+      await settle(() => machine.find(start.instance)?.record.runs === 2, 'its record is written')
+      clock.turn(2000)
+      await settle(() => facts()?.failuresInARow === 0, 'it is forgiven')
+      await armed(start)
+      machine.kill(start.instance)
+      await settle(() => facts()?.runs === 3, 'the next has followed')
+    })
+
+    it('takes an heir back when told, before a drain and before a stop', async () => {
+      const start = await started(['run'])
+      await armed(start)
+      hands.execute([{ kind: 'disarm', instance: start.instance, reason: 'test' }])
+      await settle(() => facts()?.heir === undefined, 'it is disarmed')
+      assert.ok(!machine.hasHeir(start.instance))
+      await armed(start)
+      hands.execute([act('drain', start)])
+      await settle(() => facts()?.heir === undefined, 'it drains without an heir')
+      hands.execute([start])
+      await settle(() => facts()?.draining === false, 'it serves again')
+      // While an action is under way nothing is prepared, and hands may look whether it is over by the clock.
+      await new Promise((resolve) => setImmediate(resolve))
+      await armed(start)
+      hands.execute([stopOf(start)])
+      await settle(() => facts()?.phase === 'stopping', 'the stop is under way')
+      clock.turn(1)
+      await reach('exited')
+      assert.deepEqual([facts()?.runs, facts()?.failuresInARow], [1, 0])
+    })
+
+    it('adopts an heir that followed meanwhile, and knows how the run before it ended (S10)', async () => {
+      const start = await started(['run'], { stableRunMs: 2000 })
+      await armed(start)
+      await hands.close()
+      clock.turn(1000)
+      machine.kill(start.instance)
+      clock.turn(500)
+      await begin()
+      const { phase, runs, failuresInARow, lastExit, startedAtMs } = facts() ?? {}
+      assert.deepEqual([phase, runs, failuresInARow, startedAtMs], ['running', 2, 1, 1000])
+      assert.deepEqual([lastExit?.signal, lastExit?.atMs], ['SIGKILL', 1000])
+    })
+
     it('adopts what runs, with its run, its age and what is stable for it (S10)', async () => {
       const start = await started(['run'], { stableRunMs: 2000 })
       const { pid } = facts() ?? {}

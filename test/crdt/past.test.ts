@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
+import { removeBuildDuty, setBuildDuty } from '../../crdt/build-duty-edits.ts'
 import { diffViews } from '../../crdt/diff-views.ts'
 import type { Edit } from '../../crdt/edit.ts'
 import {
@@ -16,6 +17,7 @@ import {
   stop,
   uncordon,
 } from '../../crdt/edits.ts'
+import { putPackage, removePackage } from '../../crdt/edits-package.ts'
 import { releaseBefore } from '../../crdt/past-releases.ts'
 import type { IntentReplica, Staged } from '../../crdt/replica.ts'
 import { decodeRecord } from '../../crdt/record.ts'
@@ -23,6 +25,7 @@ import { backToRelease, backToService } from '../../crdt/rollback.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import { defined } from '../../lib/assert.ts'
 import { TuttiError } from '../../lib/errors.ts'
+import { sha256Hex } from '../../lib/hash.ts'
 import type { ChangeHash, ServiceId } from '../../lib/ids.ts'
 import { cell, edit, foundedCluster, memberOf, pull, replicaOf, service } from './cluster.ts'
 
@@ -55,7 +58,7 @@ interface Step {
   readonly from: number
 }
 
-const steps = fc.array(fc.record({ who: fc.nat(2), what: fc.nat(9), value: fc.nat(5), from: fc.nat(2) }), {
+const steps = fc.array(fc.record({ who: fc.nat(2), what: fc.nat(12), value: fc.nat(5), from: fc.nat(2) }), {
   minLength: 5,
   maxLength: 30,
 })
@@ -77,6 +80,19 @@ const editsOf = (view: View, { what, value }: Step): readonly Edit[] => {
       return value % 2 === 0 ? cordon(view, 'bob') : uncordon(view, 'bob')
     case 6:
       return restart(view, id, `t${value}`)
+    case 7:
+      return putPackage(view, { ref: `api@${value}`, digest: sha256Hex(`api ${value}`), bytes: 1, files: 1 })
+    case 8:
+      return removePackage(view, `api@${value}`)
+    case 9:
+      return value === 0
+        ? removeBuildDuty(view, 'main')
+        : setBuildDuty(view, 'main', {
+            repository: '/src',
+            branch: `b${value}`,
+            file: 'cell.yaml',
+            everyMs: 60_000,
+          })
     default:
       return []
   }
@@ -88,7 +104,7 @@ const perform = (
   one: Step,
 ): { readonly hash: ChangeHash; readonly view: View } | null => {
   const replica = defined(replicas[one.who], 'a replica')
-  if (one.what >= 7) {
+  if (one.what >= 10) {
     pull(replica, defined(replicas[one.from], 'a replica'))
     return null
   }
@@ -336,8 +352,13 @@ describe('rollback', () => {
 })
 
 /** What a diff looks at. */
-const shown = ({ members, services }: View): string =>
-  JSON.stringify([members, services.map((one) => ({ ...one, conflicts: [] }))])
+const shown = ({ members, services, packages = [], buildDuties = [] }: View): string =>
+  JSON.stringify([
+    members,
+    services.map((one) => ({ ...one, conflicts: [] })),
+    packages.flatMap(({ ref, removed }) => (removed ? [] : [ref])),
+    buildDuties.map(({ name, branch }) => [name, branch]),
+  ])
 
 describe('diff of two views', () => {
   it('names what came, went and changed, and nothing else', () => {

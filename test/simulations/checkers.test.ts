@@ -7,6 +7,7 @@ import type { ChangeHash, InstanceId, MemberId, ReleaseId, ServiceId, SlotId } f
 import { sha256Hex } from '../../lib/hash.ts'
 import { agreement } from '../../simulations/checkers/l01-agreement.ts'
 import { detection } from '../../simulations/checkers/l03-detection.ts'
+import { refutation } from '../../simulations/checkers/l03-refutation.ts'
 import { fulfilment } from '../../simulations/checkers/l02-fulfilment.ts'
 import { flapping } from '../../simulations/checkers/l04-flapping.ts'
 import { moves } from '../../simulations/checkers/l04-moves.ts'
@@ -222,6 +223,7 @@ describe('safety checkers', () => {
       const old = { ...record, release: 'old' as ReleaseId, instance: `${record.slot}@old` as InstanceId }
       machine.processes.spawn({ ...old, nonce: `old ${record.slot}` })
       const definition = { ...record.definition, command: ['serve', 'ready=never'] }
+      machine.processes.disarm(record.instance)
       machine.processes.kill(record.instance)
       machine.processes.spawn({ ...record, definition, nonce: `new ${record.slot}` })
       return spawned?.(scene, machine, record) ?? []
@@ -240,6 +242,7 @@ describe('safety checkers', () => {
     for (const { machine, record } of living) {
       const old = { ...record, release: 'old' as ReleaseId, instance: `${record.slot}@old` as InstanceId }
       machine.processes.spawn({ ...old, nonce: `old ${record.slot}` })
+      machine.processes.disarm(record.instance)
       machine.processes.kill(record.instance)
       machine.processes.spawn({ ...record, nonce: `new ${record.slot}` })
       assert.deepEqual(spawned?.(scene, machine, record), [])
@@ -406,6 +409,26 @@ describe('liveness checkers', () => {
     looks(checker, scene)
     await world.run(16_000)
     assert.match(looks(checker, scene).join(), /m0 sees m2 alive, which has been down for 15 s/)
+  })
+
+  it('L3: a member that knows of an alert on it, and lets it stand', async () => {
+    const { scene, first, second } = await stage()
+    const checker = refutation()
+    looks(checker, scene)
+    await scene.world.run(70_000)
+    assert.deepEqual(looks(checker, scene), [])
+    const agent = agentOf(first)
+    const before = agent.snapshot()
+    const accuser = before.statuses.get(second.signer.member)
+    assert.ok(accuser)
+    const alerts = new Map([[first.signer.member, { incarnation: 9e9, silent: true }]])
+    const statuses = new Map([...before.statuses, [second.signer.member, { ...accuser, alerts }] as const])
+    agent.snapshot = () => ({ ...before, statuses })
+    assert.deepEqual(looks(checker, scene), [])
+    await scene.world.run(4000)
+    assert.deepEqual(looks(checker, scene), [], 'it may be about to')
+    await scene.world.run(1000)
+    assert.match(looks(checker, scene).join(), /m0 has known for 5 s that it is accused/)
   })
 
   it('L2: a slot that is not well, and nobody says so', async () => {

@@ -5,16 +5,19 @@ import { describe, it } from 'node:test'
 import type { Action } from '../../node/plan/action.ts'
 import { ScriptedHands } from '../../simulations/hands.ts'
 import { ScriptedDriver, ScriptedMachine, scriptOf } from '../../simulations/processes.ts'
-import { driverContract, recordFor } from '../contracts/driver.ts'
+import { driverContract, recordFor, type DriverBed } from '../contracts/driver.ts'
+import { heirContract } from '../contracts/heirs.ts'
 import { turnedClock } from '../contracts/turned-clock.ts'
 
-driverContract('scripted', async () => {
+const scriptedBed = async (): Promise<DriverBed> => {
   const clock = turnedClock()
   const machine = new ScriptedMachine(clock)
   return {
     programs: {
       lasting: ['run'],
       exits3: ['run', 'exit=3@1s'],
+      exits0: ['run', 'exit=0@1s'],
+      leaves: ['run', 'forks'],
       deaf: ['run', 'deaf'],
       broken: ['broken'],
       hungry: ['run', 'hungry=1s'],
@@ -38,9 +41,17 @@ driverContract('scripted', async () => {
       return await done
     },
     deafened: async () => undefined,
+    crash: async (pid) => {
+      const process = machine.processes().find((one) => one.pid === pid && one.exit === null)
+      if (process !== undefined) machine.kill(process.record.instance)
+    },
+    followed: async () => undefined,
     cleanUp: async () => undefined,
   }
-})
+}
+
+driverContract('scripted', scriptedBed)
+heirContract('scripted', scriptedBed)
 
 const bed = () => {
   const clock = turnedClock()

@@ -3,7 +3,10 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { applyCell } from '../../crdt/edits.ts'
 import { SERVICE_DEFAULTS } from '../../crdt/schema/service.ts'
 import { patched } from '../../simulations/mutants/loading.ts'
@@ -34,6 +37,20 @@ describe('stories', () => {
     )
     assert.equal(hashes[0], hashes[1])
     assert.notEqual(hashes[0], hashes[2])
+  })
+
+  it('has the same history in a process of its own, whatever other runs have left in the caches of this one', async () => {
+    const { hash } = await play({ seed: 'same', peers: 3, minutes: 0.2 })
+    const main = join(import.meta.dirname, '../../simulations/main.ts')
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      main,
+      'same',
+      '--peers',
+      '3',
+      '--minutes',
+      '0.2',
+    ])
+    assert.match(stdout, new RegExp(`trace ${hash}`))
   })
 })
 

@@ -8,6 +8,7 @@ import { storageError, systemCodeOf } from '../../../crdt/log/files.ts'
 import { sha256Hex } from '../../../lib/hash.ts'
 import type { ChunkDigest } from '../../../lib/ids.ts'
 import { syncDirectory } from '../disk/files.ts'
+import { syncDisk } from './sync-disk.ts'
 
 /** The peer's own user alone, as everything else of its data. */
 const DIRECTORY_MODE = 0o700
@@ -17,6 +18,8 @@ const FILE_MODE = 0o600
  * find one free.
  */
 const SYNCS_MAX = 2
+/** As many files are synced one by one; for more a sync of the whole disk is quicker. */
+const SYNCED_ONE_BY_ONE_MAX = 8
 /** Looks at once, of microseconds each. */
 const LOOKS_MAX = 16
 
@@ -95,6 +98,10 @@ export class ChunkFiles {
   async sync(digests: readonly ChunkDigest[]): Promise<void> {
     const dirty = digests.filter((digest) => this.#unsynced.has(digest))
     try {
+      if (dirty.length > SYNCED_ONE_BY_ONE_MAX && (await syncDisk(this.#folder))) {
+        for (const digest of dirty) this.#unsynced.delete(digest)
+        return
+      }
       await atOnce(SYNCS_MAX, dirty, async (digest) => {
         const handle = await open(this.#pathOf(digest), 'r')
         try {

@@ -32,7 +32,7 @@ import type { Keeping, PackageStore } from '../../package/store.ts'
 import { readOptional } from '../disk/files.ts'
 import { ChunkFiles, markOf } from './chunk-files.ts'
 import { removable, roomFault, roomOf, type Room, type Stored } from './space.ts'
-import { letPass, Trees } from './trees.ts'
+import { Trees } from './trees.ts'
 import { replaceFile } from './replace-file.ts'
 
 export interface DiskPackagesOptions {
@@ -82,7 +82,6 @@ export class DiskPackages implements PackageStore {
       await mkdir(join(folder, 'manifests'), { recursive: true, mode: 0o700 })
       await this.#chunks.start()
       await this.#trees.start()
-      await letPass(folder)
       for (const name of await readdir(join(folder, 'manifests'))) {
         const digest = name.replace(PART, '') as PackageDigest
         if (!DIGEST.test(digest)) await rm(this.#manifestPath(name))

@@ -3,7 +3,7 @@
 // the machine all trees are made anew, from chunks that are verified as they are read.
 
 import { chmod, mkdir, open, readdir, rename, rm, symlink, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { storageError } from '../../../crdt/log/files.ts'
 import type { ChunkDigest, PackageDigest } from '../../../lib/ids.ts'
 import type { FileEntry, Manifest } from '../../package/manifest.ts'
@@ -204,9 +204,4 @@ const openUp = async (path: string): Promise<void> => {
   await chmod(path, DRAFT_MODE)
   for (const entry of await readdir(path, { withFileTypes: true }))
     if (entry.isDirectory()) await openUp(join(path, entry.name))
-}
-
-/** The parent of the trees, which others than the peer's user must be able to pass. */
-export const letPass = async (folder: string): Promise<void> => {
-  for (const each of [dirname(folder), folder]) await chmod(each, FOLDER_MODE)
 }

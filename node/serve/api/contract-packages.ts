@@ -1,7 +1,7 @@
 // The API contract of packages: beside contract.ts for its size. The same rules: adding is allowed, renaming is not.
 
 import { Type, type Static } from 'typebox'
-import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN } from '../../../crdt/schema/package.ts'
+import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN, PackageSource } from '../../../crdt/schema/package.ts'
 import { LIMITS } from '../../../lib/limits.ts'
 import { AsOf } from './contract.ts'
 
@@ -22,6 +22,8 @@ export const PackageReply = Type.Object({
   /** The peer on which it was pushed, and when by that peer's clock. */
   author: Text,
   at: Count,
+  /** The commit that it was built from; null: it was pushed as a directory. */
+  source: Type.Union([PackageSource, Type.Null()]),
   /** Peers that have it as a whole, and peers that it is on its way to; of those that are there. */
   holders: Type.Array(Text),
   fetching: Type.Array(Text),

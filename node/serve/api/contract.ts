@@ -4,7 +4,7 @@
 
 import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
-import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN } from '../../../crdt/schema/package.ts'
+import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN, PackageSource } from '../../../crdt/schema/package.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
 import {
@@ -273,6 +273,8 @@ export const Operation = Type.Union([
       digest: Type.String({ pattern: PACKAGE_DIGEST_PATTERN }),
       bytes: Count,
       files: Count,
+      /** What it was built from. */
+      source: Type.Optional(PackageSource),
       /** So many versions of its name stay listed, besides those that services run from. @default all */
       keep: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
     },

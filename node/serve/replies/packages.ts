@@ -34,6 +34,7 @@ const packageReply = (reading: Reading, view: PackageView): PackageReply => {
     files,
     author: nameOf(reading, author),
     at,
+    source: view.source ?? null,
     holders: saying('held'),
     fetching: saying('fetching'),
     services: reading.snapshot.view.services.flatMap((service) =>

@@ -5,17 +5,18 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { makeRelease, type MadeRelease, type ReleaseOptions } from '../../../cli/release/make-release.ts'
-import { FakePublisher, GIT_ENVIRONMENT, TestRepository } from './support.ts'
+import { GIT_ENVIRONMENT, pushedOf, TestRepository, type Pushed } from './support.ts'
 
 let repository: TestRepository
-let publisher: FakePublisher
+/** What was pushed so far, by all releases of a test. */
+let pushed: Pushed[]
 let shown: string[]
 let warned: string[]
 let temporary: string
 
 beforeEach(() => {
   repository = new TestRepository()
-  publisher = new FakePublisher()
+  pushed = []
   shown = []
   warned = []
   temporary = join(repository.base, 'tmp')
@@ -38,9 +39,18 @@ const releaseOf = (
       signal: over.signal ?? new AbortController().signal,
       base: temporary,
       temporary: () => temporary,
-      publisher,
+      find: (name, version, commit) => {
+        const found = pushed.some(
+          (one) => one.name === name && one.version === version && one.commit === commit,
+        )
+        return Promise.resolve(found ? `${name}@${version}` : null)
+      },
       show: (service, line) => void shown.push(service === null ? line : `${service}: ${line}`),
       warn: (sentence) => void warned.push(sentence),
+    },
+    (made) => {
+      pushed.push(...pushedOf(made))
+      return Promise.resolve(made)
     },
   )
 
@@ -59,17 +69,13 @@ describe('release', () => {
     const commit = repository.commit('first')
     const made = await releaseOf()
     const version = commit.slice(0, 12)
-    assert.deepEqual(publisher.pushed, [
-      {
-        name: 'shop-web',
-        version,
-        source: { commit, author: 'Ada <ada@example.org>', at: Date.parse('2031-05-04T10:00:00Z') },
-        files: ['app.txt'],
-      },
-    ])
-    assert.equal(made.cell.name, 'shop')
+    assert.deepEqual(pushed, [{ name: 'shop-web', version, commit, files: ['app.txt'] }])
+    assert.equal(made.file.cell.name, 'shop')
+    assert.deepEqual(
+      [made.revision.author, made.revision.at],
+      ['Ada <ada@example.org>', Date.parse('2031-05-04T10:00:00Z')],
+    )
     assert.equal(made.revision.subject, 'first')
-    assert.deepEqual([...made.packages], [['web', `shop-web@${version}`]])
     assert.ok(!existsSync(join(repository.directory, 'out')), 'the working tree is not touched')
     nothingLeft()
   })
@@ -94,7 +100,7 @@ describe('release', () => {
       message:
         'not committed: a.txt, new file.txt; commit or stash that, or release what is committed with --allow-dirty',
     })
-    assert.deepEqual(publisher.pushed, [])
+    assert.deepEqual(pushed, [])
     nothingLeft()
   })
 
@@ -108,7 +114,7 @@ describe('release', () => {
     repository.write('ignored', '1')
     repository.write('cell.yaml', 'nonsense')
     await releaseOf({ allowDirty: true })
-    assert.deepEqual(publisher.pushed[0]?.files, ['a.txt', 'cell.yaml', 'copied.txt'].toSorted())
+    assert.deepEqual(pushed[0]?.files, ['.gitignore', 'a.txt', 'cell.yaml', 'copied.txt'])
   })
 
   it('goes back to any commit, with the cell file of that commit', async () => {
@@ -119,7 +125,7 @@ describe('release', () => {
     repository.commit('second')
     const made = await releaseOf({ rev: 'HEAD~1' })
     assert.equal(made.revision.commit, commit)
-    assert.equal(made.cell.name, 'shop')
+    assert.equal(made.file.cell.name, 'shop')
     await assert.rejects(releaseOf({ rev: 'nonsense' }), /'nonsense' names no commit/)
     await assert.rejects(releaseOf({ rev: '--all' }), /'--all' names no commit/)
   })
@@ -142,7 +148,7 @@ describe('release', () => {
       return true
     })
     assert.ok(readFileSync(log, 'utf8').includes('boom'))
-    assert.deepEqual(publisher.pushed, [])
+    assert.deepEqual(pushed, [])
     nothingLeft()
   })
 
@@ -156,11 +162,11 @@ describe('release', () => {
     repository.commit('first')
     repository.git('tag', 'v1')
     await releaseOf()
-    assert.equal(publisher.pushed.length, 1)
+    assert.equal(pushed.length, 1)
     repository.write('cell.yaml', CELL('{ verify: "echo wrong; false" }'))
     repository.commit('second')
     await assert.rejects(releaseOf(), /web: its test of v1-1-g[0-9a-f]{12} exited with 1; .*\n  \| wrong$/s)
-    assert.equal(publisher.pushed.length, 1)
+    assert.equal(pushed.length, 1)
     nothingLeft()
   })
 
@@ -170,8 +176,8 @@ describe('release', () => {
     await releaseOf()
     shown.length = 0
     const again = await releaseOf()
-    assert.equal(publisher.pushed.length, 1)
-    assert.equal(again.packages.size, 1)
+    assert.equal(pushed.length, 1)
+    assert.deepEqual([...again.present.keys()], ['web'])
     assert.ok(!shown.includes('web: built'), shown.join('\n'))
   })
 
@@ -181,7 +187,7 @@ describe('release', () => {
     repository.commit('first')
     const count = join(repository.base, 'count')
     await releaseOf({}, { environment: { COUNT: count } })
-    assert.deepEqual(publisher.pushed.map(({ name }) => name).toSorted(), ['shop-api', 'shop-web'])
+    assert.deepEqual(pushed.map(({ name }) => name).toSorted(), ['shop-api', 'shop-web'])
     assert.equal(readFileSync(count, 'utf8'), 'built\n')
   })
 
@@ -246,17 +252,17 @@ describe('release', () => {
     repository.write('app/cell.yaml', CELL('.'))
     repository.write('app/a.txt', '1')
     repository.commit('first')
-    assert.deepEqual((await releaseOf({ file: 'app' })).cell.name, 'shop')
-    assert.deepEqual(publisher.pushed[0]?.files, ['a.txt', 'cell.yaml'])
+    assert.deepEqual((await releaseOf({ file: 'app' })).file.cell.name, 'shop')
+    assert.deepEqual(pushed[0]?.files, ['a.txt', 'cell.yaml'])
     const bare = join(repository.base, 'bare.git')
     repository.git('clone', '--quiet', '--bare', '.', bare)
-    publisher.pushed.length = 0
+    pushed.length = 0
     await releaseOf({ file: 'app/cell.yaml', repo: bare })
     const work = join(repository.base, 'work')
     mkdirSync(work)
-    publisher.pushed.length = 0
+    pushed.length = 0
     await releaseOf({ file: 'app/cell.yaml', repo: bare, work, rev: 'main' })
-    assert.equal(publisher.pushed.length, 1)
+    assert.equal(pushed.length, 1)
     assert.deepEqual(readdirSync(work), ['repository.git'])
     nothingLeft()
     await assert.rejects(releaseOf({ file: 'app/cell.yaml', repo: join(repository.base, 'gone'), work }), {

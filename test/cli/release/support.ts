@@ -1,10 +1,11 @@
-// A real git repository in a temporary directory, and a publisher that remembers what it was given.
+// A real git repository in a temporary directory, and what a release made of it would be pushed as.
 
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import type { Publisher, Source } from '../../../cli/release/make-release.ts'
+import { automaticName } from '../../../cli/package/automatic.ts'
+import type { MadeRelease } from '../../../cli/release/make-release.ts'
 
 /** Who commits, without anybody's own configuration. */
 export const GIT_ENVIRONMENT: Readonly<Record<string, string>> = {
@@ -70,24 +71,15 @@ export class TestRepository {
 export interface Pushed {
   readonly name: string
   readonly version: string
-  readonly source: Source
+  readonly commit: string
   readonly files: readonly string[]
 }
 
-/** A publisher in memory. */
-export class FakePublisher implements Publisher {
-  readonly pushed: Pushed[] = []
-
-  find(name: string, version: string): Promise<string | null> {
-    const found = this.pushed.some((each) => each.name === name && each.version === version)
-    return Promise.resolve(found ? `${name}@${version}` : null)
-  }
-
-  push(directory: string, name: string, version: string, source: Source): Promise<string> {
-    const files = readdirSync(directory, { recursive: true, encoding: 'utf8' })
-      .filter((file) => !file.startsWith('.git'))
-      .toSorted()
-    this.pushed.push({ name, version, source, files })
-    return Promise.resolve(`${name}@${version}`)
-  }
-}
+/** What a release made, as it would be pushed. */
+export const pushedOf = ({ revision, file, artifacts }: MadeRelease): readonly Pushed[] =>
+  [...artifacts].map(([service, { manifest }]) => ({
+    name: automaticName(file.cell.name, service),
+    version: revision.version,
+    commit: revision.commit,
+    files: manifest.map(({ path }) => path),
+  }))

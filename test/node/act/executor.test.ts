@@ -90,6 +90,8 @@ interface Scripted {
   readonly first?: Promise<void>
   /** While it is, programs are not there. */
   readonly missing?: { readonly is: boolean }
+  /** Until when a record takes to be dropped. */
+  readonly forgotten?: Promise<void>
 }
 
 const scripted = (change: Scripted = {}) => {
@@ -107,6 +109,8 @@ const scripted = (change: Scripted = {}) => {
       look()
       return await inner.spawn(request)
     },
+    arm: async (request) => await inner.arm(request),
+    disarm: async (instance) => await inner.disarm(instance),
     update: async (record) => {
       await inner.update(record)
     },
@@ -117,6 +121,7 @@ const scripted = (change: Scripted = {}) => {
       await inner.stop(...stop)
     },
     forget: async (instance) => {
+      await change.forgotten
       await inner.forget(instance)
     },
     close: async () => {
@@ -265,6 +270,26 @@ describe('executor', () => {
     assert.equal(spawns.length, 2)
     hands.execute([actOn(start, 'forget')])
     await until(() => hands.observe().length === 0)
+  })
+
+  it('starts anew, and once, what is wanted again while it is being forgotten (S10)', async () => {
+    const forgotten = Promise.withResolvers<void>()
+    const { begin, hands, machine, phase, spawns } = scripted({ forgotten: forgotten.promise })
+    await begin()
+    const start = startOf(['run'])
+    hands.execute([start])
+    await until(() => phase() === 'running')
+    machine.kill(start.instance)
+    await until(() => phase() === 'exited')
+    hands.execute([actOn(start, 'forget')])
+    hands.execute([start])
+    forgotten.resolve()
+    await until(() => phase() === 'running')
+    assert.deepEqual([spawns.length, hands.observe().length, hands.observe()[0]?.runs], [2, 1, 1])
+    // The facts are those of the run that there is.
+    machine.kill(start.instance)
+    await until(() => phase() === 'exited')
+    await hands.close()
   })
 
   it('drains, keeps that over a crash of the peer, and takes it back when wanted again', async () => {

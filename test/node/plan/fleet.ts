@@ -11,6 +11,7 @@ import {
   type Digest,
   type InstanceId,
   type MemberId,
+  type PackageDigest,
   type ReleaseId,
   type SlotId,
 } from '../../../lib/ids.ts'
@@ -56,6 +57,9 @@ export const idOf = (name: string): MemberId => `12D3-${sha256Hex(name).slice(0,
 export const definitionOf = (spec: ServiceOptions): ReleaseDefinition => ({
   command: spec.command ?? ['serve'],
   workingDir: null,
+  ...(spec.package === undefined || spec.package === null
+    ? {}
+    : { package: spec.package.slice(spec.package.indexOf('#') + 1) as PackageDigest }),
   environment: {},
   ports: spec.ports ?? {},
   healthcheck: spec.healthcheck ?? null,

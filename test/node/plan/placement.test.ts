@@ -102,6 +102,39 @@ describe('placement: safety', () => {
     )
   })
 
+  it('remembers no answer longer than it holds: as time passes, and as members come, go and drain', () => {
+    fc.assert(
+      fc.property(arbitraryFleet, fc.array(fc.nat(60_000), { maxLength: 6 }), (input, waits) => {
+        const memo = new PlacementMemo()
+        let { nowMs } = input
+        for (const [at, waitMs] of waits.entries()) {
+          nowMs += waitMs
+          const members = input.membership.members.map((member, index) =>
+            index === at % Math.max(1, input.membership.members.length)
+              ? { ...member, state: at % 2 === 0 ? ('dead' as const) : ('alive' as const), sinceMs: nowMs }
+              : member,
+          )
+          const drained = input.view.members.map((member, index) => ({
+            ...member,
+            draining: at === 3 && index === 0,
+          }))
+          const now = {
+            ...input,
+            nowMs,
+            membership: { ...input.membership, members },
+            view: { ...input.view, members: drained },
+          }
+          for (const laterMs of [0, 3000, 30_000])
+            assert.deepEqual(
+              [...place({ ...now, nowMs: nowMs + laterMs }, memo).values()],
+              [...place({ ...now, nowMs: nowMs + laterMs }).values()],
+            )
+        }
+      }),
+      { numRuns: 150 },
+    )
+  })
+
   it('never exceeds capacity, constraints, eligibility or replicas per node (S7)', () => {
     fc.assert(
       fc.property(arbitraryFleet, (input) => {

@@ -231,6 +231,12 @@ export class Stage {
       case 'forget':
         peer.local = peer.local.filter((one) => one.id !== action.instance)
         break
+      case 'arm':
+        change({ heir: action.terms })
+        break
+      case 'disarm':
+        change({ heir: undefined })
+        break
     }
   }
 }

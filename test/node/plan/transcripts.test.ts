@@ -195,13 +195,30 @@ const stories: Readonly<Record<string, readonly (readonly [string, FleetOptions]
   trouble: [
     [
       'an instance has crashed',
-      { ...alone, local: [instance(web, 0, { phase: 'exited', exit, failuresInARow: 1 })] },
+      {
+        ...alone,
+        local: [instance(web, 0, { phase: 'exited', exit, failuresInARow: 1, startedAtMs: 95_000 })],
+      },
+    ],
+    [
+      'an instance has crashed after a stable run',
+      {
+        ...alone,
+        local: [instance(web, 0, { phase: 'exited', exit, failuresInARow: 1, startedAtMs: 89_000 })],
+      },
     ],
     [
       'its backoff is over',
       {
         ...alone,
-        local: [instance(web, 0, { phase: 'exited', exit: { ...exit, atMs: 99_000 }, failuresInARow: 1 })],
+        local: [
+          instance(web, 0, {
+            phase: 'exited',
+            exit: { ...exit, atMs: 99_000 },
+            failuresInARow: 1,
+            startedAtMs: 95_000,
+          }),
+        ],
       },
     ],
     [
@@ -269,6 +286,7 @@ const stories: Readonly<Record<string, readonly (readonly [string, FleetOptions]
             phase: 'exited',
             exit: { code: 0, signal: null, atMs: 99_900, failure: 'liveness failed 3 times in a row' },
             failuresInARow: 1,
+            startedAtMs: 95_000,
           }),
         ],
       },

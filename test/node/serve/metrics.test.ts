@@ -9,6 +9,15 @@ import { FakeAgent, service } from './fake-agent.ts'
 
 const LINKS = { accepted: 7, open: 2, withoutEndpoint: 1, unreachable: 3, retries: 4, overLimit: 0 }
 
+const PACKAGES = {
+  held: 2,
+  bytes: 4096,
+  budgetBytes: 8192,
+  fetchedBytes: 512,
+  servedBytes: 1024,
+  refusedChunks: 1,
+}
+
 const world = () => {
   const agent = new FakeAgent()
   agent.apply('shop', [service('web', { replicas: 3 })])
@@ -16,7 +25,13 @@ const world = () => {
   agent.say(1, 'elm', {})
   agent.say(2, 'ash', {}, { digest: 'old' })
   agent.counts = { passes: 5, passMsTotal: 250, gossipIn: 9, storeFailures: 1 }
-  const metrics = createMetrics({ agent, version: '1.2.3', links: () => LINKS, process: false })
+  const metrics = createMetrics({
+    agent,
+    version: '1.2.3',
+    links: () => LINKS,
+    packages: () => PACKAGES,
+    process: false,
+  })
   const value = async (line: string): Promise<number | undefined> => {
     const found = (await metrics.text()).split('\n').find((text) => text.startsWith(`${line} `))
     return found === undefined ? undefined : Number(found.slice(line.length + 1))
@@ -68,6 +83,13 @@ describe('metrics', () => {
     assert.equal(await value('tutti_link_connections_total'), 7)
     assert.equal(await value('tutti_link_connections'), 2)
     assert.equal(await value('tutti_link_connections_reset_total{reason="unreachable"}'), 3)
+  })
+
+  it('tell of the packages', async () => {
+    const { value } = world()
+    assert.equal(await value('tutti_packages_held'), 2)
+    assert.equal(await value('tutti_package_served_bytes_total'), 1024)
+    assert.equal(await value('tutti_package_chunks_refused_total'), 1)
   })
 
   it('follow the naming of Prometheus', async () => {

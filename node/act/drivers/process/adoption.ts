@@ -2,21 +2,20 @@
 // while nobody watched, and what a crash left, which is ended before any slot starts again. Watches and reports nothing.
 
 import { rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Log } from '../../../../lib/log.ts'
 import type { Clock } from '../../../../lib/time.ts'
 import { EXIT_UNKNOWN } from '../../../plan/facts.ts'
 import type { Adopted, InstanceRecord } from '../../../ports.ts'
 import { watchAlive, type AliveWatch } from './alive.ts'
 import type { Cgroups, RunGroups } from './cgroups/cgroups.ts'
-import { oomKillsOf } from './cgroups/group.ts'
 import { processesByNonce, sweep, type Traces } from './group.ts'
 import { isAlive, nonceOf, parseIdentity } from './identity.ts'
 import { RUN_FILES } from './launch.ts'
 import type { StoredRecord } from './record-text.ts'
 import { confinedIn, endedAgoMsIn, exitIn, textOf } from './run-folder.ts'
 import type { RunFolders } from './run-folders.ts'
-import { runOf, type Run } from './run.ts'
+import { oomKillsIn, runOf, type Run } from './run.ts'
 
 /** What it is built from. */
 export interface AdoptionOptions {
@@ -56,24 +55,33 @@ export const findRun = (
 export const endedRun = async (
   record: InstanceRecord,
   { folders, clock, speaks }: AdoptionOptions,
+  inherited: Adopted['inherited'],
 ): Promise<Adopted> => {
   const folder = folders.pathOf(record.nonce)
-  const { memory } = confinedIn(folder).groups
-  const exit = exitIn(folder, speaks, memory === null ? 0 : await oomKillsOf(memory))
+  // An heir's groups have counted for the run before it as well.
+  const before = inherited?.exit.oomKilled === true ? 1 : 0
+  const exit = exitIn(folder, speaks, (await oomKillsIn({ confined: confinedIn(folder) })) - before)
   const endedAgoMs = endedAgoMsIn(folder, clock.wall())
   const known = { record, pid: null, exit: exit ?? EXIT_UNKNOWN }
-  return endedAgoMs === null ? known : { ...known, endedAgoMs }
+  return {
+    ...known,
+    ...(endedAgoMs === null ? {} : { endedAgoMs }),
+    ...(inherited === undefined ? {} : { inherited }),
+  }
 }
 
 /**
- * Ends every process of a run directory that was not adopted, and drops the directories that no record names (`kept`:
+ * Ends every process of a run directory that was not adopted (`found` are), and drops the directories that no record names (`kept`:
  * those that one does). A run without a known pid is fenced first.
  */
 export const endLeftovers = async (
-  adopted: ReadonlySet<string>,
+  found: readonly Run[],
   kept: ReadonlySet<string>,
   { folders, cgroups, clock, log }: AdoptionOptions,
 ): Promise<void> => {
+  const adopted = new Set(found.map(({ record }) => record.nonce))
+  // A line of heirs stays in the groups of its first run, whatever that was called.
+  const inUse = new Set(found.map(({ confined }) => confined.groups.tracking))
   const over: Traces[] = []
   const groups: RunGroups[] = []
   for (const { nonce, name, path } of folders.all()) {
@@ -84,8 +92,9 @@ export const endLeftovers = async (
     if (!kept.has(nonce) || name !== nonce) rmSync(path, { recursive: true, force: true })
   }
   // Also those that lie elsewhere, since this peer was started from another group of its own than the last one.
-  for (const each of groups) await cgroups.remove(each)
-  await cgroups.sweep(adopted)
+  for (const each of groups) if (!inUse.has(each.tracking)) await cgroups.remove(each)
+  const names = found.flatMap(({ confined }) => confined.groups.join.map((group) => basename(group)))
+  await cgroups.sweep(new Set([...adopted, ...names]))
   if (over.length === 0) return
   // One look at the machine for all; a sweep of its own only for runs that have something to end.
   const marked = processesByNonce()

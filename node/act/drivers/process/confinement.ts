@@ -9,10 +9,11 @@ import { TuttiError } from '../../../../lib/errors.ts'
 import { formatSize } from '../../../../lib/time.ts'
 import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
 import { accountOf, type Account } from './account.ts'
-import { NO_GROUPS, type Cgroups, type RunGroups } from './cgroups/cgroups.ts'
+import { NO_GROUPS, type Grouped, type RunGroups } from './cgroups/cgroups.ts'
 import type { Resource } from './cgroups/layout.ts'
 import { findProgram } from './command.ts'
 import { quoted } from './launch.ts'
+import { openWayTo } from './passage.ts'
 import { sandboxWords } from './sandbox.ts'
 
 /** What of a run's confinement outlives the peer. */
@@ -20,6 +21,8 @@ export interface Confined {
   readonly groups: RunGroups
   /** Runs in namespaces of its own, behind a process that must not be signalled in its place. */
   readonly isSandboxed: boolean
+  /** Shell commands by which a process joins the groups; empty: there are none to join. */
+  readonly joins: string
   /** Shell commands that the program's own process runs before it becomes the program; empty: none. */
   readonly prelude: string
   /** Words before the program's that change to its user; empty: it is the peer's own. */
@@ -39,6 +42,7 @@ export interface Confinement extends Confined {
 export const UNCONFINED: Confined = {
   groups: NO_GROUPS,
   isSandboxed: false,
+  joins: '',
   prelude: '',
   become: [],
   shortfall: '',
@@ -46,7 +50,6 @@ export const UNCONFINED: Confined = {
 
 /** One run to confine. */
 export interface ConfinementPlan {
-  readonly run: string
   readonly peer: string
   readonly definition: ReleaseDefinition
   /** Absolute. */
@@ -61,9 +64,12 @@ export interface ConfinementPlan {
 
 const isRoot = (): boolean => process.geteuid?.() === 0
 
-/** Finds out the words and makes the groups. @throws TuttiError `unknown` or `refused` where the run cannot be had here. */
-export const confine = async (plan: ConfinementPlan, cgroups: Cgroups): Promise<Confinement> => {
-  const { definition, peer, run, workingDirectory } = plan
+/** Finds out the words, and makes the groups when nothing can fail any more. @throws TuttiError `unknown` or `refused` where the run cannot be had here. */
+export const confine = async (
+  plan: ConfinementPlan,
+  makeGroups: () => Promise<Grouped>,
+): Promise<Confinement> => {
+  const { definition, peer, workingDirectory } = plan
   const account = definition.user === null ? null : await switchTo(definition.user, peer)
   const [program = '', ...rest] = plan.command
   const isSandboxed = definition.isolation === 'sandbox'
@@ -77,16 +83,20 @@ export const confine = async (plan: ConfinementPlan, cgroups: Cgroups): Promise<
         isRoot: isRoot(),
       })
     : []
+  if (account !== null && plan.packageDirectory !== null)
+    for (const directory of [plan.packageDirectory, plan.ownDirectory ?? plan.packageDirectory])
+      await openWayTo(directory, definition.user ?? '', peer)
   if (account !== null && plan.ownDirectory !== null) await chown(plan.ownDirectory, account.uid, account.gid)
   const files = openFilesOf(definition.openFilesMax)
-  const { groups, missing } = await cgroups.create(run, definition)
+  const { groups, missing } = await makeGroups()
   const become = account === null ? [] : setprivWords(account, peer)
   const joins = groups.join.map((group) => `echo 0 >${quoted(join(group, 'cgroup.procs'))}`)
   return {
     groups,
     isSandboxed,
     shortfall: shortfallOf(definition, missing, files.shortfall),
-    prelude: [...joins, ...(files.limit === null ? [] : [`ulimit -n ${files.limit}`])].join(' && '),
+    joins: joins.join(' && '),
+    prelude: files.limit === null ? '' : `ulimit -n ${files.limit}`,
     become,
     command: [...sandbox, ...become, program, ...rest],
     environment: account === null ? {} : variablesOf(account),
@@ -175,8 +185,8 @@ const shortfallOf = (
 }
 
 /** A confinement as its file's one line. */
-export const confinedText = ({ groups, isSandboxed, prelude, become, shortfall }: Confined): string =>
-  JSON.stringify({ groups, isSandboxed, prelude, become, shortfall })
+export const confinedText = ({ groups, isSandboxed, joins, prelude, become, shortfall }: Confined): string =>
+  JSON.stringify({ groups, isSandboxed, joins, prelude, become, shortfall })
 
 /** Reads what `confinedText` wrote; what cannot be read confines nothing. */
 export const parseConfined = (text: string): Confined => {

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { assert } from '../../../../lib/assert.ts'
+import { assert, defined } from '../../../../lib/assert.ts'
 import { TuttiError } from '../../../../lib/errors.ts'
 import { Gate } from '../../../../lib/gate.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
@@ -19,27 +19,30 @@ import type {
   DriverEvents,
   Enterable,
   Entrance,
+  HeirRequest,
   InstanceRecord,
   Spawned,
   SpawnRequest,
 } from '../../../ports.ts'
 import { endedRun, endLeftovers, findRun } from './adoption.ts'
 import { Census } from './census.ts'
-import { Cgroups, currentLayout, groupNameOf } from './cgroups/cgroups.ts'
+import { Cgroups, currentLayout, groupNameOf, type Grouped } from './cgroups/cgroups.ts'
 import { checkDirectory, resolveCommand } from './command.ts'
 import { confine, confinedText, environmentIn, type Confinement } from './confinement.ts'
 import { Directories } from './directories.ts'
 import type { ProcessDriverOptions } from './driver-options.ts'
 import { entranceOf } from './entrance.ts'
 import { isSignal, shellSpeaks } from './exit.ts'
-import { ageMsOf, currentBoot } from './identity.ts'
-import { launchScript, RUN_FILES } from './launch.ts'
-import { launchSafely, preparePlaces, type LaunchingOptions } from './launching.ts'
-import { RunLeases, unlessOver, watchdogLine } from './leases.ts'
+import { armRun, disarmRun, mayHaveHeir, successorOf } from './heirs.ts'
+import { currentBoot, isAlive } from './identity.ts'
+import { inheritanceOf, inheritedIn, runAgeMs } from './inheritance.ts'
+import { launchScript, type LaunchPlan } from './launch.ts'
+import { launchSafely, preparePlaces, SPAWN_TIMEOUT_MS, type LaunchingOptions } from './launching.ts'
+import { RunLeases, underLease } from './leases.ts'
 import { Records } from './records.ts'
 import { exitIn } from './run-folder.ts'
 import { RunFolders } from './run-folders.ts'
-import { endRun, killRun, signalRun, type Run } from './run.ts'
+import { endRun, isUp, killRun, oomKillsIn, signalRun, type Run } from './run.ts'
 import { SHELL } from './spawner.ts'
 
 // Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
@@ -59,11 +62,13 @@ export class ProcessDriver implements Driver, Enterable {
   readonly #runs = new Map<InstanceId, Run>()
   /** Nonce of each instance's last run, whose directory is kept for its exit status. */
   readonly #last = new Map<InstanceId, string>()
+  /** Nonce of the run that an instance's run has followed as its heir, whose end is on record nowhere but in its directory. */
+  readonly #testators = new Map<InstanceId, string>()
   readonly #cgroups: Cgroups
   readonly #leases: RunLeases
   readonly #folders: RunFolders
   readonly #launching: LaunchingOptions
-  #events: DriverEvents = { exited: () => undefined }
+  #events: DriverEvents = { exited: () => undefined, succeeded: () => undefined }
   /** Whether the shell says when a signal ended a program. */
   #speaks = false
   #closed = false
@@ -102,13 +107,18 @@ export class ProcessDriver implements Driver, Enterable {
     }
     const adopted: Adopted[] = []
     const found: Run[] = []
+    const lines = new Map<InstanceId, Adopted['inherited']>()
     for (const stored of records) {
-      const run = findRun(stored, adoption)
-      this.#last.set(stored.record.instance, stored.record.nonce)
+      const heir = await inheritanceOf(stored, adoption)
+      const record = heir?.record ?? stored.record
+      lines.set(record.instance, heir?.inherited)
+      const run = findRun({ boot: stored.boot, record }, adoption)
+      this.#last.set(record.instance, record.nonce)
       if (run !== null) found.push(run)
-      else adopted.push(await endedRun(stored.record, adoption))
+      else adopted.push(await endedRun(record, adoption, heir?.inherited))
     }
-    await endLeftovers(new Set(found.map((run) => run.record.nonce)), new Set(this.#last.values()), adoption)
+    await endLeftovers(found, new Set(this.#last.values()), adoption)
+    for (const run of found) run.oomKillsBefore = await oomKillsIn(run)
     for (const run of found) {
       this.#options.output.begin(run.record.instance, { isRunning: true })
       if (run.record.fence !== undefined) this.#leases.begin(run.record.instance, run.folder, null)
@@ -117,8 +127,9 @@ export class ProcessDriver implements Driver, Enterable {
         record: run.record,
         pid: run.shim.pid,
         exit: null,
-        ageMs: ageMsOf(run.shim),
+        ageMs: runAgeMs(run.folder, run.shim, clock),
         shortfall: run.confined.shortfall,
+        ...inheritedIn(lines, run.record),
       })
     }
     return adopted.toSorted((a, b) => compareStrings(a.record.instance, b.record.instance))
@@ -129,43 +140,21 @@ export class ProcessDriver implements Driver, Enterable {
   }
 
   async #spawn({ record, environment, lease }: SpawnRequest): Promise<Spawned> {
-    const { instance, definition } = record
+    const { instance, nonce } = record
     assert(!this.#runs.has(instance), `${instance} has no process when it is spawned`)
-    const { peer, output } = this.#options
-    const workingDirectory = this.directories.workingOf(instance, definition)
-    // Its own is made beside the run's.
-    if (definition.workingDir !== null || definition.package !== undefined)
-      checkDirectory(workingDirectory, peer)
-    const [word = '', ...words] = definition.command
-    const path = environment['PATH'] ?? ''
-    const program = resolveCommand(word, { directory: workingDirectory, path, peer })
-    const folder = this.#folders.pathOf(record.nonce)
+    const { output } = this.#options
+    const command = this.#commandOf(record, environment)
+    const folder = this.#folders.pathOf(nonce)
     await preparePlaces(folder, this.#directoriesFor(record), this.#launching)
-    const confinement = await this.#recorded(record, workingDirectory, [program, ...words])
+    const confinement = await this.#recorded(record, command)
     const lastNonce = this.#last.get(instance)
-    this.#last.set(instance, record.nonce)
+    this.#last.set(instance, nonce)
     const { shortfall } = confinement
     if (shortfall !== '') this.#options.log.log('warn', `${instance} ${shortfall}`)
+    const plan = this.#launchOf(record, environment, confinement)
+    const leased = lease === undefined ? plan : underLease(plan, confinement, record)
     if (lease !== undefined) this.#leases.begin(instance, folder, lease)
-    const { groups, isSandboxed } = confinement
-    const script = launchScript({
-      shell: SHELL,
-      shim: this.#shim,
-      runDirectory: folder,
-      workingDirectory,
-      ...output.begin(instance, { isRunning: false }),
-      confined: confinedText(confinement),
-      environment: {
-        ...environmentIn(confinement, definition, environment),
-        // Neither a sandbox nor another user sees the driver's own directories.
-        ...(lease === undefined || isSandboxed || definition.user !== null
-          ? {}
-          : { TUTTI_FENCE_FILE: join(folder, RUN_FILES.lease) }),
-      },
-      watchdog: lease === undefined ? '' : watchdogLine(SHELL, folder, record.nonce, groups.tracking),
-      prelude: lease === undefined ? confinement.prelude : unlessOver(confinement.prelude, folder),
-      command: confinement.command,
-    })
+    const script = launchScript({ ...leased, ...output.begin(instance, { isRunning: false }) })
     try {
       const write = (): void => this.#leases.write(instance)
       const run = await launchSafely(
@@ -176,6 +165,7 @@ export class ProcessDriver implements Driver, Enterable {
       this.#watch(run)
       // Nobody asks for it since the record names another run; and a restart does not wait for it.
       if (lastNonce !== undefined) await this.#folders.drop(lastNonce)
+      await this.#dropTestator(instance)
       return { pid: run.shim.pid, shortfall }
     } catch (error) {
       this.#leases.end(instance)
@@ -195,32 +185,104 @@ export class ProcessDriver implements Driver, Enterable {
     return [...groups, ...(isFirst ? folders : folders.filter((folder) => !existsSync(folder)))]
   }
 
-  /** Makes what confines a run, and then its record durable; where either fails, nothing of the run is left. */
-  async #recorded(
-    record: InstanceRecord,
-    workingDirectory: string,
-    command: readonly string[],
-  ): Promise<Confinement> {
-    const { definition, nonce, instance } = record
-    const beside = this.directories.besideOf(instance, definition)
+  /** The program, absolute, and its arguments. @throws TuttiError `unknown` where one or its directory is not there. */
+  #commandOf(
+    { instance, definition }: InstanceRecord,
+    environment: Readonly<Record<string, string>>,
+  ): readonly string[] {
     const { peer } = this.#options
+    const directory = this.directories.workingOf(instance, definition)
+    // Its own is made beside the run's.
+    if (definition.workingDir !== null || definition.package !== undefined) checkDirectory(directory, peer)
+    const [word = '', ...words] = definition.command
+    const path = environment['PATH'] ?? ''
+    return [resolveCommand(word, { directory, path, peer }), ...words]
+  }
+
+  async #confine(
+    { instance, definition }: InstanceRecord,
+    command: readonly string[],
+    makeGroups: () => Promise<Grouped>,
+  ): Promise<Confinement> {
+    const workingDirectory = this.directories.workingOf(instance, definition)
+    const { own, package: packageDirectory } = this.directories.besideOf(instance, definition)
+    const { peer } = this.#options
+    return await confine(
+      { peer, definition, workingDirectory, ownDirectory: own, packageDirectory, command },
+      makeGroups,
+    )
+  }
+
+  /** Makes what confines a run, and then its record durable; where either fails, nothing of the run is left. */
+  async #recorded(record: InstanceRecord, command: readonly string[]): Promise<Confinement> {
+    const { definition, nonce } = record
     try {
-      const plan = {
-        run: nonce,
-        peer,
-        definition,
-        workingDirectory,
-        ownDirectory: beside.own,
-        packageDirectory: beside.package,
+      const confinement = await this.#confine(
+        record,
         command,
-      }
-      const confinement = await confine(plan, this.#cgroups)
+        async () => await this.#cgroups.create(nonce, definition),
+      )
       await this.#records.write({ boot: this.#boot, record })
       return confinement
     } catch (error) {
       await this.#folders.drop(nonce)
       throw error
     }
+  }
+
+  #launchOf(
+    { instance, nonce, definition }: InstanceRecord,
+    environment: Readonly<Record<string, string>>,
+    confinement: Confinement,
+  ): Omit<LaunchPlan, 'stdout' | 'stderr'> {
+    return {
+      shell: SHELL,
+      shim: this.#shim,
+      runDirectory: this.#folders.pathOf(nonce),
+      workingDirectory: this.directories.workingOf(instance, definition),
+      confined: confinedText(confinement),
+      environment: environmentIn(confinement, definition, environment),
+      watchdog: '',
+      joins: confinement.joins,
+      prelude: confinement.prelude,
+      command: confinement.command,
+    }
+  }
+
+  async arm(request: HeirRequest): Promise<boolean> {
+    const { instance, nonce } = request.record
+    const run = this.#runs.get(instance)
+    if (run?.record.nonce !== nonce || run.stopUntilMs !== null) return false
+    const arming = run.arming.then(async () => run.heir !== null || (await this.#arm(run, request)))
+    run.arming = arming.catch(() => undefined)
+    return await arming
+  }
+
+  async #arm(run: Run, { record, environment, ...terms }: HeirRequest): Promise<boolean> {
+    const { clock, output } = this.#options
+    await isUp(run, clock, clock.now() + SPAWN_TIMEOUT_MS)
+    if (run.stopUntilMs !== null || !mayHaveHeir(run)) return false
+    const { heir: nonce, ...rest } = record
+    const successor = { ...rest, nonce: defined(nonce, 'the nonce of the heir'), runs: record.runs + 1 }
+    if (!run.isNamed) await this.#records.write({ boot: this.#boot, record })
+    run.isNamed = true
+    const { confined } = run
+    // Its shim is in the groups already, and nothing has become of their limits.
+    const inGroups = async (): Promise<Grouped> => ({ groups: confined.groups, missing: [] })
+    const confinement = await this.#confine(successor, this.#commandOf(successor, environment), inGroups)
+    const launch = {
+      ...this.#launchOf(successor, environment, confinement),
+      ...output.begin(record.instance, { isRunning: true }),
+      joins: '',
+      confined: confinedText(confined),
+    }
+    const heir = { record: successor, folder: launch.runDirectory, confined }
+    return await armRun(run, { heir, launch, ...terms }, this.#launching)
+  }
+
+  async disarm(instance: InstanceId): Promise<boolean> {
+    const run = this.#runs.get(instance)
+    return run === undefined || (await disarmRun(run, this.#launching))
   }
 
   enter(instance: InstanceId): Entrance {
@@ -235,6 +297,8 @@ export class ProcessDriver implements Driver, Enterable {
     if (run === undefined) return
     assert(run.record.nonce === record.nonce, `an update of ${record.instance} is of its present run`)
     await this.#records.write({ boot: this.#boot, record })
+    run.isNamed = record.heir !== undefined
+    await this.#dropTestator(record.instance)
   }
 
   extend(instance: InstanceId, lease: HeldLease): void {
@@ -259,6 +323,12 @@ export class ProcessDriver implements Driver, Enterable {
     const untilMs = clock.now() + graceMs
     run.stopUntilMs = untilMs
     assert(isSignal(signal), `${signal} is a signal`)
+    if (!(await disarmRun(run, this.#launching))) {
+      // The program has ended, and its heir is beginning: that is what there is to be stopped.
+      await run.gone.promise
+      await this.stop(instance, signal, graceMs)
+      return
+    }
     const kill = (): void => {
       killRun(run, clock).catch((error: unknown) => {
         this.#options.log.log('error', 'an instance could not be killed', { instance, error })
@@ -274,6 +344,7 @@ export class ProcessDriver implements Driver, Enterable {
   async forget(instance: InstanceId): Promise<void> {
     assert(!this.#runs.has(instance), `${instance} is forgotten after its exit`)
     await this.#records.remove(instance)
+    await this.#dropTestator(instance)
     await this.#dropLastRun(instance)
     await this.directories.remove(instance)
   }
@@ -287,11 +358,36 @@ export class ProcessDriver implements Driver, Enterable {
     this.#cgroups.close()
   }
 
-  #watch(run: Run): void {
+  /** `over`: when the run's shim is gone, or about to become another's. */
+  #watch(run: Run, over: Promise<void> = run.alive.ended): void {
     this.#runs.set(run.record.instance, run)
-    void run.alive.ended.then(async () => {
-      await this.#finish(run)
+    void over.then(async () => {
+      const successor = await successorOf(run, this.#launching)
+      if (successor === null) await this.#finish(run)
+      else await this.#succeed(run, successor)
     })
+  }
+
+  /** The run has ended, and its heir runs. */
+  async #succeed(run: Run, successor: Run): Promise<void> {
+    const { instance, nonce } = run.record
+    const oomKills = await oomKillsIn(run)
+    if (this.#closed) {
+      successor.alive.close()
+      return
+    }
+    successor.oomKillsBefore = oomKills
+    const exit = exitIn(run.folder, this.#speaks, oomKills - run.oomKillsBefore) ?? EXIT_UNKNOWN
+    await this.#dropTestator(instance)
+    this.#testators.set(instance, nonce)
+    this.#last.set(instance, successor.record.nonce)
+    // One that is over already was so before its FIFO was watched, which is then silent.
+    this.#watch(successor, isAlive(successor.shim) ? successor.alive.ended : Promise.resolve())
+    this.#events.succeeded(instance, nonce, exit, {
+      nonce: successor.record.nonce,
+      pid: successor.shim.pid,
+    })
+    run.gone.resolve()
   }
 
   async #finish(run: Run): Promise<void> {
@@ -314,6 +410,12 @@ export class ProcessDriver implements Driver, Enterable {
       told ?? (run.killed ? { code: null, signal: 'SIGKILL' } : EXIT_UNKNOWN),
     )
     run.gone.resolve()
+  }
+
+  async #dropTestator(instance: InstanceId): Promise<void> {
+    const nonce = this.#testators.get(instance)
+    this.#testators.delete(instance)
+    if (nonce !== undefined) await this.#folders.drop(nonce)
   }
 
   async #dropLastRun(instance: InstanceId): Promise<void> {

@@ -14,7 +14,8 @@ import { SHELL } from './spawner.ts'
 
 /** Into a run; `directory` is its working directory. @throws TuttiError `conflict`: it has ended, or is not up yet. */
 export const entranceOf = (run: Run, directory: string, peer: string): Entrance => {
-  const { prelude, become, isSandboxed } = run.confined
+  const { become, isSandboxed } = run.confined
+  const prelude = [run.confined.joins, run.confined.prelude].filter((words) => words !== '').join(' && ')
   // The shim's environment is the instance's, as it was given; the program itself may have changed its own.
   const environment = environmentOf(run.shim.pid)
   if (environment === null)

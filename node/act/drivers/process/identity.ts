@@ -97,12 +97,13 @@ export const namespacePidsOf = (pid: number): readonly number[] => {
 /** The nonce in a process's environment; null: none, or not ours to read. */
 export const nonceOf = (pid: number): string | null => markOf(pid).nonce
 
+/** Milliseconds since the machine booted. */
+export const uptimeMs = (): number => Number((textOf('/proc/uptime') ?? '0').split(' ')[0]) * 1000
+
 /** Milliseconds since a process started. */
-export const ageMsOf = (identity: ProcessIdentity): number => {
-  const uptimeS = Number((textOf('/proc/uptime') ?? '0').split(' ')[0])
+export const ageMsOf = (identity: ProcessIdentity): number =>
   // USER_HZ is 100 on every Linux architecture that Node.js runs on.
-  return Math.max(0, uptimeS * 1000 - Number(identity.startTime) * 10)
-}
+  Math.max(0, uptimeMs() - Number(identity.startTime) * 10)
 
 /** All pids of the machine, ascending. */
 export const allPids = (): number[] =>

@@ -14,6 +14,8 @@ export interface LaunchPlan {
   /** One line for the file `confined`. */
   readonly confined: string
   readonly environment: Readonly<Record<string, string>>
+  /** Shell commands by which the shim joins control groups: empty for none, or where it is in them already. */
+  readonly joins: string
   /** Shell commands that the program's own process runs before it becomes the program: empty for none. */
   readonly prelude: string
   /** What starts the watchdog of a run under a lease; empty: none. */
@@ -40,6 +42,10 @@ export const RUN_FILES = {
   over: 'over',
   /** What confines the run, for the next peer: see confinement.ts. */
   confined: 'confined',
+  /** What its shim does last: begin the run's successor (heirs.ts). */
+  heir: 'heir',
+  /** In a successor's directory: who made it disposes of the successor. */
+  claim: 'claim',
 } as const
 
 /** A word that a POSIX shell reads as exactly this text. */
@@ -48,7 +54,8 @@ export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`
 /** Variables that a shell minds or refuses; also its own that says how to begin a session. */
 const SHELLS_OWN = /^(IFS|OPTIND|LINENO|PPID|E?UID|SHELLOPTS|BASH\w*|PWD|OLDPWD|SHLVL|_|TUTTI_SESSION)$/
 
-const isPlain = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !SHELLS_OWN.test(name)
+/** Whether a shell hands a variable of this name on as it is. */
+export const isPlain = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !SHELLS_OWN.test(name)
 
 /**
  * The script's text, for a shell that has no exported variables but PATH. `$TUTTI_SESSION` goes before the shim: words that
@@ -57,7 +64,8 @@ const isPlain = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !SHELL
 export const launchScript = (plan: LaunchPlan): string => {
   const names = Object.keys(plan.environment)
   const variables = Object.entries(plan.environment).map(([name, value]) => quoted(`${name}=${value}`))
-  const words = [plan.shell, plan.shim, plan.runDirectory, plan.prelude, ...plan.command].map(quoted)
+  const { shell, shim, runDirectory, joins, prelude } = plan
+  const words = [shell, shim, runDirectory, joins, prelude, ...plan.command].map(quoted)
   // One exec less, a tenth of a start, where the shell itself can hand the variables on.
   const become = names.every(isPlain)
     ? [

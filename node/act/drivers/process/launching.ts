@@ -36,7 +36,7 @@ export interface Launch {
 }
 
 // From the request to the shim's first line: 4 ms on a quiet machine; a machine this much slower is not working.
-const SPAWN_TIMEOUT_MS = 15_000
+export const SPAWN_TIMEOUT_MS = 15_000
 
 /** Makes the places of a run, of which no record need be yet: nothing is started. @throws TuttiError `storage`. */
 export const preparePlaces = async (

@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 import type { InstanceId } from '../../../../lib/ids.ts'
 import type { Clock } from '../../../../lib/time.ts'
 import { HOLD_MS, type HeldLease } from '../../../plan/lease/terms.ts'
-import { quoted, RUN_FILES } from './launch.ts'
+import type { InstanceRecord } from '../../../ports.ts'
+import type { Confined } from './confinement.ts'
+import { quoted, RUN_FILES, type LaunchPlan } from './launch.ts'
 
 const WATCHDOG = fileURLToPath(new URL('watchdog.sh', import.meta.url))
 
@@ -113,4 +115,24 @@ export const unlessOver = (prelude: string, folder: string): string => {
   const over = quoted(join(folder, RUN_FILES.over))
   const inTime = `read -r A E <${lease} && read -r U I </proc/uptime && [ "\${U%.*}\${U#*.}" -lt "$E" ]`
   return `${prelude === '' ? '' : `${prelude} && `}(${inTime} && [ ! -e ${over} ])`
+}
+
+/** A launch that begins under a lease: with a watchdog, and not once the lease is over. */
+export const underLease = <Launch extends Omit<LaunchPlan, 'stdout' | 'stderr'>>(
+  launch: Launch,
+  { groups, isSandboxed }: Confined,
+  { nonce, definition }: InstanceRecord,
+): Launch => {
+  const { shell, runDirectory: folder, environment, prelude } = launch
+  // Neither a sandbox nor another user sees the driver's own directories.
+  const isHidden = isSandboxed || definition.user !== null
+  return {
+    ...launch,
+    environment: {
+      ...environment,
+      ...(isHidden ? {} : { TUTTI_FENCE_FILE: join(folder, RUN_FILES.lease) }),
+    },
+    watchdog: watchdogLine(shell, folder, nonce, groups.tracking),
+    prelude: unlessOver(prelude, folder),
+  }
 }

@@ -15,6 +15,9 @@ export interface StoredRecord {
 
 const FORMAT = 1
 
+// Records of earlier versions do not have the later fields. A definition without a package says nothing of one.
+const { package: _none, ...LATER } = LATER_DEFAULTS
+
 /** An instance id as a file name: its parts are DNS labels and hex, so `~` is free. @throws TuttiError `invalid`. */
 export const fileNameOf = (instance: InstanceId): string => {
   if (!/^[a-z0-9-]+\/[a-z0-9-]+\/[a-z0-9-]+@[a-z0-9]+$/.test(instance))
@@ -23,6 +26,7 @@ export const fileNameOf = (instance: InstanceId): string => {
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string'
+const isNonce = (value: unknown): boolean => isText(value) && /^[A-Za-z0-9_-]{8,128}$/.test(value)
 const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
@@ -47,7 +51,8 @@ export const parseRecord = (text: string): StoredRecord | null => {
     texts.every((name) => isText(record[name])) &&
     counts.every((name) => typeof record[name] === 'number') &&
     typeof record['draining'] === 'boolean' &&
-    /^[A-Za-z0-9_-]{8,128}$/.test(String(record['nonce'])) &&
+    isNonce(record['nonce']) &&
+    (record['heir'] === undefined || isNonce(record['heir'])) &&
     isTable(record['ports']) &&
     isTable(definition) &&
     Array.isArray(definition['command']) &&
@@ -55,7 +60,6 @@ export const parseRecord = (text: string): StoredRecord | null => {
     Array.isArray(definition['uses'])
   // Written by this program and checked above as far as anything here relies on it.
   if (!sound) return null
-  // Records of earlier versions do not have the later fields.
-  const whole = { ...record, definition: { ...LATER_DEFAULTS, ...definition } }
+  const whole = { ...record, definition: { ...LATER, ...definition } }
   return { boot: value['boot'], record: whole as unknown as InstanceRecord }
 }

@@ -12,6 +12,7 @@ import type { Census } from './census.ts'
 import type { Cgroups } from './cgroups/cgroups.ts'
 import { emptied, killGroup, membersOf, oomKillsOf, pause } from './cgroups/group.ts'
 import type { Confined } from './confinement.ts'
+import type { Heir } from './heirs.ts'
 import { RUN_FILES } from './launch.ts'
 import { textOf } from './run-folder.ts'
 import { findProcesses, send, signalGroup, sweep, vanished } from './group.ts'
@@ -28,6 +29,14 @@ export interface Run {
   readonly gone: PromiseWithResolvers<void>
   /** Until when what is left of the run may still shut down (monotonic); null: no stop is under way. */
   stopUntilMs: number | null
+  /** The successor that is prepared; null: none. */
+  heir: Heir | null
+  /** Resolves when no successor is being prepared. */
+  arming: Promise<unknown>
+  /** Ends for want of memory that its groups had counted before it began. */
+  oomKillsBefore: number
+  /** Whether its record names its successor. */
+  isNamed: boolean
   /** The run was killed, so a shim without an exit status was killed with it, and memory was not what ended it. */
   killed: boolean
 }
@@ -39,7 +48,9 @@ export const runOf = (
   alive: AliveWatch,
 ): Run => {
   const gone = Promise.withResolvers<void>()
-  return { record, folder, confined, shim, alive, gone, stopUntilMs: null, killed: false }
+  const isNamed = record.heir !== undefined
+  const unarmed = { heir: null, arming: Promise.resolve(), isNamed, oomKillsBefore: 0 }
+  return { record, folder, confined, shim, alive, gone, stopUntilMs: null, killed: false, ...unarmed }
 }
 
 /** An operator's command that entered the run: it is not asked to stop, and is killed when the program has ended. */
@@ -66,7 +77,7 @@ const LOOK_MS = 2
 const SHIM_LOOK_MS = 1
 
 /** Waits until signals reach the program, the run is over, or the deadline (monotonic) is there. */
-const isUp = async (run: Run, clock: Clock, deadlineMs: number): Promise<void> => {
+export const isUp = async (run: Run, clock: Clock, deadlineMs: number): Promise<void> => {
   // A run of an earlier version makes no such file, and has long been up.
   if (!existsSync(join(run.folder, RUN_FILES.confined))) return
   while (!existsSync(join(run.folder, RUN_FILES.up)) && isAlive(run.shim) && clock.now() < deadlineMs) {
@@ -89,11 +100,7 @@ export const signalRun = async (
   if (run.confined.isSandboxed && addressees.length === 0) signalGroup(run.shim, signal)
 }
 
-// A shim writes its program's status down within a millisecond of its end. One that has not by then is killed with the
-// group: it may be stopped, or it has not started the program yet and must not.
-const SHIM_GRACE_MS = 250
-
-/** Kills the run. Through the control group, so that the shim lives to write the status down. */
+/** Kills the run, and with a control group its shim, too: who killed it knows how it ended. */
 export const killRun = async (run: Run, clock: Clock): Promise<void> => {
   run.killed = true
   const { tracking } = run.confined.groups
@@ -102,9 +109,14 @@ export const killRun = async (run: Run, clock: Clock): Promise<void> => {
     return
   }
   await killGroup(tracking, clock)
-  clock.after(SHIM_GRACE_MS, () => {
-    signalGroup(run.shim, 'SIGKILL')
-  })
+  // One that has not joined yet, or was started by a version whose shims do not.
+  signalGroup(run.shim, 'SIGKILL')
+}
+
+/** Ends for want of memory that the groups of a run have counted, those of the runs before it in them included. */
+export const oomKillsIn = async ({ confined }: Pick<Run, 'confined'>): Promise<number> => {
+  const { memory } = confined.groups
+  return memory === null ? 0 : await oomKillsOf(memory)
 }
 
 /**
@@ -113,7 +125,7 @@ export const killRun = async (run: Run, clock: Clock): Promise<void> => {
  */
 export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups, census: Census): Promise<number> => {
   const { record, shim, confined, stopUntilMs } = run
-  const { tracking, memory } = confined.groups
+  const { tracking } = confined.groups
   const mayShutDown = stopUntilMs !== null && !run.killed
   if (tracking === null) {
     const traces = { nonce: record.nonce, shim, watched: true }
@@ -122,7 +134,7 @@ export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups, census: C
     for (const pid of await membersOf(tracking)) if (hasEntered(pid)) send(pid, 'SIGKILL')
     await emptied(tracking, clock, stopUntilMs)
   }
-  const oomKills = memory === null ? 0 : await oomKillsOf(memory)
+  const oomKills = (await oomKillsIn(run)) - run.oomKillsBefore
   await cgroups.remove(confined.groups)
   // The end of its FIFO is heard while the kernel still tidies up after it.
   while (isAlive(shim)) await pause(clock, SHIM_LOOK_MS)

@@ -4,49 +4,61 @@
 # POSIX: it lives as long as the instance, and one exists for each. The braces make the shell read all of it before it
 # runs any of it, so that an upgrade may replace this file under a running instance.
 #
-# The prelude runs in the program's own process just before it becomes the program: it joins control groups and sets
-# limits, so that nothing of the instance ever runs outside of them, and the shim itself stays outside.
+# The shim joins the instance's control groups itself, so that the program is born there and nothing of the instance ever
+# runs outside of them: moving a process makes the kernel wait for all its cores, tens of milliseconds, and this way no later
+# run of this shim's line waits for it (heirs.ts). The prelude runs in the program's own process just before it becomes the
+# program: it sets what the shim itself must not be held to.
 #
-# usage: shim.sh RUN_DIRECTORY PRELUDE PROGRAM [ARGUMENT...]
+# Its variables have names that no instance's environment has: it would change them there, too.
+#
+# usage: shim.sh RUN_DIRECTORY JOINS PRELUDE PROGRAM [ARGUMENT...]
 {
-  D=$1
-  P=$2
-  shift 2
+  tutti_run=$1
+  tutti_joins=$2
+  tutti_prelude=$3
+  shift 3
   # Held until the end: whoever reads the FIFO sees end-of-file when this process is gone. Opened for both, it never blocks.
-  exec 9<>"$D/alive" || exit 125
+  exec 9<>"$tutti_run/alive" || exit 125
   # The shell says on its standard error when a signal ended the program; one that exits with 143 leaves this file empty.
-  exec 8>&2 2>"$D/signal" || exit 125
+  exec 8>&2 2>"$tutti_run/signal" || exit 125
   # Handlers, not '' (the program would inherit "ignore"): a signal to the group is the program's to answer.
-  trap 'S=129' HUP
-  trap 'S=130' INT
-  trap 'S=131' QUIT
-  trap 'S=138' USR1
-  trap 'S=140' USR2
-  trap 'S=143' TERM
-  S=
+  trap 'tutti_signal=129' HUP
+  trap 'tutti_signal=130' INT
+  trap 'tutti_signal=131' QUIT
+  trap 'tutti_signal=138' USR1
+  trap 'tutti_signal=140' USR2
+  trap 'tutti_signal=143' TERM
+  tutti_signal=
   # Field 22 of stat is the start time; with the pid and the boot it names a process for good. No fork is spent on it.
-  read -r T <"/proc/$$/stat" || exit 125
-  T=${T##*) }
-  N=3
-  while [ "$N" -lt 22 ]; do
-    T=${T#* }
-    N=$((N + 1))
+  read -r tutti_start <"/proc/$$/stat" || exit 125
+  tutti_start=${tutti_start##*) }
+  tutti_field=3
+  while [ "$tutti_field" -lt 22 ]; do
+    tutti_start=${tutti_start#* }
+    tutti_field=$((tutti_field + 1))
   done
-  T=${T%% *}
+  tutti_start=${tutti_start%% *}
   # Before the program: a peer that moved this directory away has given the run up, and nothing may start then.
-  echo "$$ $T" >"$D/pid" || exit 125
-  echo "$$ $T" >&9
+  echo "$$ $tutti_start" >"$tutti_run/pid" || exit 125
+  echo "$$ $tutti_start" >&9
   # A service manager may protect the peer from the kernel's memory killer (OOMScoreAdjust=); an instance is not to inherit it.
-  read -r O </proc/self/oom_score_adj 2>/dev/null || O=0
-  case $O in -*) echo 0 2>/dev/null >/proc/self/oom_score_adj ;; esac
+  read -r tutti_oom </proc/self/oom_score_adj 2>/dev/null || tutti_oom=0
+  case $tutti_oom in -*) echo 0 2>/dev/null >/proc/self/oom_score_adj ;; esac
+  # A group that is gone was given up by the peer, and so was the run.
+  if ! eval "$tutti_joins"; then
+    echo 125 >"$tutti_run/exit"
+    exit 125
+  fi
   # A stop that came before the program was there is obeyed without it.
-  if [ -n "$S" ]; then
-    echo "$S" >"$D/exit"
+  if [ -n "$tutti_signal" ]; then
+    echo "$tutti_signal" >"$tutti_run/exit"
     exit 0
   fi
   # From `up` on a signal meets the program or this copy of the shell, which has no handlers; before, it may be lost.
-  (: >"$D/up" && eval "$P" && exec "$@" || exit 125) 2>&8 8>&- 9<&-
-  R=$?
-  echo "$R" >"$D/exit"
+  (: >"$tutti_run/up" && eval "$tutti_prelude" && exec "$@" || exit 125) 2>&8 8>&- 9<&-
+  tutti_status=$?
+  echo "$tutti_status" >"$tutti_run/exit"
+  # What a peer left for this moment: a successor, which this process becomes if all is as it must be (heirs.ts).
+  [ ! -f "$tutti_run/heir" ] || . "$tutti_run/heir"
   exit 0
 }

@@ -52,18 +52,17 @@
     # Before the kill: what has not begun yet looks for this file, and does not begin. Again and again, for the disk may be
     # full; and not with `:`, since a shell ends when a special builtin cannot open a file.
     true 2>/dev/null >"$D/over"
+    # In the shim's place, which is killed with its group. Not for what has never begun.
+    lives
+    [ -z "$S" ] || [ -e "$D/exit" ] || { echo Killed >"$D/signal" && echo 137 >"$D/exit"; } 2>/dev/null
     if [ -n "$G" ]; then
       # Version 2 has a file that kills all; version 1 takes them one by one.
       if [ -e "$G/cgroup.kill" ]; then echo 1 2>/dev/null >"$G/cgroup.kill"; else
         while read -r X; do kill -KILL "$X" 2>/dev/null; done 2>/dev/null <"$G/cgroup.procs"
       fi
-      # The shim then writes down how its program ended.
       nap 0.02
     fi
-    if lives; then
-      [ -e "$D/exit" ] || { echo Killed >"$D/signal" && echo 137 >"$D/exit"; } 2>/dev/null
-      kill -KILL "-$P" 2>/dev/null
-    fi
+    if lives; then kill -KILL "-$P" 2>/dev/null; fi
     # What has left the group carries the nonce.
     F=$(grep -lazs "^TUTTI_NONCE=$N\$" /proc/[0-9]*/environ)
     for X in $F; do

@@ -1,7 +1,7 @@
 // A real machine for tests of node/act: a folder of its own, the machine's clock, waiting on conditions, and looking for
 // processes by nonce. It ends no instances: that is what is tested.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Log, LogLevel } from '../../../../lib/log.ts'
@@ -42,6 +42,19 @@ export const lives = (pid: number): boolean => {
 /** Living processes that carry a nonce. */
 export const carriersOf = (nonce: string): number[] =>
   allPids().filter((pid) => lives(pid) && nonceOf(pid) === nonce)
+
+/** Living children of a process. */
+export const childrenOf = (pid: number): number[] =>
+  allPids().filter((child) => {
+    if (!lives(child)) return false
+    try {
+      const text = readFileSync(`/proc/${child}/stat`, 'latin1')
+      // Fields 3 and 4 of proc(5) follow the name in parentheses.
+      return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]) === pid
+    } catch {
+      return false
+    }
+  })
 
 export interface Bed {
   readonly folder: string

@@ -48,7 +48,7 @@ const driver = new ProcessDriver({
   output,
   launcher,
 })
-await driver.start({ exited: () => undefined })
+await driver.start({ exited: () => undefined, succeeded: () => undefined })
 const record = recordFor(command, { nonce })
 const { pid } = await driver.spawn({ record, environment: environmentFor(record) })
 process.stdout.write(`${pid}\n`)

@@ -105,7 +105,7 @@ describe('leases', () => {
         assert.deepEqual(overlaps(intervals), [])
         assert.deepEqual(stale(intervals), [])
       }),
-      { numRuns: 60 },
+      { numRuns: 20 },
     )
   })
 
@@ -114,8 +114,25 @@ describe('leases', () => {
       fc.property(story, (drawn) => {
         assert.deepEqual(stale(play(drawn, 0.6).intervals), [])
       }),
-      { numRuns: 40 },
+      { numRuns: 15 },
     )
+  })
+
+  it('safety: leave nobody running behind voters that have changed without it (S9)', () => {
+    for (let seed = 0; seed < 20; seed += 1) {
+      const clocks = { rateError: BOUND, loss: 0, delayMs: 10 }
+      const parliament = new Parliament({ seed: `left behind ${seed}`, members: 5, ...clocks })
+      parliament.run(LEASE_MS * 2)
+      for (const at of bitsOf(31)) parliament.want(at, true)
+      parliament.run(LEASE_MS)
+      perform(parliament, { kind: 'strand', anew: false })
+      parliament.run(5000)
+      parliament.admit(1)
+      parliament.run(5000)
+      parliament.cut()
+      parliament.run(5000)
+      assert.deepEqual(overlaps(parliament.intervals), [])
+    }
   })
 
   it('liveness: a majority in sight runs the slot within a lease, and the rest stops (L7)', () => {

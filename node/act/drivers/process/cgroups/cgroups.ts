@@ -220,7 +220,8 @@ const impose = async (group: string, resource: Resource, amount: number): Promis
       )
     }
     case 'pids':
-      return await put(join(group, 'pids.max'), String(amount))
+      // The shim is in the group, and does not count for the program.
+      return await put(join(group, 'pids.max'), String(amount + 1))
     default:
       return unreachable(resource)
   }

@@ -2,15 +2,20 @@
 
 import { readFileSync } from 'node:fs'
 import { systemClock } from '../../../../../node/clock.ts'
-import { driverContract } from '../../../../contracts/driver.ts'
-import { lives, makeBed, until } from '../../support/bed.ts'
+import { nonceOf } from '../../../../../node/act/drivers/process/identity.ts'
+import { driverContract, type DriverBed } from '../../../../contracts/driver.ts'
+import { heirContract } from '../../../../contracts/heirs.ts'
+import { childrenOf, lives, makeBed, until } from '../../support/bed.ts'
 
-driverContract('process', async () => {
+const processBed = async (): Promise<DriverBed> => {
   const bed = makeBed()
   return {
     programs: {
       lasting: ['sleep', '600'],
-      exits3: ['sh', '-c', 'exit 3'],
+      // Late enough to be armed on a busy machine: it waits for nobody, so a moment is all there is.
+      exits3: ['sh', '-c', 'sleep 0.3; exit 3'],
+      exits0: ['sleep', '0.3'],
+      leaves: ['sh', '-c', 'setsid sleep 600 & echo deaf; exec sleep 600'],
       deaf: ['sh', '-c', "trap '' TERM; echo deaf; while :; do sleep 600; done"],
       broken: ['no-such-program'],
       // It reads all of its one block into memory.
@@ -24,8 +29,18 @@ driverContract('process', async () => {
       const { stdout } = bed.output.begin(instance)
       await until(() => readFileSync(stdout, 'utf8').includes('deaf'))
     },
+    crash: async (pid) => {
+      await until(() => childrenOf(pid).length > 0)
+      for (const child of childrenOf(pid)) process.kill(child, 'SIGKILL')
+    },
+    followed: async (pid, nonce) => {
+      await until(() => nonceOf(pid) === nonce)
+    },
     cleanUp: async () => {
       await bed.cleanUp()
     },
   }
-})
+}
+
+driverContract('process', processBed)
+heirContract('process', processBed)

@@ -60,16 +60,27 @@ describe('process driver › spawn', () => {
     const { driver, exits } = await started()
     const odd = `it's $HOME "x"\n\\ *`
     const record = recordFor(['sh', '-c', 'env; pwd; printf "%s|" "$@"', 'sh', odd, ''])
-    await driver.spawn({ record, environment: { ...environmentFor(record), ODD: "a'b" } })
+    await driver.spawn({
+      record,
+      environment: { ...environmentFor(record), ODD: "a'b", D: 'd', S: 's', T: 't' },
+    })
     await exits.next()
     const lines = outputOf(record)
     assert.ok(lines.includes(`ODD=a'b\n`))
+    for (const name of ['D', 'S', 'T'])
+      assert.ok(
+        lines.includes(`\n${name}=${name.toLowerCase()}\n`) ||
+          lines.startsWith(`${name}=${name.toLowerCase()}\n`),
+      )
     assert.ok(lines.includes(`\n${driver.directories.workingOf(record.instance, record.definition)}\n`))
     // The line break is the output's: it ends what a run left without one.
     assert.ok(lines.endsWith(`${odd}||\n`))
     const names = [...lines.matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name)
     // The shell that prints them adds its own PWD.
-    assert.deepEqual(new Set(names.filter((name) => name !== 'PWD')), new Set(['ODD', 'PATH', 'TUTTI_NONCE']))
+    assert.deepEqual(
+      new Set(names.filter((name) => name !== 'PWD')),
+      new Set(['D', 'ODD', 'PATH', 'S', 'T', 'TUTTI_NONCE']),
+    )
     await driver.close()
   })
 

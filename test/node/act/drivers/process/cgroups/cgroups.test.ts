@@ -41,7 +41,7 @@ describe('cgroups', () => {
     assert.equal(text('tutti-x', 'run', 'memory.max'), String(64 * 1024 ** 2))
     assert.equal(text('tutti-x', 'run', 'memory.swap.max'), '0')
     assert.equal(text('tutti-x', 'run', 'cpu.max'), '50000 100000')
-    assert.equal(text('tutti-x', 'run', 'pids.max'), '20')
+    assert.equal(text('tutti-x', 'run', 'pids.max'), '21', 'and the shim')
   })
 
   it('tracks in version 2 and limits in version 1 where a machine has both', async () => {
