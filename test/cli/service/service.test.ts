@@ -302,7 +302,7 @@ describe('an instance', () => {
     const folder = fresh()
     execFileSync('mkfifo', [join(folder, 'alive')])
     const shim = join(import.meta.dirname, '../../../node/act/drivers/process/shim.sh')
-    const script = `echo ${score} >/proc/self/oom_score_adj && exec sh "$0" "$1" : cat /proc/self/oom_score_adj`
+    const script = `echo ${score} >/proc/self/oom_score_adj && exec sh "$0" "$1" : : cat /proc/self/oom_score_adj`
     return execFileSync('sh', ['-c', script, shim, folder], { encoding: 'utf8' }).trim()
   }
   const may = spawnSync('sh', ['-c', 'echo -900 >/proc/self/oom_score_adj'], { stdio: 'ignore' }).status === 0

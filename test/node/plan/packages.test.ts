@@ -46,7 +46,13 @@ describe('a plan with packages', () => {
       const stage = new Stage(numbered(1), [web(ONE, { update })])
       stage.settle()
       stage.services = [web(TWO, { update })]
-      assert.deepEqual(planWith(stage, new Map([[ONE, { kind: 'ready' }]])).actions, [], order)
+      // That nothing is prepared to follow the old one by itself any more does not touch it.
+      const { actions } = planWith(stage, new Map([[ONE, { kind: 'ready' }]]))
+      assert.deepEqual(
+        actions.filter(({ kind }) => kind !== 'disarm'),
+        [],
+        order,
+      )
       const ready = new Map([ONE, TWO].map((digest) => [digest, { kind: 'ready' as const }]))
       assert.ok(planWith(stage, ready).actions.length > 0, order)
     }
