@@ -26,8 +26,15 @@ export const OUTSTANDING_BYTES_MAX = 8 * 1024 * 1024
 const HAVE_INTERVAL_MS = 250
 /** An answer that has stood still for this long: its chunks are asked for elsewhere too. */
 const SLOW_MS = 1000
-/** For this long: nothing more comes, it is left. As long as a member takes to be found dead. */
-const STALL_MS = 3000
+/** And for so many times the usual pause between two chunks: where everybody is slow, asking twice makes it worse. */
+const SLOW_PAUSES = 10
+/** How much of the usual pause each new one is: the last twenty or so. */
+const PAUSE_WEIGHT = 0.05
+/**
+ * For this long: nothing more comes, it is left. Far beyond what a member takes to be found dead: on a machine that does ten
+ * times what it can, answers come late, and leaving them only to ask again would bring nothing to its end.
+ */
+const STALL_MS = 15_000
 /** With nothing on its way and nothing to be had from the swarm, a holder is asked for what belongs to others. */
 const PATIENCE_MS = 400
 /** Rest of a source after its first failure; each further one doubles it. */
@@ -93,6 +100,8 @@ export class Fetch {
   readonly #asks = new Map<number, Ask>()
   #asked = 0
   #outstandingBytes = 0
+  /** The usual pause between two chunks of one answer. */
+  #pauseMs = 0
   #left = 0
   /** Own order of the chunks, and which of them are this fetcher's to get from a holder. */
   readonly #order: readonly number[]
@@ -183,6 +192,7 @@ export class Fetch {
     this.#movedAtMs = nowMs
     const asked = this.#asks.get(ask)
     if (asked !== undefined) {
+      this.#pauseMs += PAUSE_WEIGHT * (nowMs - asked.movedAtMs - this.#pauseMs)
       asked.movedAtMs = nowMs
       asked.isSlow = false
       const source = this.#sources.get(asked.member)
@@ -275,12 +285,13 @@ export class Fetch {
   }
 
   #leaveStalled(nowMs: number, effects: FetchEffect[]): void {
+    const slowMs = Math.max(SLOW_MS, SLOW_PAUSES * this.#pauseMs)
     for (const [ask, asked] of this.#asks) {
       const stoodMs = nowMs - asked.movedAtMs
       if (stoodMs >= STALL_MS) {
         this.ended(ask, true, nowMs)
         effects.push({ kind: 'leave', ask })
-      } else if (stoodMs >= SLOW_MS && !asked.isSlow) {
+      } else if (stoodMs >= slowMs && !asked.isSlow) {
         asked.isSlow = true
         for (const chunk of asked.chunks) if (!hasBit(this.#here, chunk)) this.#missing.add(chunk)
       }
