@@ -24,9 +24,20 @@ export const buildDutyOf = (view: View, name: string): BuildDutyView => {
   throw new TuttiError('unknown', `there is no build duty '${name}'${nearest(name, names)}`)
 }
 
-/** Gives the cluster a duty, or another one of that name: then its branch is built anew. @throws TuttiError `too-large`. */
+/** `https://user:password@…`, `https://token@…`; ssh's user is no secret. */
+const WITH_SECRET = /^(https?:\/\/[^/]*@|[a-z][a-z0-9+.-]*:\/\/[^/@]*:[^/@]*@)/i
+
+/**
+ * Gives the cluster a duty, or another one of that name: then its branch is built anew.
+ * @throws TuttiError `too-large`, or `invalid` for a repository that has a secret in its name (S13).
+ */
 export const setBuildDuty = (view: View, name: string, duty: BuildDuty): readonly Edit[] => {
   const { repository, branch, file, everyMs } = duty
+  if (WITH_SECRET.test(repository))
+    throw new TuttiError(
+      'invalid',
+      'a repository with a user or password in its URL would be shown to everybody; give the machines that build a credential helper instead',
+    )
   const duties = view.buildDuties ?? []
   const present = duties.find((each) => each.name === name)
   if (present === undefined && duties.length >= BUILD_DUTIES_MAX)

@@ -150,9 +150,9 @@ const push = async (context: Context, client: Client, { packed }: Wanted): Promi
   const sink = context.json ? context.io.stderr : context.io.stdout
   const progress = new Progress(sink, paintFor(sink, context.io.environment))
   const lines = new Map<string, ProgressLine>()
-  await pushRelease(client, packed, (digest, words) => {
+  await pushRelease(client, packed, (ref, words) => {
     const mark = words.startsWith('is on') ? 'done' : 'waiting'
-    lines.set(digest, { key: digest, mark, text: harmless(`package ${short(digest)} ${words}`) })
+    lines.set(ref, { key: ref, mark, text: harmless(`${ref} ${words}`) })
     progress.show([...lines.values()])
   })
 }

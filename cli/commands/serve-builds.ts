@@ -59,6 +59,7 @@ export const followBranch = async (
       throw new UsageError(`repository ${repo} does not exist; give a URL or a path`)
     warn(context, `${repository} is a path, so only peers on machines that have it can build from it`)
   }
+  if (options.name === null) await requireSame(context, name, repository)
   const { branch, file, everyMs } = options
   const operation: Operation = { kind: 'set-build-duty', name, duty: { repository, branch, file, everyMs } }
   return await edit(
@@ -66,6 +67,15 @@ export const followBranch = async (
     operation,
     `${name}: ${branch} of ${repository} is built and released from now on`,
   )
+}
+
+/** Two repositories are called alike more often than one moves. @throws UsageError. */
+const requireSame = async (context: Context, name: string, repository: string): Promise<void> => {
+  const { duties } = await clientOf(context).get<BuildDutiesReply>('/v1/build-duties')
+  const present = duties.find((duty) => duty.name === name)
+  if (present === undefined || present.repository === repository) return
+  const next = `choose another with --name, or say --name ${name} to follow this one instead`
+  throw new UsageError(`${name} follows ${present.repository} already; ${next}`)
 }
 
 /** `tutti serve-builds rm NAME` */

@@ -15,7 +15,7 @@ export interface PackedRelease {
   readonly cell: CellSpec
   /** References of built packages, by service. */
   readonly refs: ReadonlyMap<string, string>
-  /** By digest. */
+  /** Each content once, by the first reference that it goes under. */
   readonly contents: ReadonlyMap<string, Packed>
   /** Lists the packages; to go before the cell into the same change. */
   readonly operations: readonly Operation[]
@@ -33,11 +33,13 @@ export const packRelease = async (made: MadeRelease): Promise<PackedRelease> => 
   const named = await packCell(file)
   const refs = new Map(present)
   const operations = [...named.operations]
-  const contents = new Map([...named.packages.values()].map((packed) => [packed.digest as string, packed]))
+  const contents = new Map(named.packages)
+  const known = new Set([...contents.values()].map(({ digest }) => digest))
   for (const [service, packed] of artifacts) {
     const ref = `${automaticName(file.cell.name, service)}@${version}`
     refs.set(service, ref)
-    contents.set(packed.digest, packed)
+    if (!known.has(packed.digest)) contents.set(ref, packed)
+    known.add(packed.digest)
     operations.push(listing(ref, packed, VERSIONS_KEPT, source))
   }
   const services = named.cell.services.map((service) => ({
@@ -51,15 +53,15 @@ export const packRelease = async (made: MadeRelease): Promise<PackedRelease> => 
 export const pushRelease = async (
   client: Client,
   { contents }: PackedRelease,
-  tell: (digest: string, words: string) => void,
+  tell: (ref: string, words: string) => void,
 ): Promise<void> => {
-  for (const [digest, packed] of contents) {
+  for (const [ref, packed] of contents) {
     const { holders } = await pushPacked(client, packed, {
-      ref: () => digest,
+      ref: () => ref,
       copies: null,
-      keep: null,
-      tell: (words) => tell(digest, words),
+      keep: VERSIONS_KEPT,
+      tell: (words) => tell(ref, words),
     })
-    tell(digest, `is on ${holders.join(', ')}`)
+    tell(ref, `is on ${holders.join(', ')}`)
   }
 }

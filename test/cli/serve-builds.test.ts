@@ -37,7 +37,12 @@ describe('tutti serve-builds', () => {
       slots: [],
       warnings: [],
     }
-    const peer = await fakePeer({ 'POST /v1/changes': () => change })
+    const peer = await fakePeer({
+      'POST /v1/changes': () => change,
+      'GET /v1/build-duties': listing(
+        duty({ name: 'blog', repository: 'https://other.example.org/blog.git' }),
+      ),
+    })
     try {
       const ran = await run(['serve-builds', 'git@git.example.org:team/shop.git', '--branch', 'stable'], {
         peer,
@@ -58,6 +63,14 @@ describe('tutti serve-builds', () => {
         ],
       })
       assert.match(ran.stdout, /^shop: stable of .* is built and released from now on \(change cccccccc\)/)
+      const taken = await run(['serve-builds', 'https://git.example.org/blog.git'], { peer })
+      assert.deepEqual(
+        [taken.code, taken.stderr],
+        [
+          2,
+          'tutti: blog follows https://other.example.org/blog.git already; choose another with --name, or say --name blog to follow this one instead\n',
+        ],
+      )
       for (const kind of ['rm', 'retry'])
         assert.equal((await run(['serve-builds', kind, 'shop'], { peer })).code, 0)
       assert.deepEqual(

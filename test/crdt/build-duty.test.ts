@@ -71,6 +71,22 @@ describe('build duty', () => {
     assert.equal(ada.view().buildDuties?.[0]?.outcome, null)
   })
 
+  it('has no secret in its repository (S13)', () => {
+    const ada = first(cluster())
+    for (const repository of [
+      'https://ada:secret@git.example.org/shop.git',
+      'https://token@git.example.org/shop.git',
+      'ssh://git:secret@git.example.org/shop.git',
+    ])
+      assert.throws(() => setBuildDuty(ada.view(), 'shop', { ...DUTY, repository }), { code: 'invalid' })
+    for (const repository of [
+      'ssh://git@git.example.org/shop.git',
+      'git@git.example.org:shop.git',
+      '/srv/shop',
+    ])
+      assert.equal(setBuildDuty(ada.view(), 'shop', { ...DUTY, repository }).length, 1)
+  })
+
   it('converges when two stewards write at once: equal words are one, others a conflict (S1, S2)', () => {
     const [ada, bob] = cluster('bob')
     assert.ok(ada && bob)
