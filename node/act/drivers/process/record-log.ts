@@ -20,6 +20,7 @@ export interface Replayed {
 }
 
 const DROP = 'drop '
+const LINE_BREAK = 0x0a
 const CHECKSUM = /^([0-9a-f]{8}) (.*)$/s
 
 const checksum = (text: string): string => crc32(text).toString(16).padStart(8, '0')
@@ -36,11 +37,11 @@ export const dropLine = (instance: InstanceId): string => line(`${DROP}${instanc
  * what a crash left of a write: nothing was spawned on its word.
  */
 export const replay = (bytes: Buffer): Replayed => {
-  let end = bytes.length
-  while (end > 0 && bytes[end - 1] === 0) end -= 1
-  const lines = bytes.toString('utf8', 0, end).split('\n')
-  const torn = lines.pop() ?? ''
-  end -= Buffer.byteLength(torn)
+  let written = bytes.length
+  while (written > 0 && bytes[written - 1] === 0) written -= 1
+  // Of the bytes, not of their text: a torn write may end within a character, which is longer as a replacement.
+  const end = bytes.subarray(0, written).lastIndexOf(LINE_BREAK) + 1
+  const lines = bytes.toString('utf8', 0, end).split('\n').slice(0, -1)
   const records = new Map<string, StoredRecord>()
   const damaged: number[] = []
   for (const [at, text] of lines.entries()) {
@@ -55,6 +56,6 @@ export const replay = (bytes: Buffer): Replayed => {
     records: sortedBy(records.values(), ({ record }) => record.instance),
     damaged,
     end,
-    isTorn: torn !== '',
+    isTorn: end < written,
   }
 }

@@ -58,6 +58,8 @@ describe('record log', () => {
         assert.deepEqual(said(bytes.subarray(0, cut)), after(all.slice(0, whole)))
         assert.deepEqual([read.damaged, read.end, read.isTorn], [[], end, cut > end])
       }),
+      // Cut within a character: its bytes are fewer than those of the replacement that they decode to.
+      { examples: [[[{ index: 3, runs: 1 }], 1872578453, 0]] },
     )
   })
 
