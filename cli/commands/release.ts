@@ -28,6 +28,8 @@ export interface ReleaseCommandOptions {
   readonly repo: string | null
   readonly rev: string
   readonly allowDirty: boolean
+  /** Releases that failed before and were taken back may be tried again. */
+  readonly retry: boolean
   readonly yes: boolean
   readonly wait: boolean
   /** Where a repository is fetched to and builds are made; null: in a temporary directory. */
@@ -75,6 +77,7 @@ const releaseWithin = async (context: Context, options: ReleaseCommandOptions): 
         revision: made.revision,
         packed,
         duty: options.duty,
+        retry: options.retry,
       })
       return { revision: made.revision, packed, change }
     })
@@ -125,9 +128,14 @@ interface Wanted {
   readonly revision: Revision
   readonly packed: PackedRelease
   readonly duty: ReleaseCommandOptions['duty']
+  readonly retry: boolean
 }
 
-const requestFor = (context: Context, { revision, packed, duty }: Wanted, dry: boolean): ChangeRequest => {
+const requestFor = (
+  context: Context,
+  { revision, packed, duty, retry }: Wanted,
+  dry: boolean,
+): ChangeRequest => {
   const { commit, version, subject } = revision
   const operations: Operation[] = [...packed.operations, { kind: 'apply', cell: packed.cell }]
   if (duty !== null) {
@@ -137,7 +145,8 @@ const requestFor = (context: Context, { revision, packed, duty }: Wanted, dry: b
   }
   const what = `release ${version} (${subject})`
   const message = context.message === null ? what : `${what}: ${context.message}`
-  return requestOf({ ...context, message: null }, operations, { message, dry })
+  const request = requestOf({ ...context, message: null }, operations, { message, dry })
+  return retry ? { ...request, retry } : request
 }
 
 const showPlan = (context: Context, change: ChangeReply): void => {
@@ -200,7 +209,7 @@ const tellDone = (context: Context, { revision, packed }: Wanted, { change, ...r
 const follow = async (
   context: Context,
   client: Client,
-  { revision, packed }: Omit<Wanted, 'duty'>,
+  { revision, packed }: Pick<Wanted, 'revision' | 'packed'>,
   change: ChangeReply,
   { wait }: ReleaseCommandOptions,
   startMs: number,

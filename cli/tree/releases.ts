@@ -9,6 +9,7 @@ interface ReleaseFlags {
   readonly rev: string
   readonly repo?: string
   readonly allowDirty?: boolean
+  readonly retry?: boolean
   readonly yes?: boolean
   readonly wait?: boolean
   readonly work?: string
@@ -42,6 +43,7 @@ export const addReleaseCommands = (root: Command, frame: Frame): void => {
     .option('--rev <revision>', 'the commit, branch or tag', 'HEAD')
     .option('--repo <repository>', 'a directory or a URL instead of the repository around the file')
     .option('--allow-dirty', 'release what is committed, although the tree has more')
+    .option('--retry', 'try releases again that failed before and were taken back')
     .option('-y, --yes', 'do not ask')
     .option('--wait', 'wait until every slot is ready (the default)')
     .option('--no-wait', 'return as soon as the change is made')
@@ -56,6 +58,7 @@ export const addReleaseCommands = (root: Command, frame: Frame): void => {
       repo,
       work,
       allowDirty: flags.allowDirty === true,
+      retry: flags.retry === true,
       yes: flags.yes === true,
       wait: flags.wait !== false,
       duty: duty === undefined ? null : { name: duty, after: after === '' ? null : after },

@@ -59,6 +59,7 @@ const pathsOf = (peer: FakePeer): readonly string[] =>
 
 interface Sent {
   readonly message: string
+  readonly retry?: boolean
   readonly operations: readonly { readonly kind: string; readonly ref?: string; readonly source?: unknown }[]
 }
 
@@ -81,7 +82,7 @@ describe('tutti release', () => {
 
   it('pushes before it changes, and lists the package with its commit in the change that applies it', async () => {
     const peer = await peerOf()
-    const ran = await release(peer, ['-m', 'at last'], 'y')
+    const ran = await release(peer, ['-m', 'at last', '--retry'], 'y')
     assert.equal(ran.code, 0, ran.stderr)
     assert.match(ran.stdout, /released v1 to shop as change cccccccc/)
     assert.deepEqual(pathsOf(peer), [
@@ -93,7 +94,8 @@ describe('tutti release', () => {
       'POST /v1/packages',
       'POST /v1/changes',
     ])
-    const { operations, message } = lastChange(peer)
+    const { operations, message, retry } = lastChange(peer)
+    assert.equal(retry, true)
     assert.equal(message, 'release v1 (first): at last')
     assert.deepEqual(
       operations.map(({ kind, ref }) => [kind, ref]),
