@@ -321,8 +321,13 @@ const unlessAborted = (work: Promise<unknown>, signal: AbortSignal): Promise<unk
   })
 }
 
-/** libp2p wraps the reason for a failed listen in an aggregate. */
-const reasonOf = (thrown: unknown): string =>
-  thrown instanceof AggregateError && thrown.errors.length > 0
-    ? thrown.errors.map(messageOf).join('; ')
-    : messageOf(thrown)
+/** libp2p wraps the reasons for a failed listen in an aggregate, or in one text of advice, messages and stacks. */
+const reasonOf = (thrown: unknown): string => {
+  const text =
+    thrown instanceof AggregateError && thrown.errors.length > 0
+      ? thrown.errors.map(messageOf).join('\n')
+      : messageOf(thrown)
+  const lines = text.split('\n').filter((line) => !/^\s+at /.test(line))
+  const reasons = lines.flatMap((line) => /\bError: (.+)$/.exec(line)?.[1] ?? [])
+  return [...new Set(reasons.length > 0 ? reasons : lines.slice(0, 1))].join('; ')
+}
