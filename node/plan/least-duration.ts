@@ -1,6 +1,7 @@
 // How long a change takes at least when everything goes well: waves one after the other, the time an unchecked instance has
-// to run to prove itself, the drain of what made way, and what starts after what it depends on. Programs' own time to
-// start is nobody's to know: a check passes as soon as it passes. Pure; promises nothing, and paces nothing.
+// to run to prove itself, the time a steward watches, the drain of what made way, and what starts after what it depends on.
+// Programs' own time to start is nobody's to know, nor that of hooks: a check passes as soon as it passes. Pure; promises
+// nothing, and paces nothing.
 
 import { serviceIdOf, type ServiceId } from '../../lib/ids.ts'
 import { compareStrings } from '../../lib/order.ts'
@@ -10,6 +11,7 @@ import type { SlotChange } from './forecast.ts'
 import { probeOf, PROOF_MS, PROOF_OF_REPLACEMENT_MS } from './health.ts'
 import { readyDeadlineMs } from './make-plan.ts'
 import { DRAIN_MS } from './reconcile.ts'
+import { isStewarded, policyOf } from './rollout/policy.ts'
 
 /** What one service of a change takes. */
 export interface ServiceDuration {
@@ -58,20 +60,52 @@ const durationOf = (service: ServiceView, slots: readonly SlotChange[]): Service
   const begun = slots.filter(({ kind }) => kind === 'start' || kind === 'move' || kind === 'replace')
   if (begun.length === 0) return null
   const replaced = slots.filter(({ kind }) => kind === 'replace').length
-  const { order, parallelism } = service.update
-  // Slots that only start or move do so at once; those of a new release take turns.
-  const waves = replaced === 0 || parallelism === 0 ? 1 : Math.ceil(replaced / parallelism)
+  const { order } = service.update
+  const { waves, watchedMs, words } = turnsOf(service, replaced)
   const makesWay = begun.some(({ kind }) => kind !== 'start')
   const drainMs = makesWay && Object.keys(service.ports).length > 0 ? DRAIN_MS : 0
   const proofMs = proofOf(service, replaced > 0 && order === 'start-first')
   // What makes way first drains in each turn; what makes way afterwards drains while the next turn goes on.
-  const leastMs = order === 'stop-first' ? waves * (drainMs + proofMs) : waves * proofMs + drainMs
+  const changeMs = order === 'stop-first' ? waves * (drainMs + proofMs) : waves * proofMs + drainMs
   return {
     service: service.id,
     waves,
-    leastMs,
-    overdueMs: waves * (readyDeadlineMs(service) + (order === 'stop-first' ? drainMs : 0)),
-    reason: reasonOf(service, waves, proofMs, drainMs),
+    leastMs: changeMs + watchedMs,
+    overdueMs: waves * (readyDeadlineMs(service) + (order === 'stop-first' ? drainMs : 0)) + watchedMs,
+    reason: [...reasonOf(service, waves, proofMs, drainMs), ...words].join(', '),
+  }
+}
+
+interface Turns {
+  readonly waves: number
+  /** What a steward waits for after each, together. */
+  readonly watchedMs: number
+  /** What else is waited for. */
+  readonly words: readonly string[]
+}
+
+/** Slots that only start or move do so at once; those of a new release take turns. */
+const turnsOf = (service: ServiceView, replaced: number): Turns => {
+  const { preDeploy, verify } = service
+  const hooks = [
+    ...((preDeploy ?? null) === null ? [] : ['pre_deploy']),
+    ...(replaced === 0 || (verify ?? null) === null ? [] : ['verify']),
+  ]
+  const hooked =
+    hooks.length === 0 ? [] : [`as long as ${hooks.join(' and ')} take${hooks.length === 1 ? 's' : ''}`]
+  if (replaced === 0) return { waves: 1, watchedMs: 0, words: hooked }
+  const { first, step, monitorMs, delayMs, manual } = policyOf(service, replaced)
+  const waves = 1 + Math.ceil(Math.max(0, replaced - first) / step)
+  if (!isStewarded(service)) return { waves, watchedMs: 0, words: [] }
+  const watchedMs = waves * monitorMs + (waves - 1) * delayMs
+  return {
+    waves,
+    watchedMs,
+    words: [
+      ...(watchedMs === 0 ? [] : [`${formatDuration(watchedMs)} to be watched`]),
+      ...hooked,
+      ...(manual ? ['until it is promoted'] : []),
+    ],
   }
 }
 
@@ -80,17 +114,19 @@ const proofOf = ({ definition }: ServiceView, replaces: boolean): number =>
   probeOf(definition) === null ? (replaces ? PROOF_OF_REPLACEMENT_MS : PROOF_MS) : 0
 
 const reasonOf = (
-  { update: { parallelism } }: ServiceView,
+  { update }: ServiceView,
   waves: number,
   proofMs: number,
   drainMs: number,
-): string => {
-  const turns = waves === 1 ? [] : [`${waves} turns of ${parallelism}`]
+): readonly string[] => {
+  const { canary = 0, parallelism } = update
+  const size = parallelism === 0 ? '' : ` of ${parallelism}`
+  const turns = waves === 1 ? [] : [`${waves} turns${size}${canary === 0 ? '' : `, the first of ${canary}`}`]
   const each = waves === 1 ? '' : 'each '
   const proof =
     proofMs === 0 ? `${each}as long as its check takes` : `${each}${formatDuration(proofMs)} to prove itself`
   const drain = drainMs === 0 ? [] : [`${formatDuration(drainMs)} to drain`]
-  return [...turns, proof, ...drain].join(', ')
+  return [...turns, proof, ...drain]
 }
 
 /** What a service that starts waits for: the services it depends on, where they start in the same change. */

@@ -30,6 +30,21 @@ describe('least duration', () => {
     assert.equal(released({ replicas: 2, update: { order: 'stop-first', parallelism: 1 } }), 2 * 250)
   })
 
+  it('counts the canary as a turn of its own, what a steward watches, and names what nobody can know', () => {
+    const order = 'start-first'
+    const canary = { order, parallelism: 3, canary: 1, monitorMs: 5000 } as const
+    assert.equal(released({ replicas: 4, update: canary }), 2 * (2000 + 5000))
+    assert.equal(released({ replicas: 4, update: { ...canary, delayMs: 1000 } }), 2 * (2000 + 5000) + 1000)
+    const update = { ...canary, promote: 'manual' } as const
+    const hook = { command: ['true'], timeoutMs: 1000 }
+    const before = service('shop/web', { replicas: 4, update })
+    const after = service('shop/web', { replicas: 4, update, restartToken: 'new', preDeploy: hook })
+    assert.equal(
+      durationOf([before], [after]).services[0]?.reason,
+      '2 turns of 3, the first of 1, each 2s to prove itself, 10s to be watched, as long as pre_deploy takes, until it is promoted',
+    )
+  })
+
   it('is that of the slowest service, which it names first', () => {
     const slow = service('shop/slow', { replicas: 3 })
     const fast = service('shop/fast', { replicas: 1 })
