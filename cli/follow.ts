@@ -2,6 +2,7 @@
 // between events (silence is information too), and stops at the deadline or at Ctrl-C.
 
 import { performance } from 'node:perf_hooks'
+import { setTimeout as delay } from 'node:timers/promises'
 import { unreachable } from '../lib/assert.ts'
 import { TuttiError, asTuttiError, messageOf } from '../lib/errors.ts'
 import { formatDuration } from '../lib/time.ts'
@@ -64,7 +65,8 @@ export const follow = async <T>(
         if (watch === null || error.code !== 'unreachable') failure = error
         wake()
       }
-      await pause(RECONNECT_MS, stop.signal)
+      // It fails only when it is aborted, and the loop sees that.
+      await delay(RECONNECT_MS, undefined, { signal: stop.signal }).catch(() => undefined)
     }
   })()
   try {
@@ -90,17 +92,6 @@ export const follow = async <T>(
     await reading
   }
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-    return undefined
-  })
 
 /** Progress of a verdict, one line a service, and one for peers that are behind. */
 export const linesOfVerdict = (verdict: Verdict): readonly ProgressLine[] => {

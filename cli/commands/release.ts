@@ -216,8 +216,12 @@ const follow = async (
 ): Promise<number> => {
   const { name } = packed.cell
   const outcome = wait
-    ? await followConvergence(context, client, context.timeoutMs ?? WAIT_DEFAULT_MS, (slot) =>
-        slot.startsWith(`${name}/`),
+    ? await followConvergence(
+        context,
+        client,
+        context.timeoutMs ?? WAIT_DEFAULT_MS,
+        (slot) => slot.startsWith(`${name}/`),
+        change.releases,
       )
     : null
   const durationMs = Math.round(performance.now() - startMs)

@@ -47,8 +47,12 @@ export const rollback = async (
   const reply = await client.post<ChangeReply>('/v1/changes', bound)
   if (reply.change !== null) tell(context, `rolled ${service} back as change ${short(reply.change)}`)
   const outcome = options.wait
-    ? await followConvergence(context, client, context.timeoutMs ?? WAIT_DEFAULT_MS, (slot) =>
-        slot.startsWith(`${service}/`),
+    ? await followConvergence(
+        context,
+        client,
+        context.timeoutMs ?? WAIT_DEFAULT_MS,
+        (slot) => slot.startsWith(`${service}/`),
+        reply.releases,
       )
     : null
   if (context.json) {

@@ -161,6 +161,21 @@ describe('a release', () => {
     await a.change({ kind: 'remove-cell', cell: 'probe' })
   })
 
+  it('that crashes is taken back from its canary, exits with 1 and says why (S8, L5)', async () => {
+    const before = await versions(a)
+    const update = '{ canary: 1, monitor: 2s }'
+    repository.commitShop('third', { update, build: 'echo "process.exit(3)" > dist/server.mjs' })
+    const done = await release()
+    assert.equal(done.code, 1, done.stdout)
+    assert.match(done.stderr, /shop\/web.*crashed.*exited with 3/)
+    assert.doesNotMatch(done.stdout, /shop runs/)
+    await until('the release before runs everywhere', async () => (await ready(a, 'web', 3)).length === 3)
+    assert.deepEqual(await versions(a), before)
+    const again = await release()
+    assert.equal(again.code, 3, again.stdout)
+    assert.match(again.stderr, /was rejected/)
+  })
+
   it('is refused with one sentence by apply, which builds nothing', async () => {
     const applied = await a.cli('apply', '-f', repository.cellFile, '--yes')
     assert.equal(applied.code, 3)

@@ -24,6 +24,8 @@ export interface ShopOptions {
   readonly replicas?: number
   /** Of the web server; what it says of itself is the commit's version in any case. */
   readonly environment?: string
+  /** Under `deploy:`, in YAML's flow style. */
+  readonly update?: string
 }
 
 const cellFile = ({
@@ -31,6 +33,7 @@ const cellFile = ({
   verify = 'true',
   replicas = 3,
   environment = '',
+  update = '{}',
 }: ShopOptions): string => `
 name: shop
 services:
@@ -49,7 +52,7 @@ services:
     ports: [http]
     healthcheck: { http: /healthz, interval: 200ms, timeout: 1s, retries: 3, start_period: 10s }
     stop_grace_period: 5s
-    deploy: { replicas: ${replicas} }
+    deploy: { replicas: ${replicas}, update_config: ${update} }
 `
 
 export class ShopRepository extends TestRepository {
