@@ -205,7 +205,7 @@ describe('an API used wrongly', () => {
         [
           'POST',
           '/v1/changes',
-          { operations: Array.from({ length: 65 }, () => ({ kind: 'remove-cell', cell: 'x' })) },
+          { operations: Array.from({ length: 203 }, () => ({ kind: 'remove-cell', cell: 'x' })) },
           /400/,
         ],
         [
