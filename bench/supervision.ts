@@ -18,6 +18,8 @@ const ROUNDS = 3
 const KILLS = 15
 /** Between two kills, so that each is alone. */
 const CALM_MS = 100
+/** What a supervisor does after it has started all, such as preparing their successors, is done by then. */
+const READY_MS = 1000
 /** Garbage of the start is collected by then. */
 const SETTLE_MS = 3000
 
@@ -91,9 +93,10 @@ const memory = async (crew: Crew, roll: Roll): Promise<readonly Row[]> => {
   ]
 }
 
-/** From kill -9 of a program until its successor is on the roll. */
+/** From kill -9 of a program until its successor is on the roll; of instances that have run for a moment. */
 const restarts = async (roll: Roll, count: number): Promise<number[]> => {
   const samples: number[] = []
+  await pause(READY_MS)
   for (let turn = 0; turn < KILLS; turn += 1) {
     const pids = roll.pids()
     // Another instance each time: what restarts again and again is held back by either supervisor.
@@ -186,6 +189,7 @@ try {
   print('supervision', rows, [
     'the program is a shell that writes its pid and waits: one exec, as sleep; the same file for everybody',
     `pm2 ${PM2_VERSION}, fork mode, its daemon already running; both are started by their command line`,
+    `restarts: kills begin ${READY_MS} ms after all run and the peer has settled`,
     'ratios are of rounds that follow each other; spread is min to max over the rounds',
   ])
 } finally {

@@ -4,6 +4,7 @@
 
 import { mkdir } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { fewATurn } from '../../few-a-turn.ts'
 import { Fifos } from './fifos.ts'
 import { quoted, RUN_FILES } from './launch.ts'
 
@@ -71,7 +72,8 @@ export class Places {
       await this.#request(
         `{ mkdir -p -m 700 ${words(directories)} && mkfifo -m 600 ${words(fifos)}; } </dev/null`,
       )
-      for (const { done } of batch) done.resolve()
+      // Not waited for: the next batch is made meanwhile.
+      void fewATurn(batch, ({ done }) => done.resolve())
     } catch (error) {
       for (const { done } of batch) done.reject(error)
     }

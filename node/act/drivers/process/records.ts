@@ -10,6 +10,7 @@ import { TuttiError } from '../../../../lib/errors.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
 import { sortedBy } from '../../../../lib/order.ts'
 import { dropLine, recordLine, replay } from './record-log.ts'
+import { fewATurn } from '../../few-a-turn.ts'
 import { fileNameOf, parseRecord, type StoredRecord } from './record-text.ts'
 
 /** All records of one driver, as its folder has them. */
@@ -140,7 +141,8 @@ export class Records {
       this.#waiting = []
       try {
         await this.#put(batch.map(({ line }) => line).join(''))
-        for (const { done } of batch) done.resolve()
+        // Not waited for: who asks meanwhile has the next sync.
+        void fewATurn(batch, ({ done }) => done.resolve())
       } catch (error) {
         // How much of it the file holds is not known: it is written anew before anything comes after it.
         this.#letGo()
