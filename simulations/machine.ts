@@ -104,6 +104,11 @@ export class Machine {
     this.processes.onSpawn = (record) => options.happenings?.spawned?.(this, record)
   }
 
+  /** How often its peer was started. */
+  get starts(): number {
+    return this.#starts
+  }
+
   /** Null while its peer does not run. */
   get agent(): Agent | null {
     return this.#agent

@@ -17,7 +17,8 @@ const DEAD_MS = 15_000
 const OUTLIVED_MS = 10_000
 
 export const detection = (): Checker => {
-  const downSince = new Map<Machine, number>()
+  /** A life between two looks ends the time of being down as well: the others have heard of it. */
+  const downSince = new Map<Machine, { readonly starts: number; readonly sinceMs: number }>()
   /** A restart between two looks is another run of the peer, which has nobody on its list of the living yet. */
   const upSince = new Map<Machine, { readonly agent: Agent; readonly sinceMs: number }>()
   let troubleMs = 0
@@ -36,12 +37,13 @@ export const detection = (): Checker => {
         else if (upSince.get(machine)?.agent !== agent || scene.isBroken(machine))
           upSince.set(machine, { agent, sinceMs: nowMs })
         if (machine.running || machine.retired) downSince.delete(machine)
-        else if (!downSince.has(machine)) downSince.set(machine, nowMs)
+        else if (downSince.get(machine)?.starts !== machine.starts)
+          downSince.set(machine, { starts: machine.starts, sinceMs: nowMs })
       }
       const up = [...upSince].flatMap(([machine, { sinceMs }]) =>
         nowMs - sinceMs >= CALM_MS ? [machine] : [],
       )
-      const down = [...downSince].flatMap(([machine, sinceMs]) =>
+      const down = [...downSince].flatMap(([machine, { sinceMs }]) =>
         nowMs - sinceMs >= DEAD_MS ? [machine] : [],
       )
       const restarted = [...upSince.values()].some(({ sinceMs }) => nowMs - sinceMs < OUTLIVED_MS)

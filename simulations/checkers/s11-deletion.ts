@@ -1,18 +1,20 @@
-// S11: what was removed never comes back without having been created again: on one disk, a service once seen deleted in a
-// generation is never seen alive in that or an earlier one.
+// S11: what was removed never comes back without having been created again: in one life of a peer, a service once seen
+// deleted in a generation is never seen alive in that or an earlier one. A peer acts on what others say before its own disk
+// has it (docs/adr/0010-apply-then-write.md), so the next life may begin as one who has not heard yet; what a disk must have
+// kept is asked by S2.
 
 import type { Checker } from './checker.ts'
 
 export const deletion = (): Checker => {
-  const deleted = new Map<string, Map<string, number>>()
+  const deleted = new WeakMap<object, Map<string, number>>()
   return {
     invariant: 'S11',
     look: ({ world }) =>
       world.machines.flatMap(({ agent, name }) => {
         if (agent === null) return []
         const view = agent.view()
-        const known = deleted.get(name) ?? new Map<string, number>()
-        deleted.set(name, known)
+        const known = deleted.get(agent) ?? new Map<string, number>()
+        deleted.set(agent, known)
         const alive = new Map<string, number>(view.services.map(({ id, generation }) => [id, generation]))
         for (const [id, generation] of Object.entries(view.generations ?? {}))
           if (id.includes('/') && !alive.has(id)) known.set(id, Math.max(known.get(id) ?? 0, generation))
@@ -23,10 +25,5 @@ export const deletion = (): Checker => {
               `${name}: ${id} was deleted in generation ${known.get(id)} and is alive in ${generation}`,
           )
       }),
-    // Another disk is another memory.
-    losing: async (_scene, machine) => {
-      deleted.delete(machine.name)
-      return []
-    },
   }
 }

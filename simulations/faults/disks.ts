@@ -71,14 +71,19 @@ export const DISK_FAULTS: readonly Fault[] = [
       if (machine === undefined || machine.agent === null || scene.isBroken(machine)) return 'skipped'
       machine.disk.full = true
       void scene.edit(machine, `note-${step.id}`, (view) => noteEdits(view, `note-${step.id}`))
+      let isOver = false
       scene.world.simulator.after(step.lastsMs / 4, () => {
+        if (isOver) return
         const ready = machine.processes
           .processes()
           .filter(({ record }) => machine.processes.isWell(record.instance))
         const victim = ready[scene.random(step).below(Math.max(1, ready.length))]
         if (victim !== undefined) machine.processes.kill(victim.record.instance)
       })
-      return () => machine.disk.heal()
+      return () => {
+        isOver = true
+        machine.disk.heal()
+      }
     },
   },
   {
