@@ -37,17 +37,23 @@ export const canary = (): Checker => {
       const nowMs = scene.world.simulator.nowMs
       for (const trial of trials.values()) if (scene.faultlessMs < CALM_MS) trial.free = true
       for (const snapshot of scene.world.snapshots().slice(0, 1)) {
-        for (const { id, release, update } of snapshot.view.services) {
+        for (const { id, release, update, healthcheck } of snapshot.view.services) {
           const trial = trials.get(nameOf(id, release))
           if (trial === undefined || trial.free) continue
+          // Without a check nobody asks again once it was ready.
+          const isAsked = healthcheck !== null
           const well = livingOf(scene, id).filter(
-            ({ record, processes }) => record.release === release && processes.isWell(record.instance),
+            ({ record: { release: own, instance }, processes }) =>
+              own === release &&
+              (processes.isWell(instance) || (!isAsked && trial.wellSinceMs.has(instance))),
           )
           const now = new Set(well.map(({ record }) => record.instance as string))
           for (const known of trial.wellSinceMs.keys()) if (!now.has(known)) trial.wellSinceMs.delete(known)
           for (const one of now) if (!trial.wellSinceMs.has(one)) trial.wellSinceMs.set(one, nowMs)
-          // Looks are half a second apart, and the release may have been well since just after the last one.
-          const neededMs = (update.monitorMs ?? 0) - LOOK_MS
+          // Looks are half a second apart, and the release may have been well since just after the last one. What became unwell
+          // counts as well until its check has failed as often as it may.
+          const blindMs = isAsked ? healthcheck.retries * healthcheck.intervalMs : 0
+          const neededMs = Math.max(LOOK_MS, (update.monitorMs ?? 0) - LOOK_MS - blindMs)
           trial.free = [...trial.wellSinceMs.values()].some((sinceMs) => nowMs - sinceMs >= neededMs)
         }
       }
