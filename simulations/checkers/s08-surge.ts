@@ -30,9 +30,12 @@ export const surge = (): Checker => ({
     const old = new Set(
       living.filter(({ record }) => record.release !== release).map(({ record }) => record.slot),
     )
+    const present = living.filter(({ record }) => record.release === release)
+    // A slot that has changed already may move on to another machine while what it had before still drains.
+    const changed = new Set(present.filter(({ begins }) => !begins).map(({ record }) => record.slot))
     const changing = new Set(
-      living
-        .filter(({ record, begins }) => record.release === release && begins && old.has(record.slot))
+      present
+        .filter(({ record, begins }) => begins && old.has(record.slot) && !changed.has(record.slot))
         .map(({ record }) => record.slot),
     )
     if (!changing.has(slot) || changing.size <= wanted.update.parallelism) return []
