@@ -226,6 +226,7 @@ describe('packages', () => {
 
   it('are read-only to who runs from them as another user or in a sandbox, beside a directory of their own', async (t) => {
     if (process.getuid?.() !== 0) {
+      process.stderr.write('SKIPPED: packages under another user are not tested: this user is not root\n')
       t.skip('needs root')
       return
     }

@@ -3,11 +3,12 @@
 // holds at each instant. No network, no processes: those belong to simulations/.
 
 import assert from 'node:assert/strict'
-import { instanceIdOf, type MemberId, type ServiceId, type SlotId } from '../../../lib/ids.ts'
+import type { MemberId, ServiceId, SlotId } from '../../../lib/ids.ts'
 import type { InstanceStatus } from '../../../crdt/schema/status.ts'
 import type { ServiceView } from '../../../crdt/schema/view.ts'
 import type { Action } from '../../../node/plan/action.ts'
 import { checkPlan } from '../../../node/plan/check-plan.ts'
+import { factsOfStart, TALLY_EMPTY } from '../../../node/plan/facts.ts'
 import { healthOf, probeOf } from '../../../node/plan/health.ts'
 import type { LocalInstance } from '../../../node/plan/local.ts'
 import { makePlan } from '../../../node/plan/make-plan.ts'
@@ -188,7 +189,6 @@ export class Stage {
   }
 
   #perform(peer: Peer, action: Action): void {
-    const fresh = { okInARow: 0, failedInARow: 0, everOk: false, lastFailure: '' }
     const change = (parts: Partial<LocalInstance>): void => {
       peer.local = peer.local.map((one) => (one.id === action.instance ? { ...one, ...parts } : one))
     }
@@ -198,29 +198,10 @@ export class Stage {
           change({ draining: false, drainingSinceMs: null })
           break
         }
-        peer.local.push({
-          id: instanceIdOf(action.slot, action.release),
-          slot: action.slot,
-          service: action.service,
-          release: action.release,
-          definition: action.definition,
-          cpusMilli: action.cpusMilli,
-          memoryBytes: action.memoryBytes,
-          phase: 'preparing',
-          draining: false,
-          drainingSinceMs: null,
-          pid: null,
-          ports: {},
-          startedAtMs: this.nowMs,
-          runs: 1,
-          failuresInARow: 0,
-          exit: null,
-          error: null,
-          probe: fresh,
-        })
+        peer.local.push({ ...factsOfStart(action, this.nowMs), runs: 1 })
         break
       case 'restart':
-        change({ phase: 'preparing', startedAtMs: this.nowMs, exit: null, probe: fresh })
+        change({ phase: 'preparing', startedAtMs: this.nowMs, exit: null, probe: TALLY_EMPTY })
         break
       case 'drain':
         change({ draining: true, drainingSinceMs: this.nowMs })

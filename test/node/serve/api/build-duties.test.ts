@@ -6,13 +6,11 @@ import { Compile } from 'typebox/compile'
 import { SERVICE_DEFAULTS } from '../../../../crdt/schema/service.ts'
 import { demandOf, DOCUMENT_FORMAT } from '../../../../crdt/schema/format.ts'
 import { BuildDutiesReply } from '../../../../node/serve/api/contract.ts'
-import { createApi, type Api } from '../../../../node/serve/api/server.ts'
-import { FakeAgent, FakeExec, FakeOutput } from '../fake-agent.ts'
+import { FakeAgent } from '../fake-agent.ts'
+import { FakeApis } from '../fake-api.ts'
 
-const apis: Api[] = []
-after(async () => {
-  for (const api of apis) await api.close()
-})
+const apis = new FakeApis()
+after(() => apis.close())
 
 const DUTY = {
   repository: 'https://git.example.org/shop.git',
@@ -34,17 +32,7 @@ const apply = {
 
 const world = async () => {
   const agent = new FakeAgent()
-  const api = await createApi({
-    agent,
-    output: new FakeOutput(),
-    exec: new FakeExec(),
-    preview: (edits) => agent.replica.preview(edits),
-    join: () => Promise.reject(new Error('not here')),
-    log: { log: () => undefined },
-    token: null,
-    version: '1.2.3',
-  })
-  apis.push(api)
+  const api = await apis.of(agent)
   const change = async (...operations: readonly object[]) => {
     const reply = await api.app.inject({ method: 'POST', url: '/v1/changes', payload: { operations } })
     return { status: reply.statusCode, body: reply.json() }

@@ -7,30 +7,18 @@ import { Compile } from 'typebox/compile'
 import { removeMember, scale } from '../../../../crdt/edits.ts'
 import type { ServiceId } from '../../../../lib/ids.ts'
 import * as history from '../../../../node/serve/api/contract-history.ts'
-import { createApi, type Api } from '../../../../node/serve/api/server.ts'
-import { FakeAgent, FakeExec, FakeOutput, service, WALL } from '../fake-agent.ts'
+import { FakeAgent, service, WALL } from '../fake-agent.ts'
+import { FakeApis } from '../fake-api.ts'
 
-const apis: Api[] = []
-after(async () => {
-  for (const api of apis) await api.close()
-})
+const apis = new FakeApis()
+after(() => apis.close())
 
 const WEB = 'shop/web' as ServiceId
 
 /** `shop/web` deployed three times, scaled, and a second service that is gone again. */
 const world = async () => {
   const agent = new FakeAgent()
-  const api = await createApi({
-    agent,
-    output: new FakeOutput(),
-    exec: new FakeExec(),
-    preview: (edits) => agent.replica.preview(edits),
-    join: () => Promise.reject(new Error('not here')),
-    log: { log: () => undefined },
-    token: null,
-    version: '1.2.3',
-  })
-  apis.push(api)
+  const api = await apis.of(agent)
   const web = (version: string) => service('web', { environment: { VERSION: version } })
   agent.apply('shop', [web('1'), service('gone')])
   agent.apply('shop', [web('2')])

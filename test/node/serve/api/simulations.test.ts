@@ -4,28 +4,16 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { Compile } from 'typebox/compile'
 import * as contract from '../../../../node/serve/api/contract-simulate.ts'
-import { createApi, type Api } from '../../../../node/serve/api/server.ts'
-import { FakeAgent, FakeExec, FakeOutput, service } from '../fake-agent.ts'
+import { FakeAgent, service } from '../fake-agent.ts'
+import { FakeApis } from '../fake-api.ts'
 
-const apis: Api[] = []
-after(async () => {
-  for (const api of apis) await api.close()
-})
+const apis = new FakeApis()
+after(() => apis.close())
 
 /** Three members of 8 GiB and 4 CPUs. */
 const world = async () => {
   const agent = new FakeAgent()
-  const api = await createApi({
-    agent,
-    output: new FakeOutput(),
-    exec: new FakeExec(),
-    preview: (edits) => agent.replica.preview(edits),
-    join: () => Promise.reject(new Error('not here')),
-    log: { log: () => undefined },
-    token: null,
-    version: '1.2.3',
-  })
-  apis.push(api)
+  const api = await apis.of(agent)
   agent.apply('shop', [service('web', { replicas: 3 }), service('one')])
   const simulate = async (payload: object) => {
     const reply = await api.app.inject({ method: 'POST', url: '/v1/simulations', payload })

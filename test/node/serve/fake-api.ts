@@ -1,0 +1,27 @@
+// APIs over fake agents, asked by fastify's inject: no socket, no token, nothing beside the agent that matters.
+
+import { createApi, type Api } from '../../../node/serve/api/server.ts'
+import { FakeExec, FakeOutput, type FakeAgent } from './fake-agent.ts'
+
+export class FakeApis {
+  readonly #apis: Api[] = []
+
+  async of(agent: FakeAgent): Promise<Api> {
+    const api = await createApi({
+      agent,
+      output: new FakeOutput(),
+      exec: new FakeExec(),
+      preview: (edits) => agent.replica.preview(edits),
+      join: () => Promise.reject(new Error('not here')),
+      log: { log: () => undefined },
+      token: null,
+      version: '1.2.3',
+    })
+    this.#apis.push(api)
+    return api
+  }
+
+  async close(): Promise<void> {
+    for (const api of this.#apis) await api.close()
+  }
+}
