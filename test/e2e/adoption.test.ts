@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { cpSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { execPath } from 'node:process'
 import { describe, it } from 'node:test'
@@ -155,7 +155,7 @@ describe('adoption', () => {
         const stat = readFileSync(`/proc/${stranger.pid}/stat`, 'latin1')
         const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
         // Its pid was given to another process meanwhile: even the start time fits, only the nonce cannot.
-        writeFileSync(join(run, 'pid'), `${stranger.pid} ${startTime}\n`)
+        appendFileSync(join(run, 'told'), `shim ${stranger.pid} ${startTime}\n`)
         const lines = [damaged, reused, { ...rebooted, boot: 'another' }].map(recordLine)
         writeFileSync(path, lines.join('').replace('"format":1', '"format":7'))
         await peer.up()

@@ -10,12 +10,13 @@ import type { Adopted, InstanceRecord } from '../../../ports.ts'
 import { watchAlive, type AliveWatch } from './alive.ts'
 import type { Cgroups, RunGroups } from './cgroups/cgroups.ts'
 import { processesByNonce, sweep, type Traces } from './group.ts'
-import { isAlive, nonceOf, parseIdentity } from './identity.ts'
+import { isAlive, nonceOf } from './identity.ts'
 import { RUN_FILES } from './launch.ts'
 import type { StoredRecord } from './record-text.ts'
-import { confinedIn, endedAgoMsIn, exitIn, textOf } from './run-folder.ts'
+import { confinedIn, endedAgoMsIn, exitIn } from './run-folder.ts'
 import type { RunFolders } from './run-folders.ts'
 import { oomKillsIn, runOf, type Run } from './run.ts'
+import { toldIn } from './told.ts'
 
 /** What it is built from. */
 export interface AdoptionOptions {
@@ -43,7 +44,7 @@ export const findRun = (
   } catch {
     return null
   }
-  const shim = parseIdentity(textOf(join(folder, RUN_FILES.pid)))
+  const { shim } = toldIn(folder)
   if (shim === null || !isAlive(shim) || nonceOf(shim.pid) !== record.nonce) {
     alive.close()
     return null
@@ -86,7 +87,7 @@ export const endLeftovers = async (
   const groups: RunGroups[] = []
   for (const { nonce, name, path } of folders.all()) {
     if (adopted.has(nonce)) continue
-    if (textOf(join(path, RUN_FILES.pid)) === '' && name === nonce) folders.fence(nonce)
+    if (toldIn(path).shim === null && name === nonce) folders.fence(nonce)
     over.push({ nonce, shim: folders.identityOf(nonce), watched: false })
     groups.push(confinedIn(path).groups)
     if (!kept.has(nonce) || name !== nonce) rmSync(path, { recursive: true, force: true })

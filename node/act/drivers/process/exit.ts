@@ -15,9 +15,9 @@ export const isSignal = (name: string): name is NodeJS.Signals => [...signalName
 
 /** What a shim left. */
 export interface ExitTraces {
-  /** The file `exit`; empty or cut: not written. */
+  /** As digits; empty: not told. */
   readonly status: string
-  /** The file `signal`: the shell's words; empty: none. */
+  /** The shell's; empty: none. */
   readonly words: string
   /** Whether words are to be expected for a signal: see `shellSpeaks`. */
   readonly spoken: boolean
@@ -25,9 +25,8 @@ export interface ExitTraces {
 
 /** Null: the shim wrote no status. */
 export const parseExit = ({ status, words, spoken }: ExitTraces): Exit | null => {
-  const match = /^(\d+)\n/.exec(status)
-  if (match === null) return null
-  const code = Number(match[1])
+  if (status === '') return null
+  const code = Number(status)
   const signal = signalNames.get(code - 128)
   if (signal === undefined) return { code, signal: null }
   const isSignalled = !spoken || words !== '' || UNSPOKEN.includes(signal)

@@ -16,10 +16,10 @@ import { watchAlive, type AliveWatch } from './alive.ts'
 import { SYSTEM_PATH } from './command.ts'
 import type { Confined } from './confinement.ts'
 import { signalGroup, sweep } from './group.ts'
-import { environmentOf, isAlive, parseIdentity, uptimeMs } from './identity.ts'
+import { environmentOf, isAlive, uptimeMs } from './identity.ts'
 import { isPlain, launchScript, quoted, RUN_FILES, type LaunchPlan } from './launch.ts'
 import { preparePlaces, SPAWN_TIMEOUT_MS, type LaunchingOptions } from './launching.ts'
-import { textOf } from './run-folder.ts'
+import { textOf, toldIn } from './told.ts'
 import type { RunFolders } from './run-folders.ts'
 import { runOf, type Run } from './run.ts'
 
@@ -162,7 +162,7 @@ export const successorOf = async (run: Run, options: LaunchingOptions): Promise<
     // Its shim holds the FIFO since before the end of the former one was heard, unless it is over already.
     alive = watchAlive(join(heir.folder, RUN_FILES.alive))
     if (isAlive(shim)) await toldOrLate(alive, clock)
-    if (parseIdentity(textOf(join(heir.folder, RUN_FILES.pid))) !== null) return runOf(heir, shim, alive)
+    if (toldIn(heir.folder).shim !== null) return runOf(heir, shim, alive)
   } catch (error) {
     log.log('warn', 'a successor cannot be watched', { instance: run.record.instance, error })
   }

@@ -1,7 +1,7 @@
 // Heirs that a starting driver finds (heirs.ts): one that has taken its run's place while nobody watched becomes the run of
 // the record, and one that has not is taken back before anything else, since whoever prepared it is gone. Ends no process.
 
-import { existsSync, rmSync, statSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { InstanceId } from '../../../../lib/ids.ts'
 import type { Clock } from '../../../../lib/time.ts'
@@ -10,12 +10,13 @@ import { EXIT_UNKNOWN } from '../../../plan/facts.ts'
 import type { AdoptionOptions } from './adoption.ts'
 import { pause } from './cgroups/group.ts'
 import { claim } from './heirs.ts'
-import { ageMsOf, isAlive, parseIdentity, type ProcessIdentity } from './identity.ts'
+import { ageMsOf, isAlive, type ProcessIdentity } from './identity.ts'
 import { RUN_FILES } from './launch.ts'
 import { SPAWN_TIMEOUT_MS } from './launching.ts'
 import type { StoredRecord } from './record-text.ts'
-import { confinedIn, endedAgoMsIn, exitIn, textOf } from './run-folder.ts'
+import { confinedIn, endedAgoMsIn, exitIn } from './run-folder.ts'
 import { oomKillsIn } from './run.ts'
+import { beganAtMs, changedMs, toldIn } from './told.ts'
 
 /** An heir that has begun, and how the run before it ended. */
 export interface Inheritance {
@@ -35,7 +36,7 @@ export const inheritanceOf = async (
   const { heir: nonce } = record
   if (nonce === undefined || boot !== options.boot) return null
   const folder = folders.pathOf(record.nonce)
-  const shim = parseIdentity(textOf(join(folder, RUN_FILES.pid)))
+  const { shim } = toldIn(folder)
   if (!(await hasBegun(folders.pathOf(nonce), { nonce, folder, shim }, options))) return null
   const exit = exitIn(folder, speaks, await oomKillsIn({ confined: confinedIn(folder) }))
   const endedAgoMs = endedAgoMsIn(folder, clock.wall()) ?? 0
@@ -52,11 +53,11 @@ const hasBegun = async (
   run: { readonly nonce: string; readonly folder: string; readonly shim: ProcessIdentity | null },
   { folders, clock }: AdoptionOptions,
 ): Promise<boolean> => {
-  const told = (): boolean => textOf(join(heirFolder, RUN_FILES.pid)) !== ''
+  const told = (): boolean => toldIn(heirFolder).shim !== null
   if (told()) return true
   if (!existsSync(heirFolder)) return false
   // A claim before the end of the run is an earlier peer's.
-  if (claim(folders, run.nonce) || textOf(join(run.folder, RUN_FILES.exit)) === '') {
+  if (claim(folders, run.nonce) || toldIn(run.folder).status === '') {
     rmSync(join(run.folder, RUN_FILES.heir), { force: true })
     await folders.drop(run.nonce)
     return false
@@ -67,17 +68,9 @@ const hasBegun = async (
   return told()
 }
 
-const changedMs = (path: string): number | null => {
-  try {
-    return statSync(path).mtimeMs
-  } catch {
-    return null
-  }
-}
-
-/** How long a run was on, by the times of its files; 0: not known. */
+/** How long a run was on; 0: not known. */
 const ranMsIn = (folder: string): number => {
-  const [began, ended] = [changedMs(join(folder, RUN_FILES.up)), changedMs(join(folder, RUN_FILES.exit))]
+  const [began, ended] = [beganAtMs(folder), toldIn(folder).endedAtMs]
   return began === null || ended === null ? 0 : Math.max(0, ended - began)
 }
 

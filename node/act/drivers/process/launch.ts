@@ -11,7 +11,7 @@ export interface LaunchPlan {
   readonly workingDirectory: string
   readonly stdout: string
   readonly stderr: string
-  /** One line for the file `confined`. */
+  /** What confines the run, for the next peer: one line of what the shim tells. */
   readonly confined: string
   readonly environment: Readonly<Record<string, string>>
   /** Shell commands by which the shim joins control groups: empty for none, or where it is in them already. */
@@ -28,20 +28,12 @@ export interface LaunchPlan {
 export const RUN_FILES = {
   alive: 'alive',
   launch: 'launch',
-  /** `<pid> <start time>` of the shim, written before the program starts. */
-  pid: 'pid',
-  /** The exit status as a shell knows it; empty: not written yet. */
-  exit: 'exit',
-  /** The shell's words about a signal that ended the program; empty: none. */
-  signal: 'signal',
-  /** Made when signals reach the program. */
-  up: 'up',
+  /** What the shim tells, a line for each thing: see told.ts. */
+  told: 'told',
   /** Of a run under a lease: its token, and when its watchdog ends it. */
   lease: 'lease',
   /** Made when the watchdog has decided to end the run. */
   over: 'over',
-  /** What confines the run, for the next peer: see confinement.ts. */
-  confined: 'confined',
   /** What its shim does last: begin the run's successor (heirs.ts). */
   heir: 'heir',
   /** In a successor's directory: who made it disposes of the successor. */
@@ -76,7 +68,7 @@ export const launchScript = (plan: LaunchPlan): string => {
     : [`exec $TUTTI_SESSION env -i ${[...variables, ...words].join(' ')}`]
   return [
     `exec 9<>${quoted(`${plan.runDirectory}/${RUN_FILES.alive}`)} || exit 125`,
-    `printf '%s\\n' ${quoted(plan.confined)} >${quoted(`${plan.runDirectory}/${RUN_FILES.confined}`)} || exit 125`,
+    `printf 'confined %s\\n' ${quoted(plan.confined)} >${quoted(`${plan.runDirectory}/${RUN_FILES.told}`)} || exit 125`,
     `exec </dev/null >>${quoted(plan.stdout)} 2>>${quoted(plan.stderr)} || exit 125`,
     ...(plan.watchdog === '' ? [] : [plan.watchdog]),
     `cd ${quoted(plan.workingDirectory)} || exit 125`,

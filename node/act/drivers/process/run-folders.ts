@@ -1,5 +1,5 @@
 // The directories of runs: where each is, whose process it names, and how it is fenced, so that a launch that may still be
-// under way comes to nothing. What is in one of them is run-folder.ts's to read. Starts and ends no process.
+// under way comes to nothing. What is in one of them is told.ts's to read. Starts and ends no process.
 
 import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -7,9 +7,8 @@ import { join } from 'node:path'
 import { defined } from '../../../../lib/assert.ts'
 import { messageOf } from '../../../../lib/errors.ts'
 import type { Log } from '../../../../lib/log.ts'
-import { parseIdentity, type ProcessIdentity } from './identity.ts'
-import { RUN_FILES } from './launch.ts'
-import { textOf } from './run-folder.ts'
+import type { ProcessIdentity } from './identity.ts'
+import { toldIn } from './told.ts'
 
 /** All run directories of one driver. */
 export class RunFolders {
@@ -38,10 +37,7 @@ export class RunFolders {
   /** The shim that a run's directory names; null: none got as far as that. */
   identityOf(nonce: string): ProcessIdentity | null {
     const folder = this.pathOf(nonce)
-    return (
-      parseIdentity(textOf(join(folder, RUN_FILES.pid))) ??
-      parseIdentity(textOf(join(`${folder}.fenced`, RUN_FILES.pid)))
-    )
+    return toldIn(folder).shim ?? toldIn(`${folder}.fenced`).shim
   }
 
   /** Gives a run up: its shim cannot start the program once its directory has another name. */

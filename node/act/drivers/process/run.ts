@@ -2,8 +2,6 @@
 // With a control group nobody escapes, whatever it does to its session, its parents or its environment; without one,
 // processes are known by their group and by the nonce that they carry (group.ts). Knows no records and reports nothing.
 
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Clock } from '../../../../lib/time.ts'
 import type { InstanceRecord } from '../../../ports.ts'
 import { MARK } from '../../exec/marks.ts'
@@ -13,8 +11,7 @@ import type { Cgroups } from './cgroups/cgroups.ts'
 import { emptied, killGroup, membersOf, oomKillsOf, pause } from './cgroups/group.ts'
 import type { Confined } from './confinement.ts'
 import type { Heir } from './heirs.ts'
-import { RUN_FILES } from './launch.ts'
-import { textOf } from './run-folder.ts'
+import { toldIn } from './told.ts'
 import { findProcesses, send, signalGroup, sweep, vanished } from './group.ts'
 import { environmentOf, isAlive, namespacePidsOf, statOf, type ProcessIdentity } from './identity.ts'
 
@@ -78,11 +75,8 @@ const SHIM_LOOK_MS = 1
 
 /** Waits until signals reach the program, the run is over, or the deadline (monotonic) is there. */
 export const isUp = async (run: Run, clock: Clock, deadlineMs: number): Promise<void> => {
-  // A run of an earlier version makes no such file, and has long been up.
-  if (!existsSync(join(run.folder, RUN_FILES.confined))) return
-  while (!existsSync(join(run.folder, RUN_FILES.up)) && isAlive(run.shim) && clock.now() < deadlineMs) {
+  while (!toldIn(run.folder).isUp && isAlive(run.shim) && clock.now() < deadlineMs)
     await pause(clock, LOOK_MS)
-  }
 }
 
 /** Signals the whole run, its process group and everybody who left it, as soon as that is not too early to be heard. */
@@ -140,7 +134,7 @@ export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups, census: C
   while (isAlive(shim)) await pause(clock, SHIM_LOOK_MS)
   // A shim that was killed may have left a copy of itself that was yet to join the group. It cannot become the program
   // any more, since the group is gone, but it must not outlive the report either.
-  if (tracking !== null && textOf(join(run.folder, RUN_FILES.exit)) === '')
+  if (tracking !== null && toldIn(run.folder).status === '')
     await sweep({ nonce: record.nonce, shim, watched: true }, clock)
   return oomKills
 }

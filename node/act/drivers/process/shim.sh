@@ -19,8 +19,9 @@
   shift 3
   # Held until the end: whoever reads the FIFO sees end-of-file when this process is gone. Opened for both, it never blocks.
   exec 9<>"$tutti_run/alive" || exit 125
-  # The shell says on its standard error when a signal ended the program; one that exits with 143 leaves this file empty.
-  exec 8>&2 2>"$tutti_run/signal" || exit 125
+  # What there is to tell (told.ts), and the shell's own words: it says on its standard error when a signal ended the program,
+  # and nothing of one that exits with 143. Made by its path: a peer that moved this directory away has given the run up.
+  exec 8>&2 2>>"$tutti_run/told" || exit 125
   # Handlers, not '' (the program would inherit "ignore"): a signal to the group is the program's to answer.
   trap 'tutti_signal=129' HUP
   trap 'tutti_signal=130' INT
@@ -38,26 +39,26 @@
     tutti_field=$((tutti_field + 1))
   done
   tutti_start=${tutti_start%% *}
-  # Before the program: a peer that moved this directory away has given the run up, and nothing may start then.
-  echo "$$ $tutti_start" >"$tutti_run/pid" || exit 125
+  echo "shim $$ $tutti_start" >&2 || exit 125
   echo "$$ $tutti_start" >&9
   # A service manager may protect the peer from the kernel's memory killer (OOMScoreAdjust=); an instance is not to inherit it.
   read -r tutti_oom </proc/self/oom_score_adj 2>/dev/null || tutti_oom=0
   case $tutti_oom in -*) echo 0 2>/dev/null >/proc/self/oom_score_adj ;; esac
   # A group that is gone was given up by the peer, and so was the run.
   if ! eval "$tutti_joins"; then
-    echo 125 >"$tutti_run/exit"
+    echo 'exit 125' >&2
     exit 125
   fi
   # A stop that came before the program was there is obeyed without it.
   if [ -n "$tutti_signal" ]; then
-    echo "$tutti_signal" >"$tutti_run/exit"
+    echo "exit $tutti_signal" >&2
     exit 0
   fi
-  # From `up` on a signal meets the program or this copy of the shell, which has no handlers; before, it may be lost.
-  (: >"$tutti_run/up" && eval "$tutti_prelude" && exec "$@" || exit 125) 2>&8 8>&- 9<&-
+  # From `up` on a signal meets the program or this copy of the shell, which has no handlers; before, it may be lost. By its
+  # path once more: nothing may start in a run that has been given up meanwhile.
+  (echo up >>"$tutti_run/told" && eval "$tutti_prelude" && exec "$@" || exit 125) 2>&8 8>&- 9<&-
   tutti_status=$?
-  echo "$tutti_status" >"$tutti_run/exit"
+  echo "exit $tutti_status" >&2
   # What a peer left for this moment: a successor, which this process becomes if all is as it must be (heirs.ts).
   [ ! -f "$tutti_run/heir" ] || . "$tutti_run/heir"
   exit 0

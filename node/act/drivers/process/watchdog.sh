@@ -14,7 +14,7 @@
   # Whether the shim is alive. It writes down who it is before its program begins; field 22 of stat is the start time,
   # which with the pid names it for good.
   lives() {
-    [ -n "$S" ] || read -r P S 2>/dev/null <"$D/pid"
+    [ -n "$S" ] || while read -r W P S; do [ "$W" != shim ] || break; done 2>/dev/null <"$D/told"
     [ -n "$S" ] || return 1
     T=
     read -r T 2>/dev/null <"/proc/$P/stat" || return 1
@@ -54,7 +54,7 @@
     true 2>/dev/null >"$D/over"
     # In the shim's place, which is killed with its group. Not for what has never begun.
     lives
-    [ -z "$S" ] || [ -e "$D/exit" ] || { echo Killed >"$D/signal" && echo 137 >"$D/exit"; } 2>/dev/null
+    [ -z "$S" ] || grep -qs '^exit ' "$D/told" || { echo Killed && echo 'exit 137'; } 2>/dev/null >>"$D/told"
     if [ -n "$G" ]; then
       # Version 2 has a file that kills all; version 1 takes them one by one.
       if [ -e "$G/cgroup.kill" ]; then echo 1 2>/dev/null >"$G/cgroup.kill"; else

@@ -11,7 +11,7 @@ import {
   currentLayout,
   groupNameOf,
 } from '../../../../../node/act/drivers/process/cgroups/cgroups.ts'
-import { parseConfined } from '../../../../../node/act/drivers/process/confinement.ts'
+import { confinedIn } from '../../../../../node/act/drivers/process/run-folder.ts'
 import type { ProcessDriver } from '../../../../../node/act/drivers/process/driver.ts'
 import { replay } from '../../../../../node/act/drivers/process/record-log.ts'
 import type { InstanceRecord } from '../../../../../node/ports.ts'
@@ -137,8 +137,7 @@ describe('process driver › limits', () => {
     await before.driver.close()
     const { driver, adopted, exits } = await started()
     assert.notEqual(adopted[0]?.pid, null)
-    const file = join(bed.folder, 'instances', 'runs', record.nonce, 'confined')
-    const group = parseConfined(readFileSync(file, 'utf8')).groups.memory ?? ''
+    const group = confinedIn(join(bed.folder, 'instances', 'runs', record.nonce)).groups.memory ?? ''
     await until(() => readFileSync(join(group, 'cgroup.procs'), 'utf8') !== '')
     await driver.stop(record.instance, 'SIGTERM', 5000)
     assert.deepEqual(exits.all[0]?.[2], { code: null, signal: 'SIGTERM' })

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn as spawnChild } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -276,14 +276,15 @@ describe('process driver › adoption', () => {
 
   it('ends a run whose pid was never told, found by its nonce', async () => {
     const { record } = await abandoned()
-    rmSync(join(runFolder(record), 'pid'))
+    const told = join(runFolder(record), 'told')
+    writeFileSync(told, readFileSync(told, 'utf8').replace(/^shim .*\n/m, ''))
     await assertEndedAndNotAdopted(record)
   })
 
   it('does not take a stranger with the recorded pid for its own', async () => {
     const { record } = await abandoned()
     const pid = stranger()
-    writeFileSync(join(runFolder(record), 'pid'), `${pid} 1\n`)
+    appendFileSync(join(runFolder(record), 'told'), `shim ${pid} 1\n`)
     await assertEndedAndNotAdopted(record)
     assert.ok(lives(pid))
   })
@@ -291,7 +292,7 @@ describe('process driver › adoption', () => {
   it('does not take a stranger even with the recorded start time: it carries no nonce', async () => {
     const { record } = await abandoned()
     const pid = stranger()
-    writeFileSync(join(runFolder(record), 'pid'), `${pid} ${statOf(pid)?.startTime ?? ''}\n`)
+    appendFileSync(join(runFolder(record), 'told'), `shim ${pid} ${statOf(pid)?.startTime ?? ''}\n`)
     await assertEndedAndNotAdopted(record)
     assert.ok(lives(pid))
   })

@@ -1,7 +1,7 @@
 // Runs under a lease on a real machine: what their watchdog does when nobody else does anything.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -10,6 +10,7 @@ import type { InstanceRecord } from '../../../../../node/ports.ts'
 import type { ProcessDriver } from '../../../../../node/act/drivers/process/driver.ts'
 import { RunLeases } from '../../../../../node/act/drivers/process/leases.ts'
 import { allPids } from '../../../../../node/act/drivers/process/identity.ts'
+import { toldIn } from '../../../../../node/act/drivers/process/told.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
 import { carriersOf, lives, makeBed, realClock, until, type Bed } from '../../support/bed.ts'
 
@@ -63,14 +64,14 @@ describe('watchdog', () => {
     await driver.close()
     await until(() => !lives(pid) && carriersOf(record.nonce).length === 0)
     assert.ok(realClock.now() >= lease.untilMs - EARLY_MS, 'it was ended before its lease was over')
-    assert.equal(readFileSync(join(folderOf(record), 'exit'), 'utf8').trim(), '137')
+    assert.equal(toldIn(folderOf(record)).status, '137')
   })
 
   it('ends a run whose directory is gone, as if its lease were over (S9)', async () => {
     const { driver } = await started()
     const record = recordFor(scattered, { fence: 7 })
     const pid = await spawn(driver, record, leaseFor(600_000))
-    await until(() => existsSync(join(folderOf(record), 'up')))
+    await until(() => toldIn(folderOf(record)).isUp)
     await driver.close()
     rmSync(folderOf(record), { recursive: true })
     await until(() => !lives(pid) && carriersOf(record.nonce).length === 0)
