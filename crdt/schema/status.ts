@@ -143,6 +143,18 @@ export type InstanceStatus = Static<typeof InstanceStatus>
 export const Fence = Type.Object({ token: Count })
 export type Fence = Static<typeof Fence>
 /**
+ * Key `doubt/<slot>@<release>`: checks of an instance that is ready have failed, fewer in a row than would make it failing.
+ * Said while its release is judged: a canary must be well all the time, and not most of it.
+ */
+export const Doubt = Type.Object({
+  /** Times that they began to fail. */
+  lapses: Count,
+  /** The last one failed. */
+  now: Type.Boolean(),
+})
+export type Doubt = Static<typeof Doubt>
+
+/**
  * preparing: the hook before it runs. canary: the first wave must prove itself. rolling: wave by wave. paused: an operator or a
  * failure holds it. failed: it goes back, or cannot. done: every slot has the release, and it stays good.
  */
@@ -171,8 +183,13 @@ export type RolloutStatus = Static<typeof RolloutStatus>
 
 /** Key `hook/<service>@<release>`: how the command went that is run once before a release. More fields may come. */
 export const HookStatus = Type.Object({
+  /** `running`: from just before its start on. */
   state: Type.Enum(['running', 'done', 'failed'] as const),
   reason: Type.String({ maxLength: 2048 }),
+  /** Which run of it for the release, as far as its member knew; 1 where it is left out. */
+  attempt: Type.Optional(Count),
+  /** It failed for no fault of its own: its machine went down under it. */
+  cutOff: Type.Optional(Type.Boolean()),
 })
 export type HookStatus = Static<typeof HookStatus>
 
@@ -203,6 +220,8 @@ export interface MemberStatus {
   readonly instances: ReadonlyMap<string, InstanceStatus>
   /** Fencing tokens of runs under a lease, by instance id. Left out: none. */
   readonly fences?: ReadonlyMap<string, number>
+  /** By instance id. Left out: none. */
+  readonly doubts?: ReadonlyMap<string, Doubt>
   /** By accused member id. */
   readonly alerts: ReadonlyMap<string, Alert>
   /** By service id. Left out: none. */

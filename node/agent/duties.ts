@@ -10,7 +10,7 @@ import { messageOf } from '../../lib/errors.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { Duty } from '../plan/rollout/judge.ts'
 import type { AgentPort } from '../ports.ts'
-import { dutyKeyOf } from '../plan/rollout/stewardship.ts'
+import { dutyKeyOf } from '../plan/rollout/verification.ts'
 
 /** Asks a URL until it answers with a status of 200 to 399. Resolves with null, or with why it did not in that time. */
 export type VerifyHttp = (url: string, timeoutMs: number) => Promise<string | null>

@@ -50,7 +50,8 @@ const checkLease = (
   const slot = action.kind === 'start' ? action.slot : instance?.slot
   const id = action.kind === 'start' ? action.service : instance?.service
   const service = id === undefined ? undefined : services.get(id)
-  if (service === undefined || slot === undefined || !isExclusive(service)) return null
+  // A hook is no slot: its steward runs it, where it sees most members.
+  if (service === undefined || slot === undefined || !isExclusive(service) || isHookSlot(slot)) return null
   // One that drains and is taken back goes on under the lease that it has.
   if (action.kind === 'start' && instance !== undefined) return null
   if (beginGate(input, service, slot) !== null || action.lease === undefined)

@@ -1,7 +1,8 @@
 // Hooks: commands that a steward runs once for a release, before its first slot (`pre_deploy`) or against its first ready
 // instance (`verify`). A hook is an instance like any other to the hands: recorded before its spawn, adopted after a crash
 // of the peer (S10), its output kept. To everybody else it is no slot: nothing routes to it, nothing depends on it. Its
-// seat begins with a dash, which no member's name and no number does.
+// seat begins with a dash, which no member's name and no number does. Here is one run of one; who runs it, and when again,
+// is pre-deploy.ts's and verification.ts's business.
 
 import { unreachable } from '../../../lib/assert.ts'
 import {
@@ -21,6 +22,12 @@ import type { LocalInstance } from '../local.ts'
 
 export type HookKind = 'pre-deploy' | 'verify'
 
+/** The kind of hook that an instance is a run of; null: it is a slot's. */
+export const hookKindOf = (slot: SlotId): HookKind | null => {
+  const seat = seatOfSlot(slot)
+  return seat === '-pre-deploy' ? 'pre-deploy' : seat === '-verify' ? 'verify' : null
+}
+
 /** Whether a slot is that of a hook. */
 export const isHookSlot = (slot: SlotId): boolean => seatOfSlot(slot).startsWith('-')
 
@@ -32,12 +39,21 @@ export const hookInstanceOf = (service: ServiceView, kind: HookKind): InstanceId
 export const hookKeyOf = (service: Pick<ServiceView, 'id'>, release: ReleaseId): string =>
   `${service.id}@${release}`
 
+/** Tells a run of a hook which run for its release it is; in its record, so that a peer that adopts it knows too. */
+const ATTEMPT_VARIABLE = 'TUTTI_HOOK_ATTEMPT'
+
+/** Which run of a hook an instance is. */
+export const attemptOf = ({ definition }: Pick<LocalInstance, 'definition'>): number =>
+  Number(definition.environment[ATTEMPT_VARIABLE] ?? 1)
+
 export interface HookSpec {
   readonly kind: HookKind
   readonly command: readonly string[]
   readonly timeoutMs: number
   /** In addition to the service's own environment. */
   readonly environment: Readonly<Record<string, string>>
+  /** 1 is the first run for the release. */
+  readonly attempt: number
 }
 
 /** The service's own surroundings with another command, without ports and without anybody asking how it is. */
@@ -46,79 +62,85 @@ const definitionOf = (service: ServiceView, spec: HookSpec): ReleaseDefinition =
   return {
     ...definition,
     command: [...spec.command],
-    environment: { ...definition.environment, ...spec.environment },
+    environment: {
+      ...definition.environment,
+      ...spec.environment,
+      [ATTEMPT_VARIABLE]: String(spec.attempt),
+    },
     ports: {},
     healthcheck: null,
   }
 }
 
 export interface HookStep {
-  /** Null: it has not begun; the action begins it. */
-  readonly outcome: HookStatus | null
+  readonly outcome: HookStatus
   readonly action: Action | null
   /** When to look again; null: when something happens. */
   readonly wakeAtMs: number | null
 }
 
+/** The start of a hook. */
+export const beginHook = (service: ServiceView, spec: HookSpec): Action => {
+  const slot = slotIdOf(service.id, `-${spec.kind}`)
+  return {
+    kind: 'start',
+    instance: instanceIdOf(slot, service.release),
+    slot,
+    service: service.id,
+    release: service.release,
+    definition: definitionOf(service, spec),
+    // It is short, and the release's own slots have not begun: it takes no room that anybody counts on.
+    cpusMilli: 0,
+    memoryBytes: 0,
+    proofMs: 0,
+    reason: `${spec.kind} of release ${service.release}`,
+  }
+}
+
 /** One step of a hook that this peer runs, from the facts of its instance. */
 export const stepHook = (
-  service: ServiceView,
-  spec: HookSpec,
-  instance: LocalInstance | undefined,
+  spec: Pick<HookSpec, 'kind' | 'timeoutMs'>,
+  instance: LocalInstance,
   nowMs: number,
 ): HookStep => {
-  const reason = `${spec.kind} of release ${service.release}`
-  if (instance === undefined) {
-    const slot = slotIdOf(service.id, `-${spec.kind}`)
-    const action: Action = {
-      kind: 'start',
-      instance: instanceIdOf(slot, service.release),
-      slot,
-      service: service.id,
-      release: service.release,
-      definition: definitionOf(service, spec),
-      // It is short, and the release's own slots have not begun: it takes no room that anybody counts on.
-      cpusMilli: 0,
-      memoryBytes: 0,
-      proofMs: 0,
-      reason,
-    }
-    return { outcome: { state: 'running', reason: `${spec.kind} is about to run` }, action, wakeAtMs: null }
-  }
   switch (instance.phase) {
     case 'preparing':
     case 'stopping':
-      return running(spec)
+      return running(spec.kind, instance)
     case 'running':
-      return stepRunning(spec, instance, nowMs, reason)
+      return stepRunning(spec, instance, nowMs)
     case 'exited':
     case 'broken':
-      return { outcome: outcomeOf(spec, instance), action: null, wakeAtMs: null }
+      return { outcome: outcomeOf(spec.kind, instance), action: null, wakeAtMs: null }
     default:
       return unreachable(instance.phase)
   }
 }
 
-const running = (spec: HookSpec, wakeAtMs: number | null = null): HookStep => ({
-  outcome: { state: 'running', reason: `${spec.kind} runs` },
+const running = (kind: HookKind, instance: LocalInstance, wakeAtMs: number | null = null): HookStep => ({
+  outcome: { state: 'running', reason: `${kind} runs`, attempt: attemptOf(instance) },
   action: null,
   wakeAtMs,
 })
 
-const stepRunning = (spec: HookSpec, instance: LocalInstance, nowMs: number, reason: string): HookStep => {
-  const dueMs = instance.startedAtMs + spec.timeoutMs
-  if (nowMs < dueMs) return running(spec, dueMs)
-  const failure = `took longer than ${formatDuration(spec.timeoutMs)}`
-  const { id, definition } = instance
+const stepRunning = (
+  { kind, timeoutMs }: Pick<HookSpec, 'kind' | 'timeoutMs'>,
+  instance: LocalInstance,
+  nowMs: number,
+): HookStep => {
+  const dueMs = instance.startedAtMs + timeoutMs
+  if (nowMs < dueMs) return running(kind, instance, dueMs)
+  const failure = `took longer than ${formatDuration(timeoutMs)}`
+  const { id, definition, release } = instance
   return {
-    ...running(spec),
+    ...running(kind, instance),
     action: {
       kind: 'stop',
       instance: id,
       signal: definition.stopSignal,
       graceMs: definition.stopGraceMs,
       failure,
-      reason: `${reason} ${failure}`,
+      reason: `${kind} of release ${release} ${failure}`,
     },
   }
 }
@@ -126,14 +148,18 @@ const stepRunning = (spec: HookSpec, instance: LocalInstance, nowMs: number, rea
 /** Characters of its last line in a reason; the rest is in the logs. */
 const LAST_WORDS_MAX = 160
 
-const outcomeOf = (spec: HookSpec, instance: LocalInstance): HookStatus => {
+const outcomeOf = (kind: HookKind, instance: LocalInstance): HookStatus => {
   const { exit, error, phase, lastOutput = [] } = instance
+  const attempt = attemptOf(instance)
   if (phase === 'exited' && exit?.code === 0 && exit.failure === undefined)
-    return { state: 'done', reason: `${spec.kind} exited with 0` }
+    return { state: 'done', reason: `${kind} exited with 0`, attempt }
+  // Its supervisor went down with it, or its end would be on record: the machine did.
+  if (phase === 'exited' && exit?.failure === undefined && (exit?.code ?? exit?.signal ?? null) === null)
+    return { state: 'failed', reason: `${kind} was cut off, nobody saw how it ended`, attempt, cutOff: true }
   const end = phase === 'broken' ? `cannot be run: ${error ?? 'unknown reason'}` : exitText(instance)
   const last = phase === 'broken' ? '' : (lastOutput.findLast((line) => line.trim() !== '') ?? '')
   const words = last === '' ? '' : `; it wrote last: ${last.slice(0, LAST_WORDS_MAX)}`
-  return { state: 'failed', reason: `${spec.kind} ${end}${words}` }
+  return { state: 'failed', reason: `${kind} ${end}${words}`, attempt }
 }
 
 /** What ends a hook's instance that nobody needs any more; null while nothing can be done. */

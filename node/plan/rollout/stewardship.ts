@@ -2,31 +2,22 @@
 // drops what it said as steward before. Yields words for its status, actions of hooks, and duties that edit or ask;
 // judge.ts knows what they mean. Pure: what it must remember is handed from plan to plan.
 
-import { defined } from '../../../lib/assert.ts'
 import { sortedEntries } from '../../../lib/order.ts'
 import type { PackageDigest, ReleaseId, ServiceId, SlotId } from '../../../lib/ids.ts'
 import type { HookStatus } from '../../../crdt/schema/status.ts'
 import type { RejectedRelease } from '../../../crdt/schema/rollout.ts'
 import type { ServiceView } from '../../../crdt/schema/view.ts'
 import type { Action } from '../action.ts'
-import { firstPort } from '../health.ts'
-import type { LocalInstance } from '../local.ts'
-import { packageGate } from '../packages.ts'
 import type { InstanceReport, PlanInput, SlotPlacement } from '../plan.ts'
 import type { Sightings } from '../sightings.ts'
 import { presentMembers, stewardAmong } from '../steward.ts'
-import { evidenceOf, type SlotEvidence } from './evidence.ts'
-import {
-  endHook,
-  hookInstanceOf,
-  hookKeyOf,
-  isHookSlot,
-  stepHook,
-  type HookKind,
-  type HookSpec,
-} from './hooks.ts'
+import { evidenceOf } from './evidence.ts'
+import type { HookDesk } from './hook-desk.ts'
+import { endHook, hookKeyOf, isHookSlot } from './hooks.ts'
 import { judgeRollout, type Duty, type Judged, type RolloutMemory } from './judge.ts'
 import { isStewarded, policyOf } from './policy.ts'
+import { followPreDeploys, preDeployOf } from './pre-deploy.ts'
+import { verifyOf } from './verification.ts'
 import { wordsOf, type RolloutWord, type SaidWord } from './words.ts'
 
 export interface Stewardship {
@@ -53,19 +44,12 @@ export interface StewardshipScene {
   readonly reports: readonly InstanceReport[]
 }
 
-interface Turn extends StewardshipScene {
+interface Turn extends StewardshipScene, HookDesk {
   readonly slots: ReadonlyMap<ServiceId, readonly SlotPlacement[]>
   readonly ownReports: ReadonlyMap<string, InstanceReport>
   readonly words: Map<ServiceId, RolloutWord>
-  readonly hooks: Map<string, HookStatus>
   readonly duties: Duty[]
-  readonly actions: Action[]
-  readonly waiting: string[]
-  readonly wakes: number[]
   readonly memory: Map<ServiceId, RolloutMemory>
-  readonly packages: Set<PackageDigest>
-  /** Hook instances that this pass still needs. */
-  readonly needed: Set<string>
 }
 
 /** Who judges the rollouts of a service: among those who may edit, and else among all, who then can only hold it up. */
@@ -100,6 +84,7 @@ export const steward = (scene: StewardshipScene): Stewardship => {
     packages: new Set(),
     needed: new Set(),
   }
+  followPreDeploys(turn)
   for (const service of input.view.services) {
     if (!isStewarded(service) || service.stopped) continue
     if (rolloutSteward(service.id, input) === input.self) judge(turn, service)
@@ -109,7 +94,7 @@ export const steward = (scene: StewardshipScene): Stewardship => {
   for (const instance of input.local) {
     if (!isHookSlot(instance.slot) || turn.needed.has(instance.id)) continue
     turn.waiting.push(`${instance.id}: ends`)
-    const action = endHook(instance, 'its outcome is known, or nobody asks for it')
+    const action = endHook(instance, 'its outcome is known, or its operator wants it no more')
     if (action !== null) turn.actions.push(action)
   }
   return turn
@@ -138,12 +123,14 @@ const keepWord = (turn: Turn, service: ServiceView): void => {
   if (word !== null) turn.words.set(service.id, word)
 }
 
-/** Outcomes of hooks stay while their release is wanted, or was the good one, so that nobody runs them twice. */
+/** Outcomes of hooks stay while their release may be wanted again: it is, was the good one, or was taken back. */
 const keepHooks = (turn: Turn): void => {
   const { input } = turn
   const kept = new Set<string>()
   for (const service of input.view.services) {
     kept.add(hookKeyOf(service, service.release))
+    for (const release of Object.keys(service.rejected ?? {}))
+      kept.add(hookKeyOf(service, release as ReleaseId))
     for (const { word } of wordsOf(input, service.id))
       if (word.good !== null) kept.add(hookKeyOf(service, word.good as ReleaseId))
   }
@@ -267,101 +254,4 @@ const goodOf = (
       return word.release
   for (const { word } of said) if (word.release !== service.release && isPossible(word.good)) return word.good
   return running.find(({ release, ready }) => ready > 0 && isPossible(release))?.release ?? null
-}
-
-// -------------------------------------------------------------------------------------------------------------- hooks
-
-/** The outcome of the hook before a release; null: it has done, as far as anybody can see. */
-const preDeployOf = (
-  turn: Turn,
-  service: ServiceView,
-  evidence: readonly SlotEvidence[],
-  anew: boolean,
-): HookStatus | null => {
-  const { input } = turn
-  const { preDeploy } = service
-  if (preDeploy === undefined || preDeploy === null) return null
-  const key = hookKeyOf(service, service.release)
-  const own = input.statuses.get(input.self)?.hooks?.get(key)
-  if (own?.state === 'done' || (own?.state === 'failed' && !anew)) {
-    turn.hooks.set(key, own)
-    return own.state === 'done' ? null : own
-  }
-  // No slot begins before it has run.
-  if (evidence.some(({ begun }) => begun)) return null
-  for (const { id } of input.view.members) {
-    const theirs = id === input.self ? undefined : input.statuses.get(id)?.hooks?.get(key)
-    if (theirs?.state === 'done') return null
-    if (theirs?.state === 'running' && turn.sightings.isPresent(id))
-      return { state: 'running', reason: `pre-deploy runs on ${turn.sightings.nameOf(id)}` }
-  }
-  const { command, timeoutMs } = preDeploy
-  const outcome = runHook(turn, service, { kind: 'pre-deploy', command, timeoutMs, environment: {} })
-  turn.hooks.set(key, outcome)
-  return outcome.state === 'done' ? null : outcome
-}
-
-/** The outcome of the verification of the first instance of a release; null: it has passed, or there is none. */
-const verifyOf = (
-  turn: Turn,
-  service: ServiceView,
-  evidence: readonly SlotEvidence[],
-  attempt: string,
-): HookStatus | null => {
-  const { verify } = service
-  if (verify === undefined || verify === null) return null
-  const target = evidence.find(({ ready, attended }) => ready && attended)
-  if (target === undefined) return { state: 'running', reason: 'verify waits for a ready instance' }
-  const port = target.ports[firstPort(service.definition) ?? '']
-  if (verify.http !== undefined) {
-    if (port === undefined)
-      return { state: 'failed', reason: 'verify asks over HTTP and the service has no port' }
-    const url = `http://${hostOf(target.host)}:${port}${verify.http}`
-    const duty: Duty = {
-      kind: 'verify-http',
-      service: service.id,
-      release: service.release,
-      url,
-      timeoutMs: verify.timeoutMs,
-      attempt,
-    }
-    const outcome = turn.input.outcomes?.get(dutyKeyOf(duty))
-    if (outcome !== undefined && outcome.state !== 'running') return outcome.state === 'done' ? null : outcome
-    turn.duties.push(duty)
-    return { state: 'running', reason: `verify asks ${url}` }
-  }
-  const address: Record<string, string> =
-    port === undefined
-      ? { TUTTI_VERIFY_HOST: target.host }
-      : {
-          TUTTI_VERIFY_HOST: target.host,
-          TUTTI_VERIFY_PORT: String(port),
-          TUTTI_VERIFY_URL: `http://${hostOf(target.host)}:${port}`,
-        }
-  const command = defined(verify.command, 'a verification is one of the two')
-  const { timeoutMs } = verify
-  const outcome = runHook(turn, service, { kind: 'verify', command, timeoutMs, environment: address })
-  return outcome.state === 'done' ? null : outcome
-}
-
-/** One address for a URL. */
-const hostOf = (host: string): string => (host.includes(':') ? `[${host}]` : host)
-
-/** Names a duty, so that it is begun once. */
-export const dutyKeyOf = (duty: Duty): string =>
-  `${duty.kind} ${duty.service}@${duty.release} ${duty.kind === 'verify-http' ? duty.attempt : ''}`.trimEnd()
-
-const runHook = (turn: Turn, service: ServiceView, spec: HookSpec): HookStatus => {
-  const id = hookInstanceOf(service, spec.kind satisfies HookKind)
-  const instance: LocalInstance | undefined = turn.input.local.find((local) => local.id === id)
-  const gate = instance === undefined ? packageGate(turn.input, service) : null
-  if (gate !== null) {
-    if (service.definition.package !== undefined) turn.packages.add(service.definition.package)
-    return { state: 'running', reason: `${spec.kind}: ${gate}` }
-  }
-  const { outcome, action, wakeAtMs } = stepHook(service, spec, instance, turn.input.nowMs)
-  turn.needed.add(id)
-  if (action !== null) turn.actions.push(action)
-  if (wakeAtMs !== null) turn.wakes.push(wakeAtMs)
-  return outcome ?? { state: 'running', reason: `${spec.kind} runs` }
 }

@@ -18,6 +18,7 @@ import {
 import { isUnset, SERVICE_DEFAULTS, type ServiceSpec } from '../../../crdt/schema/service.ts'
 import type {
   ConfinementFacts,
+  HookStatus,
   InstanceState,
   InstanceStatus,
   MemberStatus,
@@ -169,6 +170,8 @@ export interface FleetOptions {
   readonly local?: readonly LocalInstance[]
   /** What each member says of rollouts, by member name and service. */
   readonly rollouts?: Readonly<Record<string, Readonly<Record<string, RolloutStatus>>>>
+  /** What each member says of hooks, by member name and `<service>@<release>`. */
+  readonly hooks?: Readonly<Record<string, Readonly<Record<string, HookStatus>>>>
   readonly nowMs?: number
   readonly brakedUntilMs?: number | null
   readonly unreadySinceMs?: ReadonlyMap<InstanceId, number>
@@ -204,6 +207,9 @@ export const fleet = (options: FleetOptions): PlanInput => {
         ...(options.rollouts?.[name] === undefined
           ? {}
           : { rollouts: new Map(Object.entries(options.rollouts[name])) }),
+        ...(options.hooks?.[name] === undefined
+          ? {}
+          : { hooks: new Map(Object.entries(options.hooks[name])) }),
       },
     ]),
   )
