@@ -11,6 +11,7 @@ import {
   BuilderFacts,
   BuildProgress,
   ConfinementFacts,
+  Doubt,
   Fence,
   FormatFacts,
   HookStatus,
@@ -33,6 +34,7 @@ export const STATUS_KEYS = {
   packages: 'packages',
   instance: (instance: string) => `instance/${instance}`,
   fence: (instance: string) => `fence/${instance}`,
+  doubt: (instance: string) => `doubt/${instance}`,
   alert: (accused: string) => `alert/${accused}`,
   rollout: (service: string) => `rollout/${service}`,
   hook: (release: string) => `hook/${release}`,
@@ -69,6 +71,7 @@ const readPackages = reader(PackageFacts)
 const readReport = reader(PeerReport)
 const readInstance = reader(InstanceStatus)
 const readFence = reader(Fence)
+const readDoubt = reader(Doubt)
 const readAlert = reader(Alert)
 const readRollout = reader(RolloutStatus)
 const readHook = reader(HookStatus)
@@ -99,6 +102,7 @@ export const decodeStatus = (
   const packages = readPackages(entries.get(STATUS_KEYS.packages))
   const instances = new Map<string, InstanceStatus>()
   const fences = new Map<string, number>()
+  const doubts = new Map<string, Doubt>()
   const alerts = new Map<string, Alert>()
   const builds = new Map<string, BuildProgress>()
   const rollouts = new Map<string, RolloutStatus>()
@@ -113,6 +117,9 @@ export const decodeStatus = (
     } else if (kind === 'fence/') {
       const fence = readFence(text)
       if (fence !== undefined) fences.set(name, fence.token)
+    } else if (kind === 'doubt/') {
+      const doubt = readDoubt(text)
+      if (doubt !== undefined) doubts.set(name, doubt)
     } else if (kind === 'build/') {
       const build = readBuild(text)
       if (build !== undefined) builds.set(name, build)
@@ -139,6 +146,7 @@ export const decodeStatus = (
     report: readReport(entries.get(STATUS_KEYS.report)) ?? null,
     instances,
     ...(fences.size === 0 ? {} : { fences }),
+    ...(doubts.size === 0 ? {} : { doubts }),
     alerts,
     ...(rollouts.size === 0 ? {} : { rollouts }),
     ...(hooks.size === 0 ? {} : { hooks }),

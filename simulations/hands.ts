@@ -11,7 +11,14 @@ import { livenessOf, probeOf } from '../node/plan/health.ts'
 import type { HeldLease } from '../node/plan/lease/terms.ts'
 import type { LocalInstance } from '../node/plan/local.ts'
 import { failuresAfter, STABLE_RUN_MS } from '../node/plan/restart.ts'
-import { factsOfAdopted, factsOfStart, factsOfSuccession, recordOf, TALLY_EMPTY } from '../node/plan/facts.ts'
+import {
+  factsOfAdopted,
+  factsOfStart,
+  factsOfSuccession,
+  recordOf,
+  TALLY_EMPTY,
+  withFailure,
+} from '../node/plan/facts.ts'
 import { adoptedOf, type ScriptedMachine, type ScriptedProcess } from './processes.ts'
 
 // As in node/act/ports.ts: below the ephemeral range. Every simulated machine has all of them.
@@ -312,8 +319,8 @@ export class ScriptedHands implements Hands {
     const well = this.#machine.isWell(id)
     this.#set(held, {
       probe: well
-        ? { okInARow: probe.okInARow + 1, failedInARow: 0, everOk: true, lastFailure: '' }
-        : { ...probe, okInARow: 0, failedInARow: probe.failedInARow + 1, lastFailure: 'unwell' },
+        ? { ...probe, okInARow: probe.okInARow + 1, failedInARow: 0, everOk: true, lastFailure: '' }
+        : withFailure(probe, true, 'unwell'),
     })
     this.#changed(true)
   }

@@ -4,7 +4,7 @@
 
 import type { Random } from '../../lib/random.ts'
 import type { Clock } from '../../lib/time.ts'
-import { TALLY_EMPTY } from '../plan/facts.ts'
+import { TALLY_EMPTY, withFailure } from '../plan/facts.ts'
 import type { ProbeTally } from '../plan/local.ts'
 import { Cut } from './cut.ts'
 import type { Probe, ProbePlace } from './probes.ts'
@@ -57,10 +57,9 @@ export const tallied = (
     const okInARow = tally.okInARow + 1
     return okInARow < successes
       ? { ...tally, okInARow }
-      : { okInARow, failedInARow: 0, everOk: true, lastFailure: '' }
+      : { ...tally, okInARow, failedInARow: 0, everOk: true, lastFailure: '' }
   }
-  const failedInARow = tally.failedInARow + (counts ? 1 : 0)
-  return { okInARow: 0, failedInARow, everOk: tally.everOk, lastFailure: failure }
+  return withFailure(tally, counts, failure)
 }
 
 const matters = (before: ProbeTally, after: ProbeTally, successes: number): boolean =>

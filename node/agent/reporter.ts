@@ -1,7 +1,7 @@
 // What this peer says of itself after a pass: its instances, and how far it is. Adds to the plan's reports what only the
 // shell knows (pid, ports, wall time of the last change) and says nothing that it already said.
 
-import type { InstanceStatus, PeerReport } from '../../crdt/schema/status.ts'
+import type { Doubt, InstanceStatus, PeerReport } from '../../crdt/schema/status.ts'
 import type { ServiceId } from '../../lib/ids.ts'
 import type { Json } from '../../lib/order.ts'
 import type { LocalInstance } from '../plan/local.ts'
@@ -33,6 +33,8 @@ export class Reporter {
   #said = new Map<string, InstanceStatus>()
   /** Tokens that were said, by instance id. */
   #fences: ReadonlyMap<string, number> = new Map()
+  /** What was said of failing checks, by instance id. */
+  #doubts: ReadonlyMap<string, Doubt> = new Map()
   /** What that was made from. */
   #sources = new Map<string, Source>()
   /** Ends that were said, with their wall time: worked out anew it would differ by a millisecond, and be a new status. */
@@ -98,6 +100,7 @@ export class Reporter {
     this.#said = next
     this.#sources = sources
     if (this.#tellRollouts(input, plan)) urgent = true
+    if (this.#sayDoubts(plan.reports)) urgent = true
     for (const id of this.#ends.keys()) if (!next.has(id)) this.#ends.delete(id)
     // What the last incarnation said counts until the slot is as desired again.
     for (const id of this.#earlier.keys()) if (next.get(id)?.state === 'ready') this.#earlier.delete(id)
@@ -153,6 +156,23 @@ export class Reporter {
     this.#fences = next
   }
 
+  /** Whose checks fail; true when others may wait for it. */
+  #sayDoubts(reports: readonly InstanceReport[]): boolean {
+    const next = new Map<string, Doubt>()
+    let urgent = false
+    for (const { instance, lapses = 0, lapsed = false } of reports) {
+      if (lapses === 0) continue
+      const before = this.#doubts.get(instance)
+      const same = before?.lapses === lapses && before.now === lapsed
+      next.set(instance, same ? before : { lapses, now: lapsed })
+      if (!same) this.#options.say(`doubt/${instance}`, { lapses, now: lapsed })
+      urgent ||= !same && lapsed
+    }
+    for (const id of this.#doubts.keys()) if (!next.has(id)) this.#options.say(`doubt/${id}`, null)
+    this.#doubts = next
+    return urgent
+  }
+
   /** Wall time of an end. */
   #endOf(instance: string, atMs: number, nowMs: number): number {
     const known = this.#ends.get(instance)
@@ -206,6 +226,8 @@ const REPORT_FIELDS = Object.values({
   restarts: 'restarts',
   reason: 'reason',
   claim: 'claim',
+  lapses: 'lapses',
+  lapsed: 'lapsed',
   unfulfilledSinceMs: 'unfulfilledSinceMs',
   exit: 'exit',
   output: 'output',

@@ -62,6 +62,19 @@ export const EXIT_UNKNOWN: Exit = { code: null, signal: null }
 /** Before the first probe. */
 export const TALLY_EMPTY: ProbeTally = { okInARow: 0, failedInARow: 0, everOk: false, lastFailure: '' }
 
+/** Of a tally, with one more failure. */
+export const withFailure = (tally: ProbeTally, counts: boolean, failure: string): ProbeTally => {
+  const { everOk, failedInARow, lapses = 0 } = tally
+  const begins = counts && everOk && failedInARow === 0
+  return {
+    okInARow: 0,
+    failedInARow: failedInARow + (counts ? 1 : 0),
+    everOk,
+    ...(begins || lapses > 0 ? { lapses: lapses + (begins ? 1 : 0) } : {}),
+    lastFailure: failure,
+  }
+}
+
 /** Before anything else happened. */
 export const factsOfStart = (action: StartAction, nowMs: number): LocalInstance => ({
   id: action.instance,

@@ -26,6 +26,8 @@ export interface ProbeTally {
   readonly okInARow: number
   readonly failedInARow: number
   readonly everOk: boolean
+  /** Times that checks began to fail after some had passed. @default 0 */
+  readonly lapses?: number
   /** One line: `GET /healthz: 503`, `connect ECONNREFUSED`. Empty after a success. */
   readonly lastFailure: string
 }

@@ -56,6 +56,10 @@ export interface InstanceReport {
   readonly claim?: number
   /** Desired differs from actual beyond the deadline, since then: monotonic milliseconds. Left out: it does not. */
   readonly unfulfilledSinceMs?: number
+  /** It is ready and is being judged, and its checks have begun to fail so often. Left out: never. */
+  readonly lapses?: number
+  /** The last check failed. Left out: it did not. */
+  readonly lapsed?: true
   /** How its last run ended that is over. Left out: none is, or nobody knows of it. */
   readonly exit?: ProcessExit
   /** What that wrote last, where it explains the state. */

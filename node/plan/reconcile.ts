@@ -9,7 +9,7 @@ import { beginGate, graceMs, isEndangered, isExclusive, leaseOf, stopAheadAtMs }
 import { capacityOf, roomGate, roomTaken } from './gates.ts'
 import { healthOf, livenessFailure, probeOf, PROOF_MS, PROOF_OF_REPLACEMENT_MS } from './health.ts'
 import { heirActions } from './heirs.ts'
-import type { LocalInstance } from './local.ts'
+import type { LocalInstance, ProbeTally } from './local.ts'
 import type { InstanceReport, UnfulfilledCause } from './plan.ts'
 import {
   crashLoopText,
@@ -90,14 +90,20 @@ const report = (
   instance: LocalInstance,
   state: InstanceReport['state'],
   reason: string,
+  doubt: Pick<InstanceReport, 'lapses' | 'lapsed'> = {},
 ): void => {
   const { id, slot, runs } = instance
   const { input, claims, placements } = turn.scene
   const claim = placements.get(slot)?.member === input.self ? claims.owned(slot) : claims.held(slot)
   const restarts = Math.max(runs - 1, 0)
   const evidence = evidenceOf(instance, state)
-  turn.reports.push({ instance: id, slot, state, restarts, reason, ...claimed(claim), ...evidence })
+  turn.reports.push({ instance: id, slot, state, restarts, reason, ...claimed(claim), ...doubt, ...evidence })
 }
+
+const doubtOf = ({ lapses = 0, failedInARow }: ProbeTally): Pick<InstanceReport, 'lapses' | 'lapsed'> => ({
+  ...(lapses === 0 ? {} : { lapses }),
+  ...(failedInARow === 0 ? {} : { lapsed: true }),
+})
 
 /** How its last run ended; and what it wrote, while short runs follow each other and after the last one. */
 const evidenceOf = (
@@ -232,7 +238,13 @@ const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
     loop && health.state !== 'ready' && lifeless === null
       ? crashLoopText(instance, service.restart)
       : health.reason
-  report(turn, instance, health.state, as === 'wanted' ? reason : reason || 'serves until it is replaced')
+  report(
+    turn,
+    instance,
+    health.state,
+    as === 'wanted' ? reason : reason || 'serves until it is replaced',
+    health.state === 'ready' && turn.scene.rollouts.isJudged(service) ? doubtOf(instance.probe) : {},
+  )
   if (health.state === 'ready') return
   if (as === 'wanted') {
     turn.unready.push({

@@ -51,8 +51,8 @@ export const canary = (): Checker => {
           for (const known of trial.wellSinceMs.keys()) if (!now.has(known)) trial.wellSinceMs.delete(known)
           for (const one of now) if (!trial.wellSinceMs.has(one)) trial.wellSinceMs.set(one, nowMs)
           // Looks are half a second apart, and the release may have been well since just after the last one. What became unwell
-          // counts as well until its check has failed as often as it may.
-          const blindMs = isAsked ? healthcheck.retries * healthcheck.intervalMs : 0
+          // counts as well until it is asked next.
+          const blindMs = isAsked ? healthcheck.intervalMs : 0
           const neededMs = Math.max(LOOK_MS, (update.monitorMs ?? 0) - LOOK_MS - blindMs)
           trial.free = [...trial.wellSinceMs.values()].some((sinceMs) => nowMs - sinceMs >= neededMs)
         }

@@ -19,6 +19,10 @@ export interface SlotEvidence {
   /** Its member is there. */
   readonly attended: boolean
   readonly ready: boolean
+  /** Ready, and its last check failed all the same. */
+  readonly lapsed: boolean
+  /** Times that its checks began to fail while it was ready. */
+  readonly lapses: number
   /** Runs or ran there; not merely waited for. */
   readonly begun: boolean
   readonly restarts: number
@@ -33,6 +37,8 @@ export interface SlotEvidence {
 
 type Seen = Pick<InstanceStatus, 'state' | 'restarts' | 'reason' | 'ports'> & {
   readonly exit?: { readonly code: number | null; readonly signal: string | null } | undefined
+  readonly lapses: number
+  readonly lapsed: boolean
   readonly overdue: boolean
   readonly merelyWanted: boolean
 }
@@ -57,6 +63,8 @@ export const evidenceOf = (
       memberName,
       attended,
       ready: seen?.state === 'ready' || seen?.state === 'stopped',
+      lapsed: seen?.lapsed ?? false,
+      lapses: seen?.lapses ?? 0,
       begun: seen !== null && !seen.merelyWanted,
       restarts: seen?.restarts ?? 0,
       reason: seen === null ? (member === null ? reason : '') : seen.reason === UNJUDGED ? '' : seen.reason,
@@ -68,9 +76,17 @@ export const evidenceOf = (
   })
 
 const seenThere = (input: PlanInput, member: MemberId, id: string): Seen | null => {
-  const status = input.statuses.get(member)?.instances.get(id)
+  const said = input.statuses.get(member)
+  const status = said?.instances.get(id)
   if (status === undefined) return null
-  return { ...status, overdue: status.unfulfilledSince !== undefined, merelyWanted: isMerelyWanted(status) }
+  const { lapses = 0, now: lapsed = false } = said?.doubts?.get(id) ?? {}
+  return {
+    ...status,
+    lapses,
+    lapsed,
+    overdue: status.unfulfilledSince !== undefined,
+    merelyWanted: isMerelyWanted(status),
+  }
 }
 
 const seenHere = (
@@ -83,6 +99,8 @@ const seenHere = (
   const local = input.local.find((instance) => instance.id === id)
   return {
     ...report,
+    lapses: report.lapses ?? 0,
+    lapsed: report.lapsed ?? false,
     ports: local?.ports ?? {},
     overdue: report.unfulfilledSinceMs !== undefined,
     merelyWanted: local === undefined,

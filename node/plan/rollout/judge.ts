@@ -21,6 +21,8 @@ export interface RolloutMemory {
   readonly release: ReleaseId
   /** Since when every open slot is ready; null: some is not. */
   readonly readySinceMs: number | null
+  /** Lapses of its slots' checks that the window began after. */
+  readonly lapses: number
   /** The most that was reached, and when. */
   readonly progress: number
   readonly progressAtMs: number
@@ -127,6 +129,7 @@ const memoryOf = (
   return {
     release: service.release,
     readySinceMs: null,
+    lapses: 0,
     progress: word.open,
     progressAtMs: nowMs,
     forgiven: prior === null ? restartsOf(evidence, 0) : new Map(),
@@ -208,7 +211,7 @@ const proceed = (given: RolloutCase, word: RolloutWord, memory: RolloutMemory, a
   if (word.phase === 'preparing') {
     const hook = given.hooks.preDeploy(anew)
     if (hook?.state === 'failed') return fail(given, word, memory, hook.reason)
-    if (hook?.state === 'running') return stay(given, word, memory, hook.reason)
+    if (hook?.state === 'running') return stay(given, word, memory, hook.reason, service.preDeploy?.timeoutMs)
     const { heeded } = word
     const begun = { ...beginning({ ...given, service: { ...service, preDeploy: null } }), heeded, good }
     return proceed(given, begun, memory, false)
@@ -242,13 +245,19 @@ const waitFor = ({ slot, member, memberName, attended, reason }: SlotEvidence): 
   return `waits until ${slot}${member === null ? '' : ` on ${memberName}`} is ready${why === '' ? '' : `: ${why}`}`
 }
 
-/** Nothing to do but to wait, for as long as there is progress. */
-const stay = (given: RolloutCase, word: RolloutWord, memory: RolloutMemory, reason: string): Judged => {
+/** Nothing to do but to wait, for as long as there is progress; what has a time of its own may take that besides. */
+const stay = (
+  given: RolloutCase,
+  word: RolloutWord,
+  memory: RolloutMemory,
+  reason: string,
+  ownTimeMs = 0,
+): Judged => {
   const { evidence, policy, nowMs } = given
   const reached = word.open + evidence.slice(0, word.open).filter(({ ready }) => ready).length
   const advanced = reached > memory.progress
   const next = advanced ? { ...memory, progress: reached, progressAtMs: nowMs } : memory
-  const dueMs = next.progressAtMs + policy.progressDeadlineMs
+  const dueMs = next.progressAtMs + policy.progressDeadlineMs + ownTimeMs
   if (nowMs >= dueMs && word.phase !== 'failed')
     return fail(given, word, next, `no progress for ${formatDuration(policy.progressDeadlineMs)}: ${reason}`)
   const same = word.phase === 'failed' ? word : { ...word, reason }
@@ -262,24 +271,31 @@ const stay = (given: RolloutCase, word: RolloutWord, memory: RolloutMemory, reas
 }
 
 /** Every open slot is ready: now it must stay so, pass its verification, and please its operator. */
-const whenReady = (given: RolloutCase, word: RolloutWord, memory: RolloutMemory): Judged => {
+const whenReady = (given: RolloutCase, word: RolloutWord, before: RolloutMemory): Judged => {
   const { service, policy, evidence, nowMs, othersRun } = given
-  const ready = { ...memory, readySinceMs: memory.readySinceMs ?? nowMs, progressAtMs: nowMs }
-  if (isReturn(service)) return done(word, ready)
-  const promoted = service.rollout?.release === service.release && service.rollout.kind === 'promote'
-  const proving = word.phase === 'canary'
-  const verify = word.verified || promoted ? null : given.hooks.verify(word.heeded)
-  if (verify?.state === 'failed') return fail(given, word, ready, verify.reason)
-  if (verify?.state === 'running') return stay(given, word, ready, verify.reason)
-  const verified = { ...word, verified: true }
   const isLast = word.open >= evidence.length
+  const proving = word.phase === 'canary'
+  const promoted = service.rollout?.release === service.release && service.rollout.kind === 'promote'
   // Before the switch a blue-green release has no traffic that could tell anything.
   const switches = policy.blueGreen && proving && othersRun
   const windowMs = switches || (proving && promoted) ? 0 : policy.monitorMs + (isLast ? 0 : policy.delayMs)
+  const { memory, lapsed } = afterLapses(evidence.slice(0, word.open), before, windowMs, nowMs)
+  const ready = { ...memory, readySinceMs: memory.readySinceMs ?? nowMs }
+  if (isReturn(service)) return done(word, ready)
+  const verify = word.verified || promoted ? null : given.hooks.verify(word.heeded)
+  if (verify?.state === 'failed') return fail(given, word, ready, verify.reason)
+  // What an operator has promoted need not prove itself any more, but it must be there.
+  if (lapsed !== null && !(proving && promoted)) {
+    const reason = `waits until the checks of ${lapsed.slot} on ${lapsed.memberName} pass again`
+    return stay(given, word, memory, reason, windowMs)
+  }
+  if (verify?.state === 'running') return stay(given, word, ready, verify.reason, service.verify?.timeoutMs)
+  const verified = { ...word, verified: true }
   const untilMs = (ready.readySinceMs ?? nowMs) + windowMs
   if (nowMs < untilMs) {
     const reason = `all its slots are ready; must stay so for ${formatDuration(windowMs)}`
-    return { ...stay(given, verified, ready, reason), wakeAtMs: untilMs }
+    const judged = stay(given, verified, ready, reason, windowMs)
+    return judged.word.phase === word.phase ? { ...judged, wakeAtMs: untilMs } : judged
   }
   if (proving && policy.manual && !promoted) {
     const reason = `the first ${word.open} are ready and wait for tutti rollout promote ${service.id}`
@@ -293,6 +309,22 @@ const whenReady = (given: RolloutCase, word: RolloutWord, memory: RolloutMemory)
   }
   if (isLast && !switches && !(proving && policy.blueGreen)) return done(verified, ready)
   return nextWave(given, verified, ready)
+}
+
+/** The window begins anew where a check has failed since it began, even where it is not known of any more. */
+const afterLapses = (
+  open: readonly SlotEvidence[],
+  memory: RolloutMemory,
+  windowMs: number,
+  nowMs: number,
+): { readonly memory: RolloutMemory; readonly lapsed: SlotEvidence | null } => {
+  const lapsed = open.find((slot) => slot.lapsed && slot.attended) ?? null
+  const lapses = open.reduce((sum, slot) => sum + slot.lapses, 0)
+  if (lapsed === null && lapses === memory.lapses) return { memory, lapsed }
+  // Once it had stayed well for long enough it was others who were waited for, however long.
+  const wasProven = memory.readySinceMs !== null && nowMs >= memory.readySinceMs + windowMs
+  const progressAtMs = wasProven ? nowMs : memory.progressAtMs
+  return { memory: { ...memory, readySinceMs: null, lapses, progressAtMs }, lapsed }
 }
 
 const done = (word: RolloutWord, memory: RolloutMemory): Judged => ({

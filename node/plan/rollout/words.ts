@@ -93,6 +93,11 @@ export class RolloutWords {
     return `waits for its wave: the rollout is ${first.word.phase}, says ${by}; see tutti rollout status ${service.id}`
   }
 
+  /** Whether somebody looks closely at the instances of the wanted release. */
+  isJudged(service: ServiceView): boolean {
+    return isStewarded(service) && !this.#present(service).some(({ word }) => word.phase === 'done')
+  }
+
   /** Whether the old releases of a blue-green service still serve alone. */
   holdsSwitch(service: ServiceView): boolean {
     return isBlueGreen(service) && !isSwitched(this.#present(service))

@@ -145,6 +145,12 @@ describe('prober', () => {
 })
 
 describe('tallied', () => {
+  it('counts how often checks begin to fail after some have passed, whatever came before', () => {
+    const outcomes = [false, true, false, false, true, true, false, true]
+    const tally = outcomes.reduce((each, isOk) => tallied(each, isOk ? null : 'no', true), TALLY_EMPTY)
+    assert.equal(tally.lapses, 2)
+  })
+
   it('forgets failures, and counts a first success, only after as many successes in a row as asked (property)', () => {
     fc.assert(
       fc.property(

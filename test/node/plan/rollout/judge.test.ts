@@ -12,14 +12,19 @@ import { service } from '../fleet.ts'
 
 const GOOD = '00000000600d' as ReleaseId
 
-/** A letter a slot: `-` waits, `s` starts, `r` is ready, `x` has failed, `a` has a member that is away. */
+/**
+ * A letter a slot: `-` waits, `s` starts, `r` is ready, `x` has failed, `a` has a member that is away; `l` is ready and its
+ * last check failed, `R` is ready and its checks have failed once before.
+ */
 const slotsOf = (web: ServiceView, letters: string): readonly SlotEvidence[] =>
   letters.split('').map((letter, seat) => ({
     slot: slotIdOf(web.id, seat),
     member: `m${seat}` as MemberId,
     memberName: `m${seat}`,
     attended: letter !== 'a',
-    ready: letter === 'r',
+    ready: 'rlR'.includes(letter),
+    lapsed: letter === 'l',
+    lapses: 'lR'.includes(letter) ? 1 : 0,
     begun: letter !== '-' && letter !== 'a',
     restarts: letter === 'x' ? 1 : 0,
     reason: letter === '-' ? 'waits for room' : '',
@@ -120,6 +125,46 @@ describe('judgeRollout', () => {
     assert.equal(shown(rollout.pass('r--', { afterMs: 499, anew: true })), 'canary 1 in wave 1')
     assert.equal(shown(rollout.pass('r--', { afterMs: 499 })), 'canary 1 in wave 1')
     assert.equal(shown(rollout.pass('r--', { afterMs: 1 })), 'rolling 2 in wave 2')
+  })
+
+  it('begins a window anew when a check failed in it, though the slot never ceased to be ready (S8)', () => {
+    const rollout = new Rollout({ update: { canary: 1, monitorMs: 500 } })
+    rollout.pass('---')
+    rollout.pass('r--')
+    const lapsed = rollout.pass('l--', { afterMs: 499 })
+    assert.match(lapsed.waiting ?? '', /waits until the checks of shop\/web\/0 on m0 pass again/)
+    assert.equal(shown(rollout.pass('l--', { afterMs: 9000 })), 'canary 1 in wave 1')
+    rollout.pass('R--', { afterMs: 1 })
+    assert.equal(shown(rollout.pass('R--', { afterMs: 499 })), 'canary 1 in wave 1')
+    assert.equal(shown(rollout.pass('R--', { afterMs: 1 })), 'rolling 2 in wave 2')
+    // Over before anybody heard of it.
+    const unseen = new Rollout({ update: { canary: 1, monitorMs: 500 } })
+    unseen.pass('---')
+    unseen.pass('r--')
+    assert.equal(shown(unseen.pass('R--', { afterMs: 500 })), 'canary 1 in wave 1')
+    assert.equal(shown(unseen.pass('R--', { afterMs: 500 })), 'rolling 2 in wave 2')
+  })
+
+  it('ends what is never well for a whole window (L5)', () => {
+    const rollout = new Rollout({ update: { canary: 1, monitorMs: 500, progressDeadlineMs: 5000 } })
+    rollout.pass('---')
+    rollout.pass('r--')
+    // The deadline, and one window besides.
+    for (let ms = 600; ms < 5500; ms += 600) {
+      assert.equal(rollout.pass('l--', { afterMs: 300 }).word.phase, 'canary')
+      assert.equal(rollout.pass('R--', { afterMs: 300 }).word.phase, 'canary')
+    }
+    const { word } = rollout.pass('l--', { afterMs: 300 })
+    assert.match(word.reason, /^no progress for 5s: waits until the checks/)
+  })
+
+  it('holds no check that fails against a canary that waits for its operator', () => {
+    const manual = { canary: 1, promote: 'manual', progressDeadlineMs: 1000 } as const
+    const rollout = new Rollout({ update: manual })
+    rollout.pass('---')
+    rollout.pass('r--')
+    assert.equal(rollout.pass('l--', { afterMs: 1e6 }).word.phase, 'canary')
+    assert.match(rollout.pass('R--', { afterMs: 10 }).waiting ?? '', /wait for tutti rollout promote/)
   })
 
   it('takes a release back that fails, and opens nothing for it any more (S8)', () => {

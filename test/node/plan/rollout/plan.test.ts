@@ -4,12 +4,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { RolloutStatus } from '../../../../crdt/schema/status.ts'
 import type { ServiceView } from '../../../../crdt/schema/view.ts'
+import { defined } from '../../../../lib/assert.ts'
 import type { ReleaseId } from '../../../../lib/ids.ts'
 import { checkPlan } from '../../../../node/plan/check-plan.ts'
 import { endpointsOf } from '../../../../node/plan/endpoints.ts'
 import { makePlan } from '../../../../node/plan/make-plan.ts'
 import type { Plan, PlanInput } from '../../../../node/plan/plan.ts'
-import { hookInstanceOf } from '../../../../node/plan/rollout/hooks.ts'
 import { rolloutSteward } from '../../../../node/plan/rollout/stewardship.ts'
 import { fleet, holding, idOf, instance, numbered, service, type FleetOptions } from '../fleet.ts'
 
@@ -88,6 +88,27 @@ describe('a slot of a service with a canary', () => {
   })
 })
 
+describe('an instance that is ready and whose check has failed', () => {
+  const check = { kind: 'tcp', intervalMs: 500, timeoutMs: 400, retries: 3, startPeriodMs: 0 } as const
+  const web = gated({ ports: { http: 0 }, healthcheck: check })
+  const { judge, other } = parts(web)
+  const lapsed = { okInARow: 0, failedInARow: 1, everOk: true, lapses: 1, lastFailure: 'no' }
+  const reported = (phase: RolloutStatus['phase']) =>
+    planOf({
+      self: other,
+      members: { ...two, [judge]: { cordoned: true } },
+      services: [web],
+      local: [instance(web, 0, { probe: lapsed })],
+      rollouts: { [judge]: { 'shop/web': word(web, { phase }) } },
+    }).plan.reports.find(({ instance: id }) => id.startsWith('shop/web/0@'))
+
+  it('says so while its release is judged, and not after', () => {
+    const judged = reported('canary')
+    assert.deepEqual([judged?.state, judged?.lapses, judged?.lapsed], ['ready', 1, true])
+    assert.equal(reported('done')?.lapses, undefined)
+  })
+})
+
 describe('a steward', () => {
   const web = gated()
   const { judge, other } = parts(web)
@@ -118,42 +139,39 @@ describe('a steward', () => {
     assert.deepEqual([said?.phase, said?.open, said?.wave], ['rolling', 2, 2])
   })
 
+  it('begins the window anew when another member says that a check has failed (S8)', () => {
+    const web = gated({ update: { order: 'start-first', parallelism: 1, canary: 1, monitorMs: 1000 } })
+    const release = web.release
+    const memory = { release, readySinceMs: 90_000, lapses: 0, progress: 2, progressAtMs: 90_000 }
+    const at = (doubt: { readonly lapses: number; readonly now: boolean } | null) => {
+      const input = fleet({
+        self: judge,
+        members: { ...two, [judge]: { cordoned: true } },
+        services: [web],
+        holds: { [other]: [...holding(web, [0]), ...holding(web, [1], { release: OLD })] },
+        rollouts: { [judge]: { 'shop/web': word(web) } },
+      })
+      const id = idOf(other)
+      const said = defined(input.statuses.get(id), 'a status')
+      const doubts = new Map(doubt === null ? [] : [[`shop/web/0@${release}`, doubt] as const])
+      const statuses = new Map(input.statuses).set(id, { ...said, doubts })
+      const rollouts = new Map([[web.id, { ...memory, forgiven: new Map() }]])
+      return makePlan({ ...input, statuses, rollouts }).stewardship?.words.get(web.id)
+    }
+    assert.equal(at(null)?.phase, 'rolling')
+    assert.match(
+      at({ lapses: 1, now: true })?.reason ?? '',
+      /until the checks of shop\/web\/0 on m\d pass again/,
+    )
+    assert.match(at({ lapses: 1, now: false })?.reason ?? '', /must stay so for 1s/)
+  })
+
   it('leaves its word standing until the next steward has said its own', () => {
     const rollouts = { [other]: { 'shop/web': word(web) } }
     const base = { self: other, members: two, services: [web] }
     assert.equal(planOf({ ...base, rollouts }).plan.stewardship?.words.size, 1)
     const both = { ...rollouts, [judge]: { 'shop/web': word(web) } }
     assert.equal(planOf({ ...base, rollouts: both }).plan.stewardship?.words.size, 0)
-  })
-
-  it('runs the hook before a release as an instance of its own, once', () => {
-    const hooked = gated({ preDeploy: { command: ['migrate'], timeoutMs: 1000 }, ports: { http: 0 } })
-    const { judge: self } = parts(hooked)
-    const base = { self, members: two, services: [hooked] }
-    const { plan } = planOf(base)
-    const id = hookInstanceOf(hooked, 'pre-deploy')
-    assert.deepEqual(starts(plan), [id])
-    assert.equal(plan.stewardship?.hooks.get(`shop/web@${hooked.release}`)?.state, 'running')
-    assert.ok(!plan.reports.some(({ instance: reported }) => reported === id))
-    const [action] = plan.actions
-    assert.ok(action?.kind === 'start')
-    assert.deepEqual([action.definition.command, action.definition.ports], [['migrate'], {}])
-    const ended = {
-      ...instance(hooked, '-pre-deploy', { phase: 'exited', exit: { code: 0, signal: null, atMs: 1 } }),
-    }
-    const after = planOf({ ...base, local: [ended] }).plan
-    assert.equal(after.stewardship?.hooks.get(`shop/web@${hooked.release}`)?.state, 'done')
-    assert.equal(after.stewardship?.words.get(hooked.id)?.open, 2)
-  })
-
-  it('ends a hook that takes too long', () => {
-    const hooked = gated({ preDeploy: { command: ['migrate'], timeoutMs: 1000 } })
-    const { judge: self } = parts(hooked)
-    const running = instance(hooked, '-pre-deploy', { startedAtMs: 98_000 })
-    const { plan } = planOf({ self, members: two, services: [hooked], local: [running] })
-    const [action] = plan.actions
-    assert.ok(action?.kind === 'stop')
-    assert.equal(action.failure, 'took longer than 1s')
   })
 })
 
