@@ -1,4 +1,4 @@
-// `tutti explain`: why a slot is where it is, why not elsewhere, and what would change it.
+// `tutti explain`: why a slot is where it is, why not elsewhere, what would change it, and what its release waits for.
 
 import type { ExplainReply } from '../../node/serve/api/contract.ts'
 import { formatDuration } from '../../lib/time.ts'
@@ -7,6 +7,7 @@ import { EXIT } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
 import { parseRef } from '../refs.ts'
 import { cell, harmless, paintFor, table } from '../render.ts'
+import { isTelling, showRollout, slotReleaseText } from '../rollout-text.ts'
 import { tellFreshness } from '../talk.ts'
 
 /** `tutti explain CELL/SERVICE[/SLOT]` */
@@ -15,9 +16,12 @@ export const explain = async (context: Context, of: string): Promise<number> => 
   const reply = await clientOf(context).get<ExplainReply>('/v1/placements', { of })
   if (context.json) {
     const [slot] = reply.slots
-    writeJson(context, ref.seat !== null && slot !== undefined ? { ...slot, asOf: reply.asOf } : reply)
+    const { asOf, rollout } = reply
+    writeJson(context, ref.seat !== null && slot !== undefined ? { ...slot, rollout, asOf } : reply)
     return EXIT.done
   }
+  const { rollout } = reply
+  if (rollout !== undefined && isTelling(rollout)) showRollout(context, rollout, reply.asOf.at)
   const { stdout, environment } = context.io
   const paint = paintFor(stdout, environment)
   for (const slot of reply.slots) {
@@ -30,6 +34,11 @@ export const explain = async (context: Context, of: string): Promise<number> => 
       const { holder, token, leftMs } = slot.lease
       tell(context, `lease: ${harmless(holder)}, token ${token}, ${formatDuration(leftMs)} left`)
     }
+    const text =
+      slot.release === undefined || rollout === undefined
+        ? null
+        : slotReleaseText(slot.release, rollout.release)
+    if (text !== null) tell(context, text)
     const rows = slot.candidates
       .toSorted((a, b) => a.rank - b.rank)
       .map(({ peer, eligible, reasons, rank }) => [

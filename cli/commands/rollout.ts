@@ -7,20 +7,13 @@ import type { WatchReply } from '../../node/serve/api/contract-streams.ts'
 import { clientOf, type Client } from '../client.ts'
 import { EXIT, Failure } from '../exit.ts'
 import { WAIT_DEFAULT_MS, follow } from '../follow.ts'
-import { tell, writeJson, type Context } from '../io.ts'
+import { writeJson, type Context } from '../io.ts'
 import { Progress, type ProgressLine } from '../progress.ts'
 import { parseService } from '../refs.ts'
-import { cell, harmless, paintFor, table, type Paint } from '../render.ts'
+import { cell, harmless, paintFor, table } from '../render.ts'
+import { PHASE_COLOURS, showRollout } from '../rollout-text.ts'
 import { tellFreshness } from '../talk.ts'
 import { change } from './edit.ts'
-
-type Colour = Parameters<Paint>[0]
-
-const COLOURS: Readonly<Partial<Record<RolloutReply['phase'], Colour>>> = {
-  done: 'green',
-  failed: 'red',
-  paused: 'yellow',
-}
 
 /** `tutti rollout status [CELL/SERVICE]` */
 export const rolloutStatus = async (
@@ -38,7 +31,7 @@ export const rolloutStatus = async (
   }
   if (context.json) writeJson(context, reply)
   else if (service === undefined || reply.rollouts.length !== 1) showTable(context, reply)
-  else for (const rollout of reply.rollouts) showOne(context, rollout, reply.asOf.at)
+  else for (const rollout of reply.rollouts) showRollout(context, rollout, reply.asOf.at)
   if (!context.json) tellFreshness(context, reply.asOf)
   if (failure !== null) throw failure
   return reply.rollouts.some(({ phase }) => phase === 'failed') ? EXIT.failed : EXIT.done
@@ -64,7 +57,7 @@ const showTable = (context: Context, reply: RolloutsReply): void => {
   const rows = reply.rollouts.map((rollout) => [
     cell(rollout.service),
     cell(rollout.release),
-    cell(rollout.phase, COLOURS[rollout.phase] ?? null),
+    cell(rollout.phase, PHASE_COLOURS[rollout.phase] ?? null),
     cell(`${rollout.ready}/${rollout.slots}`),
     cell(`${rollout.open}/${rollout.slots}`),
     cell(rollout.since === 0 ? '-' : formatDuration(Math.max(0, reply.asOf.at - rollout.since))),
@@ -72,25 +65,6 @@ const showTable = (context: Context, reply: RolloutsReply): void => {
     cell(rollout.reason || '-'),
   ])
   stdout.write(table(head, rows, stdout, paintFor(stdout, environment)))
-}
-
-const showOne = (context: Context, rollout: RolloutReply, now: number): void => {
-  const paint = paintFor(context.io.stdout, context.io.environment)
-  const { service, release, phase, reason, wave, ready, slots, open, good, steward, rejected } = rollout
-  const colour = COLOURS[phase]
-  const shown = colour === undefined ? phase : paint(colour, phase)
-  const why = reason === '' ? '' : `: ${reason}`
-  tell(context, `${harmless(service)} to release ${release}: ${shown}${harmless(why)}`)
-  tell(
-    context,
-    `  ${ready} of ${slots} ready at it, ${open} may have it${wave === 0 ? '' : `, wave ${wave}`}`,
-  )
-  if (steward !== null) tell(context, `  judged by ${harmless(steward)}`)
-  if (good !== null) tell(context, `  goes back to ${good} if it fails`)
-  for (const { release: bad, reason: what, at, to } of rejected) {
-    const age = formatDuration(Math.max(0, now - at))
-    tell(context, `  ${paint('red', 'rejected')} ${bad} ${age} ago, back to ${to}: ${harmless(what)}`)
-  }
 }
 
 /** Until every one of them is over. */

@@ -3,7 +3,7 @@
 
 import { Type, type Static } from 'typebox'
 import { ServiceRef } from '../../../crdt/schema/service.ts'
-import { ROLLOUT_PHASES } from '../../../crdt/schema/status.ts'
+import { INSTANCE_STATES, ROLLOUT_PHASES } from '../../../crdt/schema/status.ts'
 
 const strict = { additionalProperties: false } as const
 const Text = Type.String()
@@ -42,7 +42,32 @@ export const RolloutReply = Type.Object({
   /** Who judges it; null: nobody need. */
   steward: Nullable(Text),
   verified: Type.Boolean(),
+  /** What is known of the hook before the release, by whoever ran it, the last run first. Left out: it has none. */
+  preDeploy: Type.Optional(
+    Type.Array(
+      Type.Object({
+        peer: Text,
+        state: Type.Enum(['running', 'done', 'failed'] as const),
+        reason: Text,
+        /** 1 is its first run for the release. */
+        attempt: Count,
+      }),
+    ),
+  ),
   /** Releases that failed or were aborted, the latest first. */
   rejected: Type.Array(RejectedReply),
 })
 export type RolloutReply = Static<typeof RolloutReply>
+
+/** What one slot has of the wanted release. */
+export const SlotReleaseReply = Type.Object({
+  /** It is one of those that go first, and whose verdict the others wait for. */
+  canary: Type.Boolean(),
+  /** Its state at the wanted release; null: nothing of it is there. */
+  state: Nullable(Type.Enum(INSTANCE_STATES)),
+  /** Other releases that still run in it, with their states. */
+  others: Type.Array(Type.Object({ release: Text, peer: Text, state: Type.Enum(INSTANCE_STATES) })),
+  /** Why it does not run ready at the wanted release; empty: it does, or nothing is known. */
+  reason: Text,
+})
+export type SlotReleaseReply = Static<typeof SlotReleaseReply>

@@ -16,7 +16,7 @@ import {
   SetBuildDuty,
 } from './contract-build-duties.ts'
 import { leasedFields, leasedSlots, LeaseReply, VotersReply } from './contract-leases.ts'
-import { RolloutOperation, RolloutReply } from './contract-rollout.ts'
+import { RolloutOperation, RolloutReply, SlotReleaseReply } from './contract-rollout.ts'
 
 export type { RolloutCommand, RolloutReply } from './contract-rollout.ts'
 
@@ -211,8 +211,12 @@ export const ExplainReply = Type.Object({
       /** What would change the answer. */
       changes: Type.Array(Text),
       unfulfilled: Nullable(UnfulfilledReply),
+      /** How far the wanted release is in it. */
+      release: Type.Optional(SlotReleaseReply),
     }),
   ),
+  /** How far the wanted release is; left out: the service is stopped. */
+  rollout: Type.Optional(RolloutReply),
   /** Further slots of the service, left out since explaining each costs a whole election; ask for one of them by name. */
   omitted: Count,
 })

@@ -1,5 +1,5 @@
-// The reply of `GET /v1/placements`: for each slot why here, why not there, and what would change it. Pure; the
-// explanations themselves are node/plan's.
+// The reply of `GET /v1/placements`: for each slot why here, why not there, what would change it, and how far the wanted
+// release is. Pure; the explanations themselves are node/plan's.
 
 import { TuttiError } from '../../../lib/errors.ts'
 import type { ServiceId, SlotId } from '../../../lib/ids.ts'
@@ -7,6 +7,7 @@ import { explainService, type Explanation } from '../../plan/explain.ts'
 import type { ExplainReply } from '../api/contract.ts'
 import { leaseReply } from './leases.ts'
 import { asOf, nameOf, type Reading } from './reading.ts'
+import { rolloutRows, slotReleaseRow } from './rollouts.ts'
 import { unfulfilledOf } from './services.ts'
 
 /** Slots explained in one reply. Each re-runs the election (some ms at 200 members), and nobody reads more. */
@@ -23,10 +24,16 @@ export const explainReply = (reading: Reading, service: ServiceId, slot?: SlotId
     const range = slots.length === 0 ? 'none' : `${slots[0]} to ${slots.at(-1)}`
     throw new TuttiError('unknown', `there is no slot '${slot}'; the slots of ${service}: ${range}`)
   }
+  const view = reading.snapshot.view.services.find(({ id }) => id === service)
+  const [rollout] = view === undefined || view.stopped ? [] : rolloutRows(reading, service)
   const asked = slot === undefined ? slots.slice(0, EXPLAINED_MAX) : [slot]
   return {
     asOf: asOf(reading),
-    slots: explainService(reading.snapshot, asked).map((explanation) => explained(reading, explanation)),
+    slots: explainService(reading.snapshot, asked).map((explanation) => ({
+      ...explained(reading, explanation),
+      ...(view === undefined ? {} : { release: slotReleaseRow(reading, view, explanation.slot, slots) }),
+    })),
+    ...(rollout === undefined ? {} : { rollout }),
     omitted: slot === undefined ? slots.length - asked.length : 0,
   }
 }

@@ -1,12 +1,13 @@
 // Replies about rollouts: each service's wanted release, how far it is, and what its steward says of it. Pure. Where nobody
 // hands out waves, the slots themselves say how far it is.
 
-import type { ServiceId } from '../../../lib/ids.ts'
+import type { ServiceId, SlotId } from '../../../lib/ids.ts'
 import type { RolloutStatus } from '../../../crdt/schema/status.ts'
 import type { ServiceView } from '../../../crdt/schema/view.ts'
-import { isStewarded } from '../../plan/rollout/policy.ts'
+import { hookKeyOf } from '../../plan/rollout/hooks.ts'
+import { isStewarded, policyOf } from '../../plan/rollout/policy.ts'
 import { rolloutSteward } from '../../plan/rollout/stewardship.ts'
-import type { RolloutReply } from '../api/contract-rollout.ts'
+import type { RolloutReply, SlotReleaseReply } from '../api/contract-rollout.ts'
 import { nameOf, slotsByService, type Reading } from './reading.ts'
 
 /** One row for each service that is not stopped, or for one of them. */
@@ -44,6 +45,7 @@ const rowOf = (
     slots: slots.length,
     ready,
     steward: steward === null ? null : nameOf(reading, steward),
+    ...hookRows(reading, service),
     rejected: rejectedRows(service),
   }
   const word = stewarded ? wordOf(reading, service) : null
@@ -65,6 +67,38 @@ const wordOf = (reading: Reading, service: ServiceView): RolloutStatus | null =>
     return present && word?.release === service.release ? [{ id, word }] : []
   })
   return (words.find(({ id }) => id === steward) ?? words[0])?.word ?? null
+}
+
+/** What one slot has of the wanted release. */
+export const slotReleaseRow = (
+  reading: Reading,
+  service: ServiceView,
+  slot: SlotId,
+  slots: readonly SlotId[],
+): SlotReleaseReply => {
+  const seen = (reading.bySlot.get(slot) ?? []).filter(({ member }) => member.present)
+  const wanted = seen.find(({ status }) => status.release === service.release)?.status
+  const policy = policyOf(service, slots.length)
+  return {
+    canary: isStewarded(service) && policy.proves && slots.indexOf(slot) < policy.first,
+    state: wanted?.state ?? null,
+    others: seen
+      .filter(({ status }) => status.release !== service.release)
+      .map(({ member, status: { release, state } }) => ({ release, peer: member.view.name, state })),
+    reason: wanted === undefined || wanted.state === 'ready' ? '' : wanted.reason,
+  }
+}
+
+/** Everybody's word on the hook before the wanted release. */
+const hookRows = (reading: Reading, service: ServiceView): Pick<RolloutReply, 'preDeploy'> => {
+  const key = hookKeyOf(service, service.release)
+  const rows = reading.members.flatMap(({ view: { name }, status }) => {
+    const hook = status?.hooks?.get(key)
+    if (hook === undefined) return []
+    const { state, reason, attempt = 1 } = hook
+    return [{ peer: name, state, reason, attempt }]
+  })
+  return rows.length === 0 ? {} : { preDeploy: rows.sort((a, b) => b.attempt - a.attempt) }
 }
 
 const rejectedRows = ({ rejected = {} }: ServiceView): RolloutReply['rejected'] =>
