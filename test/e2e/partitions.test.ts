@@ -4,8 +4,19 @@
 
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
-import type { ConflictsReply } from '../../node/serve/api/contract.ts'
-import { applyOf, fingerprint, Fleet, idle, type Peer, ready, throughout, until } from './support/fleet.ts'
+import type { ConflictsReply, RolloutsReply } from '../../node/serve/api/contract.ts'
+import type { RolloutReply } from '../../node/serve/api/contract-rollout.ts'
+import {
+  applyOf,
+  fingerprint,
+  Fleet,
+  idle,
+  type Peer,
+  ready,
+  sleepUntilNextLook,
+  throughout,
+  until,
+} from './support/fleet.ts'
 import { Netbed, netbedMissing, onHost } from './support/netbed.ts'
 
 const missing = await netbedMissing()
@@ -113,6 +124,74 @@ describe('a partition', { skip: missing ?? false }, () => {
     await at(2).change({ kind: 'scale', service: 'e2e/web', replicas: 2 })
     await fleet.agree(peers)
     assert.deepEqual((await at(3).get<ConflictsReply>('/v1/conflicts')).conflicts, [])
+  })
+
+  it('with a deploy on both sides lets each go its way, and one release wins without a gap when it heals (S8, L5)', async () => {
+    const update = { order: 'start-first', parallelism: 2, canary: 1, monitorMs: 300 } as const
+    const api = (version: string) =>
+      applyOf(
+        idle('api', {
+          environment: { VERSION: version },
+          replicas: 4,
+          update,
+          rescheduleAfterMs: 500,
+          stopGraceMs: 500,
+        }),
+      )
+    const done = (peer: Peer): Promise<RolloutReply> =>
+      until(
+        `the rollout is done, says ${peer.name}`,
+        async () => {
+          const [rollout] = (await peer.get<RolloutsReply>('/v1/rollouts?service=e2e/api')).rollouts
+          if (rollout?.phase === 'done' && rollout.ready === 4) return rollout
+          throw new Error(`${rollout?.phase}: ${rollout?.reason}`)
+        },
+        60_000,
+      )
+    /** Slots that some peer serves, by what each says of itself, and the releases in them. */
+    const served = async (
+      among: readonly Peer[],
+    ): Promise<{ slots: number; releases: readonly string[] }> => {
+      const all = await Promise.all(
+        among.map(async (peer) =>
+          (await peer.instances()).instances.filter(
+            ({ peer: on, service, state }) => on === peer.name && service === 'api' && state === 'ready',
+          ),
+        ),
+      )
+      const found = all.flat()
+      return {
+        slots: new Set(found.map(({ slot }) => slot)).size,
+        releases: [...new Set(found.map(({ release }) => release))],
+      }
+    }
+    await at(0).change(api('zero'))
+    await done(at(0))
+    await fleet.agree(peers)
+    const [large, small] = [peers.slice(0, 3), peers.slice(3)]
+    await bed.split([4, 5])
+    for (const side of [large, small])
+      await until('the side serves every slot', async () => (await served(side)).slots === 4)
+    await Promise.all([at(0).change(api('one')), at(4).change(api('two'))])
+    const [one, two] = await Promise.all([done(at(0)), done(at(4))])
+    assert.notEqual(one.release, two.release)
+    assert.ok(large.some(({ name }) => name === one.steward))
+    assert.ok(small.some(({ name }) => name === two.steward))
+    assert.deepEqual((await served(large)).releases, [one.release])
+    assert.deepEqual((await served(small)).releases, [two.release])
+    const least = { slots: 4 }
+    const agreed = bed.heal().then(async () => await fleet.agree(peers, 60_000))
+    const over = agreed.then(() => true)
+    while (!(await Promise.race([over, sleepUntilNextLook().then(() => false)])))
+      least.slots = Math.min(least.slots, (await served(peers)).slots)
+    assert.equal(least.slots, 4, 'a slot was served by nobody')
+    const winner = await done(at(2))
+    assert.ok(winner.release === one.release || winner.release === two.release)
+    assert.deepEqual(winner.rejected, [])
+    assert.deepEqual(await served(peers), { slots: 4, releases: [winner.release] })
+    const loser = winner.release === one.release ? at(4) : at(0)
+    const shown = await loser.cli('conflicts')
+    assert.match(shown.stdout, /e2e\/api.*VERSION/)
   })
 
   it('in one direction between two peers kills nobody and moves nothing; edits go round it (L3, L4)', async () => {

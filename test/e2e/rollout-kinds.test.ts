@@ -77,7 +77,7 @@ describe('parallelism: all with a manual promotion', () => {
     await (await fetch(`${url}go`)).text()
     await a.change(applyOf(web('green'), caller))
     await until('all wait', async () =>
-      /wait for tutti rollout promote/.test((await rolloutOf('web')).reason),
+      /waits? for tutti rollout promote/.test((await rolloutOf('web')).reason),
     )
     assert.equal((await instancesOf('web')).filter(({ state }) => state === 'ready').length, 6)
     const { ok } = await counts()

@@ -199,11 +199,11 @@ describe('an operator', () => {
 
   it('promotes a canary by hand', async () => {
     const release = await deploy(a, web('four', { update: manual }))
-    await until('it waits', async () => /wait for tutti rollout promote/.test((await rolloutOf(a)).reason))
+    await until('it waits', async () => /waits? for tutti rollout promote/.test((await rolloutOf(a)).reason))
     assert.deepEqual(await slotsAt(a, release), ['e2e/web/0'])
     const status = await a.cli('rollout', 'status', 'e2e/web')
     assert.equal(status.code, 0, status.stderr)
-    assert.match(status.stdout, /canary: the first 1 are ready and wait for tutti rollout promote/)
+    assert.match(status.stdout, /canary: its first slot is ready and waits for tutti rollout promote/)
     const promoted = await a.cli('rollout', 'promote', 'e2e/web', '-w')
     assert.equal(promoted.code, 0, promoted.stderr)
     await phase(a, 'done', release)
@@ -211,7 +211,7 @@ describe('an operator', () => {
 
   it('pauses, and resumes', async () => {
     const release = await deploy(a, web('five', { update: manual }))
-    await until('it waits', async () => /wait for tutti rollout promote/.test((await rolloutOf(a)).reason))
+    await until('it waits', async () => /waits? for tutti rollout promote/.test((await rolloutOf(a)).reason))
     await a.change(say('pause'))
     await phase(a, 'paused', release)
     await a.change(say('resume'))
@@ -223,7 +223,7 @@ describe('an operator', () => {
   it('aborts, and the release before comes back', async () => {
     const { release: before } = await rolloutOf(a)
     const release = await deploy(a, web('six', { update: manual }))
-    await until('it waits', async () => /wait for tutti rollout promote/.test((await rolloutOf(a)).reason))
+    await until('it waits', async () => /waits? for tutti rollout promote/.test((await rolloutOf(a)).reason))
     await a.change(say('abort'))
     const back = await phase(a, 'done', before)
     assert.equal(back.rejected[0]?.release, release)
@@ -234,7 +234,7 @@ describe('an operator', () => {
 
   it('deploys the next release while one is on its way, and the next one wins', async () => {
     await deploy(a, web('seven', { update: manual }))
-    await until('it waits', async () => /wait for tutti rollout promote/.test((await rolloutOf(a)).reason))
+    await until('it waits', async () => /waits? for tutti rollout promote/.test((await rolloutOf(a)).reason))
     const release = await deploy(a, web('eight'))
     await phase(a, 'done', release)
     await fleet.agree(peers)
@@ -258,7 +258,7 @@ describe('hooks', () => {
     assert.equal(await readFile(file, 'utf8'), `${release}\n`)
     const bad = await deploy(a, web('ten', { preDeploy: write(3) }))
     const back = await phase(a, 'done', release)
-    assert.equal(back.rejected.find((one) => one.release === bad)?.reason, 'pre-deploy exited with 3')
+    assert.equal(back.rejected.find((one) => one.release === bad)?.reason, 'pre_deploy exited with 3')
     assert.equal(await readFile(file, 'utf8'), `${release}\n${bad}\n`)
     assert.notEqual(good, release)
   })

@@ -8,7 +8,7 @@ import type { ServiceView } from '../../../crdt/schema/view.ts'
 import { isMerelyWanted } from '../eligibility.ts'
 import type { InstanceReport, PlanInput, SlotPlacement } from '../plan.ts'
 import type { Sightings } from '../sightings.ts'
-import { UNJUDGED } from './words.ts'
+import { isUnopened } from './words.ts'
 
 /** One slot as its member has it at the release. */
 export interface SlotEvidence {
@@ -67,7 +67,7 @@ export const evidenceOf = (
       lapses: seen?.lapses ?? 0,
       begun: seen !== null && !seen.merelyWanted,
       restarts: seen?.restarts ?? 0,
-      reason: seen === null ? (member === null ? reason : '') : seen.reason === UNJUDGED ? '' : seen.reason,
+      reason: seen === null ? (member === null ? reason : '') : isUnopened(seen.reason) ? '' : seen.reason,
       fault: (forgiven) =>
         seen === null || !attended ? null : faultOf(`${slot} on ${memberName}`, seen, forgiven),
       host: member === null ? '' : (input.statuses.get(member)?.facts?.host ?? ''),

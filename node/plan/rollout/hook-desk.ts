@@ -9,7 +9,7 @@ import type { LocalInstance } from '../local.ts'
 import { packageGate } from '../packages.ts'
 import type { PlanInput } from '../plan.ts'
 import type { Sightings } from '../sightings.ts'
-import { beginHook, stepHook, type HookSpec } from './hooks.ts'
+import { beginHook, hookName, stepHook, type HookSpec } from './hooks.ts'
 
 export interface HookDesk {
   readonly input: PlanInput
@@ -34,7 +34,11 @@ export const startHook = (desk: HookDesk, service: ServiceView, spec: HookSpec):
     desk.needed.add(action.instance)
     desk.actions.push(action)
   } else if (service.definition.package !== undefined) desk.packages.add(service.definition.package)
-  return { state: 'running', reason: gate === null ? `${kind} runs` : `${kind}: ${gate}`, attempt }
+  return {
+    state: 'running',
+    reason: gate === null ? `${hookName(kind)} runs` : `${hookName(kind)}: ${gate}`,
+    attempt,
+  }
 }
 
 /** One step of a run that this peer has begun. */

@@ -22,6 +22,9 @@ import type { LocalInstance } from '../local.ts'
 
 export type HookKind = 'pre-deploy' | 'verify'
 
+/** As a cell file names it. */
+export const hookName = (kind: HookKind): string => (kind === 'verify' ? 'verify' : 'pre_deploy')
+
 /** The kind of hook that an instance is a run of; null: it is a slot's. */
 export const hookKindOf = (slot: SlotId): HookKind | null => {
   const seat = seatOfSlot(slot)
@@ -93,7 +96,7 @@ export const beginHook = (service: ServiceView, spec: HookSpec): Action => {
     cpusMilli: 0,
     memoryBytes: 0,
     proofMs: 0,
-    reason: `${spec.kind} of release ${service.release}`,
+    reason: `${hookName(spec.kind)} of release ${service.release}`,
   }
 }
 
@@ -118,7 +121,7 @@ export const stepHook = (
 }
 
 const running = (kind: HookKind, instance: LocalInstance, wakeAtMs: number | null = null): HookStep => ({
-  outcome: { state: 'running', reason: `${kind} runs`, attempt: attemptOf(instance) },
+  outcome: { state: 'running', reason: `${hookName(kind)} runs`, attempt: attemptOf(instance) },
   action: null,
   wakeAtMs,
 })
@@ -140,7 +143,7 @@ const stepRunning = (
       signal: definition.stopSignal,
       graceMs: definition.stopGraceMs,
       failure,
-      reason: `${kind} of release ${release} ${failure}`,
+      reason: `${hookName(kind)} of release ${release} ${failure}`,
     },
   }
 }
@@ -152,14 +155,19 @@ const outcomeOf = (kind: HookKind, instance: LocalInstance): HookStatus => {
   const { exit, error, phase, lastOutput = [] } = instance
   const attempt = attemptOf(instance)
   if (phase === 'exited' && exit?.code === 0 && exit.failure === undefined)
-    return { state: 'done', reason: `${kind} exited with 0`, attempt }
+    return { state: 'done', reason: `${hookName(kind)} exited with 0`, attempt }
   // Its supervisor went down with it, or its end would be on record: the machine did.
   if (phase === 'exited' && exit?.failure === undefined && (exit?.code ?? exit?.signal ?? null) === null)
-    return { state: 'failed', reason: `${kind} was cut off, nobody saw how it ended`, attempt, cutOff: true }
+    return {
+      state: 'failed',
+      reason: `${hookName(kind)} was cut off, nobody saw how it ended`,
+      attempt,
+      cutOff: true,
+    }
   const end = phase === 'broken' ? `cannot be run: ${error ?? 'unknown reason'}` : exitText(instance)
   const last = phase === 'broken' ? '' : (lastOutput.findLast((line) => line.trim() !== '') ?? '')
   const words = last === '' ? '' : `; it wrote last: ${last.slice(0, LAST_WORDS_MAX)}`
-  return { state: 'failed', reason: `${kind} ${end}${words}`, attempt }
+  return { state: 'failed', reason: `${hookName(kind)} ${end}${words}`, attempt }
 }
 
 /** What ends a hook's instance that nobody needs any more; null while nothing can be done. */

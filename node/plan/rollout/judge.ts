@@ -298,7 +298,7 @@ const whenReady = (given: RolloutCase, word: RolloutWord, before: RolloutMemory)
     return judged.word.phase === word.phase ? { ...judged, wakeAtMs: untilMs } : judged
   }
   if (proving && policy.manual && !promoted) {
-    const reason = `the first ${word.open} are ready and wait for tutti rollout promote ${service.id}`
+    const reason = `${whoWaits(word.open, evidence.length)} for tutti rollout promote ${service.id}`
     return {
       word: { ...verified, reason },
       memory: ready,
@@ -309,6 +309,11 @@ const whenReady = (given: RolloutCase, word: RolloutWord, before: RolloutMemory)
   }
   if (isLast && !switches && !(proving && policy.blueGreen)) return done(verified, ready)
   return nextWave(given, verified, ready)
+}
+
+const whoWaits = (open: number, slots: number): string => {
+  if (open >= slots) return slots === 1 ? 'its slot is ready and waits' : 'all its slots are ready and wait'
+  return open === 1 ? 'its first slot is ready and waits' : `its first ${open} slots are ready and wait`
 }
 
 /** The window begins anew where a check has failed since it began, even where it is not known of any more. */

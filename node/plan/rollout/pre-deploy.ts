@@ -89,7 +89,7 @@ export const preDeployOf = (
   const outcome: HookStatus =
     isOwnClaim && gate === null
       ? startHook(desk, service, { kind: 'pre-deploy', command, timeoutMs, environment: {}, attempt })
-      : { state: 'running', reason: gate ?? 'pre-deploy is about to run', attempt }
+      : { state: 'running', reason: gate ?? 'pre_deploy is about to run', attempt }
   if (!isOwnClaim) desk.wakes.push(input.nowMs + 1)
   desk.hooks.set(key, outcome)
   return outcome
@@ -102,7 +102,7 @@ const failureOf = ({ hook }: Run): HookStatus | null => {
   if (attempt < CUT_OFF_MAX) return null
   return {
     state: 'failed',
-    reason: `pre-deploy was cut off ${attempt} times, nobody saw how it ended`,
+    reason: `pre_deploy was cut off ${attempt} times, nobody saw how it ended`,
     attempt,
   }
 }
@@ -129,7 +129,7 @@ const waitElsewhere = (
   runs: readonly Run[],
 ): HookStatus | null => {
   const { input, sightings } = desk
-  const what = release === service.release ? 'pre-deploy' : `pre-deploy of release ${release}`
+  const what = release === service.release ? 'pre_deploy' : `pre_deploy of release ${release}`
   for (const { member, hook } of runs) {
     if (member === input.self || hook.state !== 'running') continue
     const name = sightings.nameOf(member)
@@ -153,10 +153,10 @@ const gateOf = (desk: HookDesk, service: ServiceView): string | null => {
   const { input } = desk
   const id = hookInstanceOf(service, 'pre-deploy')
   if (input.local.some((instance) => instance.id === id))
-    return 'pre-deploy waits until its last run is cleared away'
+    return 'pre_deploy waits until its last run is cleared away'
   // What must not run twice at once does not begin where the larger half may be at it.
   if (isExclusive(service) && presentMembers(input).length * 2 <= input.view.members.length)
-    return 'pre-deploy of a quorum service waits until most members are in sight'
+    return 'pre_deploy of a quorum service waits until most members are in sight'
   // Releases come one after the other, and so do their migrations.
   const prefix = hookKeyOf(service, '' as ReleaseId)
   const said = [...input.statuses.values()].flatMap(({ hooks }) => [...(hooks?.keys() ?? [])])
@@ -168,7 +168,7 @@ const gateOf = (desk: HookDesk, service: ServiceView): string | null => {
     const key = hookKeyOf(service, release)
     const wait = waitElsewhere(desk, service, release, runsOf(desk, key))
     if (wait !== null) return `waits: ${wait.reason}`
-    if (desk.hooks.get(key)?.state === 'running') return `waits: pre-deploy of release ${release} runs here`
+    if (desk.hooks.get(key)?.state === 'running') return `waits: pre_deploy of release ${release} runs here`
   }
   return null
 }

@@ -112,13 +112,18 @@ const slotsByService = (
   return slots
 }
 
-/** A former steward's word stands until the present one has said its own: slots that change now rest on it. */
+/**
+ * A former steward's word stands until the present one has said its own, and as much: slots that change now rest on it. One
+ * that comes back says first what it said when it went.
+ */
 const keepWord = (turn: Turn, service: ServiceView): void => {
   const { input } = turn
   const own = input.statuses.get(input.self)?.rollouts?.get(service.id)
   const present = rolloutSteward(service.id, input)
   const theirs = present === null ? undefined : input.statuses.get(present)?.rollouts?.get(service.id)
-  if (own === undefined || theirs?.release === service.release) return
+  if (own === undefined) return
+  if (theirs?.release === service.release && !(own.release === service.release && isFurther(own, theirs)))
+    return
   const word = withoutTime(own)
   if (word !== null) turn.words.set(service.id, word)
 }
@@ -144,7 +149,7 @@ const judge = (turn: Turn, service: ServiceView): void => {
   if (placements.length === 0) return
   const said = wordsOf(input, service.id)
   const rejection = service.rejected?.[service.release]
-  const prior = priorOf(input.self, said, service, rejection)
+  const prior = priorOf(input.self, said, sightings, service, rejection)
   if (prior?.phase === 'done') {
     // Over for good: what happens to the release from now on is no matter of its rollout.
     turn.words.set(service.id, prior)
@@ -183,18 +188,24 @@ const note = (turn: Turn, service: ServiceView, { word, memory, duty, waiting, w
 }
 
 /**
- * What was said of the wanted release: by this peer, else by whoever let most slots begin. One that was rejected before,
+ * What was said of the wanted release: by this peer, unless another has gone further while this one was away; else by
+ * whoever let most slots begin. One that was rejected before,
  * and is wanted again by a stale edit, has failed already.
  */
 const priorOf = (
   self: string,
   said: readonly SaidWord[],
+  sightings: Sightings,
   { release }: ServiceView,
   rejection: RejectedRelease | undefined,
 ): RolloutWord | null => {
   const about = said.filter(({ word }) => word.release === release)
   const own = about.find(({ member }) => member === self)
-  const best = own ?? about.toSorted((a, b) => rankOf(b.word) - rankOf(a.word))[0]
+  const present = about.filter(({ member }) => sightings.isPresent(member))
+  const best =
+    own === undefined
+      ? about.toSorted((a, b) => rankOf(b.word) - rankOf(a.word))[0]
+      : present.reduce((far, one) => (isFurther(one.word, far.word) ? one : far), own)
   if (rejection === undefined) return withoutTime(best?.word ?? null)
   const before = { open: 0, wave: 1, verified: false, heeded: '', ...withoutTime(best?.word ?? null) }
   return { ...before, release, phase: 'failed', reason: rejection.reason, good: rejection.to }
@@ -205,6 +216,16 @@ const withoutTime = (word: RolloutWord | null): RolloutWord | null => {
   if (word === null) return null
   const { release, phase, open, wave, reason, good, verified, heeded } = word
   return { release, phase, open, wave, reason, good, verified, heeded }
+}
+
+/** Whether one word lets more begin than another of the same release, which holds nothing. */
+const isFurther = (one: RolloutWord, other: RolloutWord): boolean => {
+  if (other.phase === 'paused' || other.phase === 'failed' || other.phase === 'done') return false
+  if (one.phase === 'done') return true
+  if (one.phase !== 'rolling' && one.phase !== 'canary') return false
+  return (
+    one.open > other.open || (one.open === other.open && one.phase === 'rolling' && other.phase !== 'rolling')
+  )
 }
 
 /** What is final counts more than what is open, and a failure more than a success. */

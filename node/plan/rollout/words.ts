@@ -32,7 +32,13 @@ const holds = ({ phase, good }: RolloutWord): boolean =>
   phase === 'paused' || (phase === 'failed' && good !== null)
 
 /** Why a slot waits that no steward has spoken of yet. */
-export const UNJUDGED = 'waits for the word of the steward of its service'
+const UNJUDGED = 'waits for the word of the steward of its service'
+
+const WAITS_FOR_WAVE = 'waits for its wave'
+
+/** Whether a slot waits for a steward's word only: no reason for that steward. */
+export const isUnopened = (reason: string): boolean =>
+  reason === UNJUDGED || reason.startsWith(`${WAITS_FOR_WAVE}:`)
 
 const isSwitched = (words: readonly SaidWord[]): boolean =>
   words.some(({ word }) => word.phase === 'rolling' || word.phase === 'done')
@@ -90,7 +96,7 @@ export class RolloutWords {
     if (first === undefined) return UNJUDGED
     // What it waits for in full is one status and not one for each slot.
     const by = this.#sightings.nameOf(first.member)
-    return `waits for its wave: the rollout is ${first.word.phase}, says ${by}; see tutti rollout status ${service.id}`
+    return `${WAITS_FOR_WAVE}: the rollout is ${first.word.phase}, says ${by}; see tutti rollout status ${service.id}`
   }
 
   /** Whether somebody looks closely at the instances of the wanted release. */

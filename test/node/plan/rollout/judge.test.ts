@@ -164,7 +164,7 @@ describe('judgeRollout', () => {
     rollout.pass('---')
     rollout.pass('r--')
     assert.equal(rollout.pass('l--', { afterMs: 1e6 }).word.phase, 'canary')
-    assert.match(rollout.pass('R--', { afterMs: 10 }).waiting ?? '', /wait for tutti rollout promote/)
+    assert.match(rollout.pass('R--', { afterMs: 10 }).waiting ?? '', /waits? for tutti rollout promote/)
   })
 
   it('takes a release back that fails, and opens nothing for it any more (S8)', () => {
@@ -227,7 +227,7 @@ describe('judgeRollout', () => {
     const rollout = new Rollout({ update: { canary: 1, promote: 'manual', progressDeadlineMs: 1000 } })
     rollout.pass('---')
     const waits = rollout.pass('r--')
-    assert.match(waits.waiting ?? '', /wait for tutti rollout promote shop\/web/)
+    assert.match(waits.waiting ?? '', /waits? for tutti rollout promote shop\/web/)
     assert.equal(rollout.pass('r--', { afterMs: 1e6 }).word.phase, 'canary')
     assert.equal(rollout.pass('r--', { over: rollout.say('promote', 'one') }).word.open, 2)
   })

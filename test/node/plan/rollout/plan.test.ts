@@ -173,6 +173,23 @@ describe('a steward', () => {
     const both = { ...rollouts, [judge]: { 'shop/web': word(web) } }
     assert.equal(planOf({ ...base, rollouts: both }).plan.stewardship?.words.size, 0)
   })
+
+  it('that comes back goes on from what the one in between has said, which stands until then (L5)', () => {
+    const rollouts = {
+      [judge]: { 'shop/web': word(web) },
+      [other]: { 'shop/web': word(web, { phase: 'rolling', open: 2, wave: 2 }) },
+    }
+    const base = { members: two, services: [web], rollouts }
+    assert.equal(planOf({ ...base, self: other }).plan.stewardship?.words.get(web.id)?.open, 2)
+    const said = planOf({ ...base, self: judge }).plan.stewardship?.words.get(web.id)
+    assert.deepEqual([said?.phase, said?.open, said?.wave], ['rolling', 2, 2])
+    const held = { ...rollouts, [judge]: { 'shop/web': word(web, { phase: 'paused' }) } }
+    assert.equal(
+      planOf({ ...base, self: judge, rollouts: held }).plan.stewardship?.words.get(web.id)?.phase,
+      'paused',
+    )
+    assert.equal(planOf({ ...base, self: other, rollouts: held }).plan.stewardship?.words.size, 0)
+  })
 })
 
 describe('a blue-green service', () => {

@@ -327,7 +327,7 @@ describe('the hook before a release', () => {
     assert.deepEqual([land.begun.length, land.ended.length], [1, 0])
     assert.match(
       land.words[land.steward]?.['shop/web']?.reason ?? '',
-      new RegExp(`pre-deploy of release ${before} runs`),
+      new RegExp(`pre_deploy of release ${before} runs`),
     )
     land.exit(land.steward, { code: 0 })
     land.settle()

@@ -68,10 +68,10 @@ describe('an explanation', () => {
   it('names the runs of the hook before the release, the last one first', () => {
     const { reply } = world('preparing', '', {
       oak: { state: 'failed', reason: 'was cut off', attempt: 1, cutOff: true },
-      ash: { state: 'running', reason: 'pre-deploy runs', attempt: 2 },
+      ash: { state: 'running', reason: 'pre_deploy runs', attempt: 2 },
     })
     assert.deepEqual(reply.rollout?.preDeploy, [
-      { peer: 'ash', state: 'running', reason: 'pre-deploy runs', attempt: 2 },
+      { peer: 'ash', state: 'running', reason: 'pre_deploy runs', attempt: 2 },
       { peer: 'oak', state: 'failed', reason: 'was cut off', attempt: 1 },
     ])
   })
