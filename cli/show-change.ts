@@ -51,11 +51,37 @@ const editLine = ({ from, to }: Edit, field: string, sink: Sink, paint: Paint): 
   const value = (text: string): string => fitted(harmless(text), columns)
   // Its value is a random word; that it changes is all there is to say.
   if (field === 'restartToken') return paint('yellow', '  ~ restarted')
+  const words = rolloutWords(field, to)
+  if (words !== null) return paint('yellow', `  ~ ${value(words)}`)
   const name = field === '' ? '' : `${harmless(field)}: `
   if (from === null && to === null) return `  ~ ${name}`
   if (from === null) return paint('green', `  + ${name}${value(to ?? '')}`)
   if (to === null) return paint('red', `  - ${name}${value(from)}`)
   return paint('yellow', `  ~ ${name}${value(from)} → ${value(to)}`)
+}
+
+const REJECTED = 'rejected.'
+
+/** What an operator's word on a rollout, or a release taken back, is in words; null: it is another field. */
+const rolloutWords = (field: string, to: string | null): string | null => {
+  if (field !== 'rollout' && !field.startsWith(REJECTED)) return null
+  const release = field.slice(REJECTED.length)
+  if (to === null) return field === 'rollout' ? null : `release ${release} is not rejected any more`
+  const said = recordOf(to)
+  if (said === null) return null
+  if (field === 'rollout') return `rollout of release ${said['release']}: ${said['kind']}`
+  return `release ${release} is rejected (${said['reason']}), back to ${said['to']}`
+}
+
+/** A map of texts and numbers; null: it is none. */
+const recordOf = (text: string): Readonly<Record<string, string>> | null => {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null) return null
+    return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, String(each)]))
+  } catch {
+    return null
+  }
 }
 
 /** One slot's change as one line. */

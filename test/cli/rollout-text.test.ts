@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isTelling, slotReleaseText } from '../../cli/rollout-text.ts'
+import { editLines } from '../../cli/show-change.ts'
 import type { RolloutReply } from '../../node/serve/api/contract-rollout.ts'
 
 const rollout: RolloutReply = {
@@ -35,6 +36,29 @@ describe('slotReleaseText', () => {
     assert.equal(
       slotReleaseText({ canary: true, state: null, others: [], reason: '' }, 'aaaaaaaaaaaa'),
       'release: canary of aaaaaaaaaaaa is not there yet',
+    )
+  })
+})
+
+describe('a change that says something of a rollout', () => {
+  const line = (path: string, to: string | null): string =>
+    editLines(
+      [{ path, from: null, to }],
+      { isTerminal: false, columns: 80, write: () => undefined },
+      (_, text) => text,
+    )[1] ?? ''
+
+  it('is read in words', () => {
+    const order = JSON.stringify({ kind: 'pause', release: 'aaaaaaaaaaaa', token: 'x' })
+    assert.equal(line('shop/web rollout', order), '  ~ rollout of release aaaaaaaaaaaa: pause')
+    const why = JSON.stringify({ at: 1, reason: 'it crashed', to: 'aaaaaaaaaaaa' })
+    assert.equal(
+      line('shop/web rejected.bbbbbbbbbbbb', why),
+      '  ~ release bbbbbbbbbbbb is rejected (it crashed), back to aaaaaaaaaaaa',
+    )
+    assert.equal(
+      line('shop/web rejected.bbbbbbbbbbbb', null),
+      '  ~ release bbbbbbbbbbbb is not rejected any more',
     )
   })
 })

@@ -36,6 +36,7 @@ export interface SlotEvidence {
 }
 
 type Seen = Pick<InstanceStatus, 'state' | 'restarts' | 'reason' | 'ports'> & {
+  readonly output?: readonly string[] | undefined
   readonly exit?: { readonly code: number | null; readonly signal: string | null } | undefined
   readonly lapses: number
   readonly lapsed: boolean
@@ -108,17 +109,29 @@ const seenHere = (
 }
 
 const faultOf = (where: string, seen: Seen, forgiven: number): string | null => {
-  const { state, restarts, reason, exit, overdue, merelyWanted } = seen
+  const { state, restarts, reason, exit, output = [], overdue, merelyWanted } = seen
   // What waits for room or for others has not failed; the progress deadline ends such waits.
   if (merelyWanted || state === 'draining' || state === 'stopped') return null
   const unseen = exit !== undefined && exit.code === null && exit.signal === null
   if (state === 'failing') return `${where} is failing: ${reason}`
-  if (state === 'crashed') return unseen || restarts < forgiven ? null : `${where} crashed: ${reason}`
+  if (state === 'crashed')
+    return unseen || restarts < forgiven
+      ? null
+      : `${where} crashed: ${exit === undefined ? reason : `it ${endText(exit)}`}${wordsText(output)}`
   if (state === 'unfulfilled') return `${where} does not run: ${reason}`
   if (restarts > forgiven && !unseen)
-    return `${where} was restarted${exit === undefined ? '' : `: it ${endText(exit)}`}`
+    return `${where} was restarted${exit === undefined ? '' : `: it ${endText(exit)}`}${wordsText(output)}`
   if (overdue && state !== 'ready') return `${where} is not ready in time: ${reason === '' ? state : reason}`
   return null
+}
+
+/** As of a hook. */
+const LAST_WORDS_MAX = 160
+
+/** What it wrote last, where that has been told. */
+const wordsText = (output: readonly string[]): string => {
+  const last = output.findLast((line) => line.trim() !== '') ?? ''
+  return last === '' ? '' : `; it wrote last: ${last.slice(0, LAST_WORDS_MAX)}`
 }
 
 const endText = ({

@@ -112,7 +112,14 @@ export const stepHook = (
       return running(spec.kind, instance)
     case 'running':
       return stepRunning(spec, instance, nowMs)
-    case 'exited':
+    case 'exited': {
+      // Its last words are read a moment after its end, and belong to the reason.
+      const toldAtMs = (instance.exit?.atMs ?? nowMs) + LAST_WORDS_MS
+      const isTold = instance.lastOutput !== undefined || instance.exit?.code === 0 || nowMs >= toldAtMs
+      return isTold
+        ? { outcome: outcomeOf(spec.kind, instance), action: null, wakeAtMs: null }
+        : running(spec.kind, instance, toldAtMs)
+    }
     case 'broken':
       return { outcome: outcomeOf(spec.kind, instance), action: null, wakeAtMs: null }
     default:
@@ -148,6 +155,8 @@ const stepRunning = (
   }
 }
 
+/** Reading the last lines takes milliseconds; a disk that takes longer holds no rollout up. */
+const LAST_WORDS_MS = 500
 /** Characters of its last line in a reason; the rest is in the logs. */
 const LAST_WORDS_MAX = 160
 

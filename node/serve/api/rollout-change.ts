@@ -8,8 +8,9 @@ import { orderRollout, rejectRelease, retryRelease } from '../../../crdt/rollout
 import type { ServiceView, View } from '../../../crdt/schema/view.ts'
 import { TuttiError } from '../../../lib/errors.ts'
 import type { ServiceId } from '../../../lib/ids.ts'
-import { isStewarded } from '../../plan/rollout/policy.ts'
+import { isReturn, isStewarded } from '../../plan/rollout/policy.ts'
 import { goodReleaseOf } from '../../plan/rollout/stewardship.ts'
+import { wordsOf } from '../../plan/rollout/words.ts'
 import type { AgentSnapshot } from '../../ports.ts'
 import type { RolloutCommand } from './contract-rollout.ts'
 
@@ -34,8 +35,9 @@ export const rolloutEdits = (
   makers: RolloutChangeMakers,
 ): readonly Edit[] => {
   const service = serviceOf(view, id)
-  if (order === 'abort') return abort(snapshot, view, service, makers)
   if (order === 'retry') return retry(view, service, makers)
+  requireUnderWay(snapshot, view, service, order)
+  if (order === 'abort') return abort(snapshot, view, service, makers)
   if (service.stopped) throw new TuttiError('refused', `'${id}' is stopped; start it with tutti start ${id}`)
   if (order === 'promote' && !isStewarded(service))
     throw new TuttiError(
@@ -43,6 +45,26 @@ export const rolloutEdits = (
       `the rollout of '${id}' waits for nobody; give it update_config canary or promote: manual`,
     )
   return orderRollout(view, id, order, makers.token())
+}
+
+/** A word on a rollout that is over would do nothing; an abort would go further back than anybody meant. */
+const requireUnderWay = (
+  { statuses }: AgentSnapshot,
+  view: View,
+  service: ServiceView,
+  order: RolloutCommand,
+): void => {
+  const { id, release } = service
+  if (!isStewarded(service)) return
+  const words = wordsOf({ view, statuses }, id).filter(({ word }) => word.release === release)
+  const back = `go further back with tutti rollback ${id}`
+  if (words.some(({ word }) => word.phase === 'done'))
+    throw new TuttiError(
+      'refused',
+      `the rollout of '${id}' to ${release} is done, and there is nothing to ${order}${order === 'abort' ? `; ${back}` : ''}`,
+    )
+  if (order === 'abort' && isReturn(service))
+    throw new TuttiError('refused', `'${id}' goes back to ${release} already; ${back}`)
 }
 
 const abort = (

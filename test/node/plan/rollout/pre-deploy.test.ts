@@ -120,6 +120,7 @@ class Land {
       phase: 'exited',
       pid: null,
       exit: over,
+      lastOutput: [],
     }))
   }
 
