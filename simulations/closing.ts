@@ -27,6 +27,8 @@ export const closeTrouble = async (scene: Scene): Promise<void> => {
       ...specOf(world.random, name, 'ready=100ms'),
       // A start-first rollout on full machines waits for room for ever, and says so: that cannot run either.
       reservedCpusMilli: 0,
+      // Nor does a hook that fails let anything run.
+      preDeploy: null,
     }))
     return [
       ...(services.length === 0 ? [] : applyCell(view, { name: CELL, services }).edits),

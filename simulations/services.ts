@@ -62,6 +62,7 @@ export const specOf = (world: Random, name: string, command: string): ServiceSpe
       parallelism: 1 + random.below(2),
       ...drawRollout(world, name),
     },
+    ...drawHook(world, name),
   }
   return isQuorum ? asQuorum(spec, quorum) : spec
 }
@@ -86,6 +87,14 @@ const drawRollout = (world: Random, name: string): Partial<ServiceSpec['update']
     // Shorter than a run, longer than any start.
     progressDeadlineMs: 40_000,
   }
+}
+
+/** In half of those worlds some releases come with a hook, which may fail, or outlast what its steward lives. */
+const drawHook = (world: Random, name: string): Pick<ServiceSpec, 'preDeploy'> => {
+  const random = world.fork(`hook ${name}`)
+  if (world.fork('rollouts').below(3) > 0 || world.fork('hooks').below(2) === 0) return {}
+  const word = ['exit=0@100ms', 'exit=0@2s', 'exit=0@8s', 'exit=1@1s', ''][random.below(5)] ?? ''
+  return word === '' ? {} : { preDeploy: { command: ['serve', word], timeoutMs: 20_000 } }
 }
 
 /** A cell that runs nothing: an edit that can be looked for later and concerns nobody else. */

@@ -283,8 +283,9 @@ const startInstances = (turn: Turn, starts: readonly Start[], gone: ReadonlySet<
     const gate = start.gate ?? (revives === null ? roomGate(service, taken, capacity, replaces) : null)
     if (gate !== null) {
       wait(turn, slot, gate)
-      const { queued } = start
-      if (!queued || !isServed(turn, slot))
+      // Served meanwhile it only waits; where nobody serves it, and nobody goes first, it is as blocked as any other.
+      const queued = start.queued && !start.held
+      if (!start.queued || !isServed(turn, slot))
         turn.unready.push({ slot, service, cause: 'blocked', reason: gate, hopeless: false, queued })
       // An instance of that id that still ends here is reported by its own facts.
       if (!known.has(instance))

@@ -43,6 +43,8 @@ export interface Start {
   readonly gate: string | null
   /** The gate is its place in the rollout: nothing is wrong, others go first. */
   readonly queued: boolean
+  /** The rollout that it waits for goes on by no means of its own. */
+  readonly held: boolean
   /** The gate is its package, which is on its way: the last thing it waits for. */
   readonly fetching: boolean
   /** An older release of it runs here meanwhile. */
@@ -139,6 +141,7 @@ const leasedOf = (
     reason: placement.reason,
     gate,
     queued: false,
+    held: false,
     fetching: false,
     replaces: false,
     revives: null,
@@ -249,6 +252,7 @@ const startOf = (
     reason,
     gate,
     queued: wave !== null,
+    held: word !== null && scene.rollouts.isHeld(service),
     dependent: dependency !== null,
     fetching: packaged !== null && gate === packaged,
     replaces: others.length > 0,

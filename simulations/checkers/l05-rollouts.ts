@@ -2,6 +2,7 @@
 // still serves has a slot whose new release is not well, which is what the rest waits for, or a steward who says that it is
 // paused or has failed.
 
+import { isHookSlot } from '../../node/plan/rollout/hooks.ts'
 import type { ServiceId } from '../../lib/ids.ts'
 import type { Machine } from '../machine.ts'
 import type { Checker } from './checker.ts'
@@ -40,7 +41,7 @@ export const rollouts = (): Checker => ({
 const livingOf = ({ processes }: Machine, service: ServiceId) =>
   processes
     .processes()
-    .filter(({ record }) => record.service === service)
+    .filter(({ record }) => record.service === service && !isHookSlot(record.slot))
     .map(({ record, script }) => ({
       release: record.release,
       instance: record.instance,

@@ -22,6 +22,7 @@ import { ownHands } from './s06-own-hands.ts'
 import { capacity } from './s07-capacity.ts'
 import { availability } from './s08-availability.ts'
 import { canary } from './s08-canary.ts'
+import { hooks } from './s08-hooks.ts'
 import { surge } from './s08-surge.ts'
 import { singletons } from './s09-singletons.ts'
 import { orphans } from './s10-orphans.ts'
@@ -44,6 +45,7 @@ export const allCheckers = (): readonly Checker[] => [
   availability(),
   surge(),
   canary(),
+  hooks(),
   singletons(),
   orphans(),
   deletion(),

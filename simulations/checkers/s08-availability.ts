@@ -2,6 +2,7 @@
 // of the slot runs somewhere. Under faults a peer may act on what was true a moment ago; check-plan.ts holds it to what it
 // knows then, and this checker waits until the cluster has been calm for longer than any word of a peer is old.
 
+import { isHookSlot } from '../../node/plan/rollout/hooks.ts'
 import type { Checker } from './checker.ts'
 
 /** Longer than the detection of a death, a report's coalescing and an anti-entropy round together. */
@@ -11,6 +12,7 @@ export const availability = (): Checker => ({
   invariant: 'S8',
   ending: (scene, machine, { slot, service, instance, draining }, how) => {
     // A rollout that an edit began is calm: nobody but the orchestrator does anything in it.
+    if (isHookSlot(slot)) return []
     if (scene.faultlessMs < CALM_MS || !machine.processes.isWell(instance) || (how === 'stop' && draining))
       return []
     const wanted = machine.agent?.snapshot().view.services.find(({ id }) => id === service)

@@ -2,6 +2,7 @@
 // canary runs in so many slots at most until one of them has been well for as long as the monitor window, whatever the
 // stewards say of it. And a release that was rejected begins nowhere. Judged from the programs that run, not from words.
 
+import { isHookSlot } from '../../node/plan/rollout/hooks.ts'
 import type { ReleaseId, ServiceId } from '../../lib/ids.ts'
 import type { Scene } from '../scene.ts'
 import type { Checker } from './checker.ts'
@@ -25,7 +26,7 @@ const livingOf = (scene: Scene, service: ServiceId) =>
   scene.world.machines.flatMap(({ processes }) =>
     processes
       .processes()
-      .filter(({ record, exit }) => record.service === service && exit === null)
+      .filter(({ record, exit }) => record.service === service && exit === null && !isHookSlot(record.slot))
       .map(({ record }) => ({ record, processes })),
   )
 
@@ -60,7 +61,7 @@ export const canary = (): Checker => {
       return []
     },
     spawned: (scene, machine, { service, slot, release }) => {
-      if (machine.agent === null) return []
+      if (machine.agent === null || isHookSlot(slot)) return []
       const wanted = machine.agent.snapshot().view.services.find(({ id }) => id === service)
       const most = wanted?.update.canary ?? 0
       if (wanted?.release !== release || wanted.mode === 'global' || most === 0) return []

@@ -1,6 +1,7 @@
 // S8: at most the surge allowed runs above the replicas. In a cluster without faults, a start-first service changes at most
 // `parallelism` slots at once: so many run a new release that was never ready yet beside an old one.
 
+import { isHookSlot } from '../../node/plan/rollout/hooks.ts'
 import type { Checker } from './checker.ts'
 
 /** As s08-availability.ts: longer than any word of a peer is old. */
@@ -11,14 +12,14 @@ const ROUNDING_MS = 1
 export const surge = (): Checker => ({
   invariant: 'S8',
   spawned: (scene, machine, { slot, service, release }) => {
-    if (scene.faultlessMs < CALM_MS || machine.agent === null) return []
+    if (scene.faultlessMs < CALM_MS || machine.agent === null || isHookSlot(slot)) return []
     const wanted = machine.agent.snapshot().view.services.find(({ id }) => id === service)
     if (wanted?.release !== release || wanted.mode === 'global' || wanted.update.parallelism === 0) return []
     if (wanted.update.order !== 'start-first') return []
     const living = scene.world.machines.flatMap(({ processes }) =>
       processes
         .processes()
-        .filter(({ record, exit }) => record.service === service && exit === null)
+        .filter(({ record, exit }) => record.service === service && exit === null && !isHookSlot(record.slot))
         .map(({ record, startedAtMs, script }) => ({
           record,
           // Once it was ready, its turn was over, whatever came after it.

@@ -99,6 +99,11 @@ export class RolloutWords {
     return `${WAITS_FOR_WAVE}: the rollout is ${first.word.phase}, says ${by}; see tutti rollout status ${service.id}`
   }
 
+  /** Whether the rollout waits for an operator: it is paused, or has failed. */
+  isHeld(service: ServiceView): boolean {
+    return this.#present(service).some(({ word }) => word.phase === 'paused' || word.phase === 'failed')
+  }
+
   /** Whether somebody looks closely at the instances of the wanted release. */
   isJudged(service: ServiceView): boolean {
     return isStewarded(service) && !this.#present(service).some(({ word }) => word.phase === 'done')

@@ -83,6 +83,29 @@ describe('a slot of a service with a canary', () => {
       assert.deepEqual(starts(alone({ [judge]: { 'shop/web': word(web, { phase, open: 2 }) } })), [])
   })
 
+  it('is unfulfilled once nobody serves it and its rollout has failed, as a first release whose hook fails (L2)', () => {
+    const failed = word(web, { phase: 'failed', open: 0, good: null, reason: 'pre_deploy exited with 3' })
+    const given = (nowMs: number, unreadySinceMs?: PlanInput['unreadySinceMs']) =>
+      planOf({
+        self: other,
+        members: { ...two, [judge]: { cordoned: true } },
+        services: [web],
+        rollouts: { [judge]: { 'shop/web': failed } },
+        nowMs,
+        ...(unreadySinceMs === undefined ? {} : { unreadySinceMs }),
+      }).plan
+    const early = given(100_000)
+    assert.deepEqual(early.unfulfilled, [])
+    const late = given(111_000, early.unreadySinceMs)
+    assert.deepEqual(
+      late.unfulfilled.map(({ slot, cause }) => [slot, cause]),
+      [
+        ['shop/web/0', 'blocked'],
+        ['shop/web/1', 'blocked'],
+      ],
+    )
+  })
+
   it('is not unfulfilled while others go first', () => {
     assert.deepEqual(alone({ [judge]: { 'shop/web': word(web) } }).unfulfilled, [])
   })

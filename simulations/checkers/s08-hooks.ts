@@ -1,0 +1,88 @@
+// S8: a hook runs once for a release and before its first slot. In a cluster without faults a run of it is the only one for
+// its release while that is wanted, no other run of its service lives beside it, and no slot begins the release before one
+// has ended well. Judged from the programs that run, not from words.
+
+import { isHookSlot } from '../../node/plan/rollout/hooks.ts'
+import { isReturn } from '../../node/plan/rollout/policy.ts'
+import type { ServiceId } from '../../lib/ids.ts'
+import type { Scene } from '../scene.ts'
+import type { Checker } from './checker.ts'
+
+/** As s08-availability.ts: longer than any word of a peer is old. */
+const CALM_MS = 20_000
+
+interface Trial {
+  runs: number
+  /** A run has ended well. */
+  done: boolean
+  /** Faults were about, or the release was there before: nothing is judged. */
+  free: boolean
+}
+
+const hooksOf = (scene: Scene, service: ServiceId) =>
+  scene.world.machines.flatMap(({ processes }) =>
+    processes.processes().filter(({ record }) => record.service === service && isHookSlot(record.slot)),
+  )
+
+export const hooks = (): Checker => {
+  const trials = new Map<string, Trial>()
+  const trialOf = (scene: Scene, name: string): Trial => {
+    const known = trials.get(name)
+    const trial = known ?? { runs: 0, done: false, free: false }
+    trial.free ||= scene.faultlessMs < CALM_MS
+    trials.set(name, trial)
+    return trial
+  }
+  return {
+    invariant: 'S8',
+    look: (scene) => {
+      const wanted = new Set<string>()
+      for (const { view } of scene.world.snapshots())
+        for (const { id, release } of view.services) wanted.add(`${id}@${release}`)
+      for (const [name, trial] of trials) {
+        if (scene.faultlessMs < CALM_MS) trial.free = true
+        // Wanted again later, it is another rollout.
+        if (!wanted.has(name)) trials.delete(name)
+      }
+      for (const { view } of scene.world.snapshots().slice(0, 1))
+        for (const { id } of view.services)
+          for (const { record, exit } of hooksOf(scene, id))
+            if (exit?.code === 0) trialOf(scene, `${id}@${record.release}`).done = true
+      return []
+    },
+    spawned: (scene, machine, { slot, service, release, instance, nonce }) => {
+      const wanted = machine.agent?.snapshot().view.services.find(({ id }) => id === service)
+      if (wanted?.release !== release || (wanted.preDeploy ?? null) === null) return []
+      const known = trials.has(`${service}@${release}`)
+      const trial = trialOf(scene, `${service}@${release}`)
+      const runs = hooksOf(scene, service)
+      if (runs.some(({ record, exit }) => record.release === release && exit?.code === 0)) trial.done = true
+      if (isHookSlot(slot)) {
+        trial.runs += 1
+        if (trial.free) return []
+        const beside = runs.find(({ record, exit }) => exit === null && record.nonce !== nonce)
+        return [
+          ...(trial.runs > 1 ? [`${instance} runs for the ${trial.runs}th time`] : []),
+          ...(beside === undefined ? [] : [`${instance} runs beside ${beside.record.instance}`]),
+        ]
+      }
+      // What was there before this checker looked, or the hook was asked for, has had it.
+      if (!known && !trial.done && isThere(scene, service, release, nonce)) trial.free = true
+      if (trial.free || trial.done || isReturn(wanted)) return []
+      return [`${slot} begins release ${release} before its hook has ended well`]
+    },
+  }
+}
+
+const isThere = (scene: Scene, service: ServiceId, release: string, nonce: string): boolean =>
+  scene.world.machines.some(({ processes }) =>
+    processes
+      .processes()
+      .some(
+        ({ record }) =>
+          record.service === service &&
+          record.release === release &&
+          record.nonce !== nonce &&
+          !isHookSlot(record.slot),
+      ),
+  )
