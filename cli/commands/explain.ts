@@ -1,6 +1,6 @@
 // `tutti explain`: why a slot is where it is, why not elsewhere, what would change it, and what its release waits for.
 
-import type { ExplainReply } from '../../node/serve/api/contract.ts'
+import type { ExplainReply, RolloutReply } from '../../node/serve/api/contract.ts'
 import { formatDuration } from '../../lib/time.ts'
 import { clientOf } from '../client.ts'
 import { EXIT } from '../exit.ts'
@@ -9,6 +9,12 @@ import { parseRef } from '../refs.ts'
 import { cell, harmless, paintFor, table } from '../render.ts'
 import { isTelling, showRollout, slotReleaseText } from '../rollout-text.ts'
 import { tellFreshness } from '../talk.ts'
+
+/** Of the releases that were taken back the last; tutti rollout status shows all. */
+const latest = (rollout: RolloutReply): RolloutReply => ({
+  ...rollout,
+  rejected: rollout.rejected.slice(0, 1),
+})
 
 /** `tutti explain CELL/SERVICE[/SLOT]` */
 export const explain = async (context: Context, of: string): Promise<number> => {
@@ -21,7 +27,7 @@ export const explain = async (context: Context, of: string): Promise<number> => 
     return EXIT.done
   }
   const { rollout } = reply
-  if (rollout !== undefined && isTelling(rollout)) showRollout(context, rollout, reply.asOf.at)
+  if (rollout !== undefined && isTelling(rollout)) showRollout(context, latest(rollout), reply.asOf.at)
   const { stdout, environment } = context.io
   const paint = paintFor(stdout, environment)
   for (const slot of reply.slots) {

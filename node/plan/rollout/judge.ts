@@ -125,16 +125,20 @@ const memoryOf = (
   { service, evidence, memory, prior, nowMs }: RolloutCase,
   word: RolloutWord,
 ): RolloutMemory => {
-  if (memory?.release === service.release) return memory
-  return {
-    release: service.release,
-    readySinceMs: null,
-    lapses: 0,
-    progress: word.open,
-    progressAtMs: nowMs,
-    forgiven: prior === null ? restartsOf(evidence, 0) : new Map(),
-  }
+  const known = freshMemory(memory, service.release, word.open, nowMs)
+  return known === memory || prior !== null ? known : { ...known, forgiven: restartsOf(evidence, 0) }
 }
+
+/** What is remembered of a release, or what there is to remember of one that was not looked at before. */
+export const freshMemory = (
+  memory: RolloutMemory | undefined,
+  release: ReleaseId,
+  progress: number,
+  nowMs: number,
+): RolloutMemory =>
+  memory?.release === release
+    ? memory
+    : { release, readySinceMs: null, lapses: 0, progress, progressAtMs: nowMs, forgiven: new Map() }
 
 /** What has been counted so far; with `more`, also the run that is failing now. */
 const restartsOf = (evidence: readonly SlotEvidence[], more: number): ReadonlyMap<string, number> =>
@@ -178,12 +182,18 @@ const linger = (given: RolloutCase, word: RolloutWord, memory: RolloutMemory): J
 const failed = ({ service, good }: RolloutCase, word: RolloutWord, memory: RolloutMemory): Judged => ({
   word,
   memory,
-  duty:
-    good === null
-      ? null
-      : { kind: 'revert', service: service.id, release: service.release, to: good, reason: word.reason },
+  duty: good === null ? null : revertOf(service, good, word.reason),
   waiting: `rollout failed: ${word.reason}`,
   wakeAtMs: null,
+})
+
+/** The edit that takes the wanted release of a service back. */
+export const revertOf = ({ id, release }: ServiceView, to: ReleaseId, reason: string): Duty => ({
+  kind: 'revert',
+  service: id,
+  release,
+  to,
+  reason,
 })
 
 /** The release has failed: back, or stop where it is. Without anything to go back to it goes on, and says so. */

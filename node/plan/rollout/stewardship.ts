@@ -3,7 +3,7 @@
 // judge.ts knows what they mean. Pure: what it must remember is handed from plan to plan.
 
 import { sortedEntries } from '../../../lib/order.ts'
-import type { PackageDigest, ReleaseId, ServiceId, SlotId } from '../../../lib/ids.ts'
+import type { MemberId, PackageDigest, ReleaseId, ServiceId, SlotId } from '../../../lib/ids.ts'
 import type { HookStatus } from '../../../crdt/schema/status.ts'
 import type { RejectedRelease } from '../../../crdt/schema/rollout.ts'
 import type { ServiceView } from '../../../crdt/schema/view.ts'
@@ -14,7 +14,7 @@ import { presentMembers, stewardAmong } from '../steward.ts'
 import { evidenceOf } from './evidence.ts'
 import type { HookDesk } from './hook-desk.ts'
 import { endHook, hookKeyOf, isHookSlot } from './hooks.ts'
-import { judgeRollout, type Duty, type Judged, type RolloutMemory } from './judge.ts'
+import { freshMemory, judgeRollout, revertOf, type Duty, type Judged, type RolloutMemory } from './judge.ts'
 import { isStewarded, policyOf } from './policy.ts'
 import { followPreDeploys, preDeployOf } from './pre-deploy.ts'
 import { verifyOf } from './verification.ts'
@@ -52,12 +52,16 @@ interface Turn extends StewardshipScene, HookDesk {
   readonly memory: Map<ServiceId, RolloutMemory>
 }
 
-/** Who judges the rollouts of a service: among those who may edit, and else among all, who then can only hold it up. */
+/**
+ * Who judges the rollouts of a service: among those who may edit, and else among all, who then can only hold it up.
+ * `without`: who would, if that member were not there.
+ */
 export const rolloutSteward = (
   service: ServiceId,
   input: Pick<PlanInput, 'view' | 'membership'>,
+  without?: MemberId,
 ): ReturnType<typeof stewardAmong> => {
-  const present = presentMembers(input)
+  const present = presentMembers(input).filter((id) => id !== without)
   const operators = new Set(input.view.members.flatMap(({ id, role }) => (role === 'operator' ? [id] : [])))
   return (
     stewardAmong(
@@ -87,8 +91,12 @@ export const steward = (scene: StewardshipScene): Stewardship => {
   followPreDeploys(turn)
   for (const service of input.view.services) {
     if (!isStewarded(service) || service.stopped) continue
-    if (rolloutSteward(service.id, input) === input.self) judge(turn, service)
-    else keepWord(turn, service)
+    const present = rolloutSteward(service.id, input)
+    if (present === input.self) judge(turn, service)
+    else {
+      keepWord(turn, service)
+      if (present !== null) standIn(turn, service, present)
+    }
   }
   keepHooks(turn)
   for (const instance of input.local) {
@@ -110,6 +118,23 @@ const slotsByService = (
     else known.push(placement)
   }
   return slots
+}
+
+/** How long a steward may take to write a release back; then it cannot, for its disk is full. */
+const STAND_IN_MS = 5000
+
+/** What a steward says has failed, and does not take back, the next one in line takes back: both write the same. */
+const standIn = (turn: Turn, service: ServiceView, present: MemberId): void => {
+  const { input } = turn
+  const word = input.statuses.get(present)?.rollouts?.get(service.id)
+  if (word?.release !== service.release || word.phase !== 'failed' || word.good === null) return
+  const self = input.view.members.find(({ id }) => id === input.self)
+  if (self?.role !== 'operator' || rolloutSteward(service.id, input, present) !== self.id) return
+  const memory = freshMemory(input.rollouts?.get(service.id), service.release, 0, input.nowMs)
+  turn.memory.set(service.id, memory)
+  const dueMs = memory.progressAtMs + STAND_IN_MS
+  if (input.nowMs < dueMs) turn.wakes.push(dueMs)
+  else turn.duties.push(revertOf(service, word.good as ReleaseId, word.reason))
 }
 
 /**

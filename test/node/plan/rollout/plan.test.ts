@@ -197,6 +197,26 @@ describe('a steward', () => {
     assert.equal(planOf({ ...base, rollouts: both }).plan.stewardship?.words.size, 0)
   })
 
+  it('that does not take back what has failed is stood in for by the next in line (L5)', () => {
+    const failed = word(web, { phase: 'failed', reason: 'it crashed' })
+    const at = (nowMs: number, rollouts?: Plan['rollouts']): Plan =>
+      makePlan({
+        ...fleet({
+          self: other,
+          members: two,
+          services: [web],
+          rollouts: { [judge]: { 'shop/web': failed } },
+          nowMs,
+        }),
+        ...(rollouts === undefined ? {} : { rollouts }),
+      })
+    const first = at(100_000)
+    assert.deepEqual([first.stewardship?.duties, first.wakeAtMs], [[], 105_000])
+    assert.deepEqual(at(105_000, first.rollouts).stewardship?.duties, [
+      { kind: 'revert', service: 'shop/web', release: web.release, to: OLD, reason: 'it crashed' },
+    ])
+  })
+
   it('that comes back goes on from what the one in between has said, which stands until then (L5)', () => {
     const rollouts = {
       [judge]: { 'shop/web': word(web) },
