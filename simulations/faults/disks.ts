@@ -5,6 +5,7 @@ import type { Machine } from '../machine.ts'
 import type { Scene } from '../scene.ts'
 import type { Step } from '../schedule.ts'
 import { noteEdits } from '../services.ts'
+import { turnAwayStrangers } from '../strangers.ts'
 import { lasting, namesOf, oneOf, pick, seconds, type Begun, type Fault } from './fault.ts'
 
 /** Each operation of a slow disk takes one of these. */
@@ -36,14 +37,20 @@ const trouble = (
 const exchange = (scene: Scene, step: Step, act: (machine: Machine) => void): Begun => {
   const [machine] = scene.machinesOf(step)
   if (machine === undefined || !scene.claim(machine, step)) return 'skipped'
-  machine.powerOff()
-  // The last of several copies may go: what nobody else has is excused, by whoever answers for it.
-  void scene.referee.askLater('losing', (check, whole) => check(whole, machine)).then(() => act(machine))
+  void lose(scene, machine, act)
   return () => {
     scene.release(machine)
     scene.say(`${machine.name}: started on that disk`)
     scene.start(machine)
   }
+}
+
+/** Takes the disk away. The last of several copies may go: what nobody else has is excused, by whoever answers for it. */
+const lose = async (scene: Scene, machine: Machine, act: (machine: Machine) => void): Promise<void> => {
+  machine.powerOff()
+  await scene.referee.askLater('losing', (check, whole) => check(whole, machine))
+  act(machine)
+  await turnAwayStrangers(scene)
 }
 
 const bootstrapOf = (scene: Scene, machine: Machine) =>
@@ -106,14 +113,10 @@ export const DISK_FAULTS: readonly Fault[] = [
       return () => {
         if (!scene.claim(machine, step)) return
         scene.say(`${machine.name}: the backup is put back`)
-        machine.powerOff()
-        void scene.referee
-          .askLater('losing', (check, whole) => check(whole, machine))
-          .then(() => {
-            machine.restore(backup)
-            scene.release(machine)
-            scene.start(machine)
-          })
+        void lose(scene, machine, () => machine.restore(backup)).then(() => {
+          scene.release(machine)
+          scene.start(machine)
+        })
       }
     },
   },
@@ -144,13 +147,9 @@ const clone = (scene: Scene, step: Step): Begun => {
     const backup = twin.backup()
     if (twin.running) twin.kill()
     scene.say(`${machine.name}: the clone takes its place`)
-    machine.powerOff()
-    void scene.referee
-      .askLater('losing', (check, whole) => check(whole, machine))
-      .then(() => {
-        machine.restore(backup)
-        scene.release(machine)
-        scene.start(machine)
-      })
+    void lose(scene, machine, () => machine.restore(backup)).then(() => {
+      scene.release(machine)
+      scene.start(machine)
+    })
   }
 }

@@ -182,15 +182,17 @@ export const OPERATOR_ACTS: readonly Fault[] = ACTS.map((act) => ({
 /** How long a removed machine runs on where it does: longer than a redial and an exchange. */
 const LINGER_MS = 5000
 
+/** How the names of machines that join begin. */
+export const NEWCOMER = 'j'
 /** Machines that join beyond this make a run another size. */
 const JOINS_MAX = 3
 
 const join = (scene: Scene, step: Step): Begun => {
   const { world } = scene
   const [by] = scene.machinesOf(step)
-  const joined = world.machines.filter(({ name }) => name.startsWith('j')).length
+  const joined = world.machines.filter(({ name }) => name.startsWith(NEWCOMER)).length
   if (by === undefined || by.agent === null || scene.isBroken(by) || joined >= JOINS_MAX) return 'skipped'
-  const machine = world.machine(`j${step.id}`)
+  const machine = world.machine(`${NEWCOMER}${step.id}`)
   // Until it is admitted it is nobody whom a verdict could wait for.
   machine.retired = true
   world

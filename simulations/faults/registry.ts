@@ -4,6 +4,7 @@ import { CLOCK_FAULTS } from './clocks.ts'
 import { DISK_FAULTS } from './disks.ts'
 import type { Fault } from './fault.ts'
 import { INSTANCE_FAULTS } from './instances.ts'
+import { LEASE_FAULTS } from './leases.ts'
 import { LIARS } from './liars.ts'
 import { LINK_FAULTS } from './links.ts'
 import { OPERATOR_ACTS } from './operators.ts'
@@ -19,4 +20,5 @@ export const FAULTS: readonly Fault[] = [
   ...LIARS,
   ...OPERATOR_ACTS,
   ...VERSION_FAULTS,
+  ...LEASE_FAULTS,
 ]

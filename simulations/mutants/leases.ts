@@ -51,6 +51,18 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'lease-from-answer',
+    bug: 'a lease counts from the answer that makes it, and not from before it was asked for',
+    breaks: 'S9',
+    patches: [
+      {
+        file: 'node/plan/lease/holder.ts',
+        find: 'const untilMs = round.sentMs + HOLD_MS',
+        replace: 'const untilMs = nowMs + HOLD_MS',
+      },
+    ],
+  },
+  {
     name: 'no-watchdog',
     bug: 'only the peer itself ends a run whose lease is over',
     breaks: 'S9',
