@@ -5,7 +5,8 @@
 // Starting from the other end would never convict two members that crashed together, each waiting for the other's vote.
 //
 // Invariants: self is never dead; nobody is dead without an accuser; one accuser never suffices while a third member
-// lives (of that member's own observers or not); a dead member stays dead when its accusers die after it.
+// lives (of that member's own observers or not); a dead member stays dead when its accusers die after it, and when others
+// come back that cannot know of it yet.
 
 import type { MemberId } from '../lib/ids.ts'
 
@@ -22,6 +23,8 @@ export interface Indictment {
   readonly observersOf: (member: MemberId) => readonly MemberId[]
   /** Dead until now. */
   readonly dead: ReadonlySet<MemberId>
+  /** Came back a moment ago: that they accuse nobody yet clears nobody who is dead. @default nobody */
+  readonly undecided?: ReadonlySet<MemberId>
 }
 
 /** How many of `voters` observers must accuse: a majority, at most three. */
@@ -47,15 +50,17 @@ export const convict = (indictment: Indictment): ReadonlySet<MemberId> => {
 }
 
 const convicted = (indictment: Indictment, member: MemberId, supposed: ReadonlySet<MemberId>): boolean => {
-  const { population, dead } = indictment
+  const { population, dead, undecided } = indictment
   const accusers = indictment.accusers.get(member) ?? new Set<MemberId>()
-  const lives = (other: MemberId): boolean => population.has(other) && !supposed.has(other)
   // Its accusers' own deaths do not bring a dead member back; its retracted alerts and its incarnation do.
-  const votes = dead.has(member) ? [...accusers] : [...accusers].filter(lives)
+  const isDead = dead.has(member)
+  const lives = (other: MemberId): boolean =>
+    population.has(other) && !supposed.has(other) && !(isDead && undecided?.has(other) === true)
+  const votes = isDead ? [...accusers] : [...accusers].filter(lives)
   const voters = new Set([...indictment.observersOf(member).filter(lives), ...votes])
   voters.delete(member)
   let living = 0
-  for (const other of population) if (other !== member && !supposed.has(other)) living += 1
+  for (const other of population) if (other !== member && lives(other)) living += 1
   const needed = Math.max(accusersNeeded(voters.size), Math.min(2, living))
   return votes.length >= needed
 }

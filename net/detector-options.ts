@@ -80,4 +80,6 @@ export interface ReportedStatus {
   readonly alerts: ReadonlyMap<string, ReportedAlert>
   /** False once it has left gracefully, with its instances stopped. */
   readonly running: boolean
+  /** When its process started, by its own wall clock: whether a higher incarnation is a new life. Null: it has not said. */
+  readonly startedAt: number | null
 }

@@ -6,7 +6,8 @@
 //
 // An observer that starts anew has no alerts yet, and needs seconds to see for itself. What it said of the dead before
 // stands meanwhile, else a machine that is long gone would be a suspect again, and a place for its slots, whenever its
-// observers are restarted.
+// observers are restarted. For the same reason nobody who comes back from the dead speaks for the others by silence, unless
+// it has lived meanwhile, on the other side of a cut.
 //
 // A peer that lives behind real time reads alerts long before the retractions that follow them. It therefore holds the
 // conviction of a silent member for as long as it is slow; the others, and it too when it is well, convict at once.
@@ -37,12 +38,17 @@ export interface RosterEntry {
   accusers: ReadonlySet<MemberId>
   /** Alerts that it raised before it began anew, by accused member; they stand until `untilMs`. */
   outlived: ReadonlyMap<MemberId, OutlivedAlert>
+  /** It has begun anew, or come back from the dead: that it accuses nobody says nothing before then. */
+  undecidedUntilMs: number
 }
 
 interface OutlivedAlert {
   readonly alert: ReportedAlert
   readonly untilMs: number
 }
+
+/** From the first beat of a member that was lost to its status, which tells whether it has begun anew: a round or two. */
+const WORD_MS = 500
 
 /** Our own alert on a member, raised a moment ago perhaps and not yet in our replicated status. */
 export type OwnAlertOf = (member: MemberId) => ReportedAlert | null
@@ -104,12 +110,14 @@ export class Roster {
 
   /**
    * A member's status follows `before`. Where it began anew, what it said of the dead, and of self, stands for as long
-   * as an observer needs to raise an alert after its start; what it says or takes back itself counts at once.
+   * as an observer needs to raise an alert after its start; what it says or takes back itself counts at once, also
+   * where it refutes an alert on itself meanwhile.
    */
   restated(entry: RosterEntry, before: ReportedStatus, status: ReportedStatus, nowMs: number): void {
-    if (status.incarnation > before.incarnation && entry.id !== this.#self)
+    if (status.incarnation > before.incarnation && !isSameLife(before, status) && entry.id !== this.#self) {
+      entry.undecidedUntilMs = nowMs + this.#sightMs
       this.#outlive(entry, before, nowMs)
-    else
+    } else
       for (const accused of before.alerts.keys())
         if (!status.alerts.has(accused)) this.heardOf(accused as MemberId)
     for (const accused of status.alerts.keys()) entry.outlived = without(entry.outlived, accused as MemberId)
@@ -122,8 +130,7 @@ export class Roster {
 
   #outlive(entry: RosterEntry, { alerts }: ReportedStatus, nowMs: number): void {
     if (alerts.size === 0 && entry.outlived.size === 0) return
-    const { startGraceMs, silenceMs, massDoubtMs } = this.#options
-    const untilMs = nowMs + startGraceMs + silenceMs + massDoubtMs
+    const untilMs = nowMs + this.#sightMs
     // Restarted once more before it could see: it needs as long again.
     const outlived = new Map([...entry.outlived].map(([accused, { alert }]) => [accused, { alert, untilMs }]))
     for (const [id, alert] of alerts) {
@@ -132,6 +139,12 @@ export class Roster {
         outlived.set(accused, { alert, untilMs })
     }
     entry.outlived = outlived
+  }
+
+  /** How long an observer needs after its start to raise an alert. */
+  get #sightMs(): number {
+    const { startGraceMs, silenceMs, massDoubtMs } = this.#options
+    return startGraceMs + silenceMs + massDoubtMs
   }
 
   /** Members that have not left and whose alert on `id` is not void, sorted. */
@@ -169,10 +182,12 @@ export class Roster {
     const population = new Set<MemberId>([this.#self])
     const accusers = new Map<MemberId, ReadonlySet<MemberId>>()
     const dead = new Set<MemberId>()
+    const undecided = new Set<MemberId>()
     const accusing = this.#accusing()
     for (const entry of entries) {
       if (!hasLeft(entry)) population.add(entry.id)
       if (entry.state === 'dead') dead.add(entry.id)
+      if (entry.state === 'dead' || entry.undecidedUntilMs > nowMs) undecided.add(entry.id)
       const found = this.accusersOf(entry.id, accusing)
       if (found.length > 0) accusers.set(entry.id, new Set(found.map((accuser) => accuser.id)))
     }
@@ -180,7 +195,7 @@ export class Roster {
       const entry = this.#entries.get(id)
       return entry?.state === 'dead' ? entry.observersAtDeath : rings.observersOf(id)
     }
-    const convicted = convict({ self: this.#self, population, accusers, observersOf, dead })
+    const convicted = convict({ self: this.#self, population, accusers, observersOf, dead, undecided })
     for (const entry of entries) {
       entry.accusers = accusers.get(entry.id) ?? NO_ACCUSERS
       if (entry.id === this.#self) continue
@@ -191,6 +206,10 @@ export class Roster {
       if (state === 'dead' && entry.state !== 'dead') entry.observersAtDeath = rings.observersOf(entry.id)
       this.#enter(entry, state, nowMs)
     }
+    // Who is dead only because these have said nothing yet is looked at again once they could have.
+    if (entries.some(({ state }) => state === 'dead'))
+      for (const { undecidedUntilMs } of entries)
+        if (undecidedUntilMs > nowMs) this.#judgeAgainAt(undecidedUntilMs)
     const others = entries.filter((entry) => entry.id !== this.#self && entry.state !== 'left')
     this.#brake.update(
       others.map((entry) => ({ ...entry, dead: entry.state === 'dead' })),
@@ -210,14 +229,18 @@ export class Roster {
     if (entry.state === 'dead' || !this.#isSilent(entry)) return false
     const untilMs = entry.convictedSinceMs + holdMs
     if (nowMs >= untilMs) return false
-    this.#heldUntilMs = Math.min(this.#heldUntilMs ?? untilMs, untilMs)
+    this.#judgeAgainAt(untilMs)
     return true
+  }
+
+  #judgeAgainAt(atMs: number): void {
+    this.#heldUntilMs = Math.min(this.#heldUntilMs ?? atMs, atMs)
   }
 
   #expire(entry: RosterEntry, nowMs: number): void {
     for (const [accused, { untilMs }] of entry.outlived) {
       if (nowMs >= untilMs) entry.outlived = without(entry.outlived, accused)
-      else this.#heldUntilMs = Math.min(this.#heldUntilMs ?? untilMs, untilMs)
+      else this.#judgeAgainAt(untilMs)
     }
   }
 
@@ -231,6 +254,7 @@ export class Roster {
     entry.silent = lost && this.#isSilent(entry)
     entry.lostSinceMs = lost ? (entry.lostSinceMs ?? nowMs) : null
     if (entry.state === state) return
+    if (entry.state === 'dead') entry.undecidedUntilMs = Math.max(entry.undecidedUntilMs, nowMs + WORD_MS)
     entry.state = state
     entry.sinceMs = nowMs
   }
@@ -239,6 +263,10 @@ export class Roster {
     return this.alertOf(accuser, accused)?.silent ?? true
   }
 }
+
+/** A refutation raises the incarnation of a process that runs on, and forgets nothing. */
+const isSameLife = (before: ReportedStatus, status: ReportedStatus): boolean =>
+  before.startedAt !== null && before.startedAt === status.startedAt
 
 const hasLeft = (entry: RosterEntry): boolean => entry.status?.running === false
 
@@ -269,12 +297,13 @@ const newEntry = (id: MemberId, original: boolean, nowMs: number): RosterEntry =
   observersAtDeath: [],
   accusers: NO_ACCUSERS,
   outlived: NONE_OUTLIVED,
+  undecidedUntilMs: -Infinity,
 })
 
 /** Whether two statuses say the same to the detector: they change with every instance, which it need not know. */
 export const sameReport = (a: ReportedStatus, b: ReportedStatus): boolean => {
-  if (a.incarnation !== b.incarnation || a.running !== b.running || a.alerts.size !== b.alerts.size)
-    return false
+  if (a.incarnation !== b.incarnation || a.running !== b.running || a.startedAt !== b.startedAt) return false
+  if (a.alerts.size !== b.alerts.size) return false
   for (const [accused, alert] of a.alerts) {
     const other = b.alerts.get(accused)
     if (other?.incarnation !== alert.incarnation || other.silent !== alert.silent) return false

@@ -102,7 +102,7 @@ export class Neighbourhood {
       moved ||= before?.facts?.addresses.join() !== facts?.addresses.join()
       this.#options.detector.setStatus(
         member,
-        { incarnation, alerts, running: facts?.running ?? true },
+        { incarnation, alerts, running: facts?.running ?? true, startedAt: facts?.startedAt ?? null },
         nowMs,
       )
     }

@@ -11,7 +11,13 @@ const letters = (text: string): readonly MemberId[] =>
   text.split('') as readonly string[] as readonly MemberId[]
 
 /** Who is dead for `self` among `members`; `alerts` like `A>BC` (A accuses B and C). */
-const deadFor = (self: string, members: string, alerts: readonly string[], dead = ''): string => {
+const deadFor = (
+  self: string,
+  members: string,
+  alerts: readonly string[],
+  dead = '',
+  undecided = '',
+): string => {
   const accusers = new Map<MemberId, Set<MemberId>>()
   for (const alert of alerts) {
     const [accuser = '', accused = ''] = alert.split('>')
@@ -26,6 +32,7 @@ const deadFor = (self: string, members: string, alerts: readonly string[], dead 
     accusers,
     observersOf: (id) => ringsOf(letters(members)).observersOf(id),
     dead: new Set(letters(dead)),
+    undecided: new Set(letters(undecided)),
   })
   return [...result].sort().join('')
 }
@@ -75,6 +82,13 @@ describe('convict', () => {
     const alerts = ['A>E', 'B>ACDF', 'C>B', 'D>B', 'F>B']
     assert.equal(deadFor('C', 'ABCDEF', alerts), 'B')
     assert.equal(deadFor('E', 'ABCDEF', ['A>BCD', 'B>F', 'C>F', 'D>F', 'E>BCD', 'F>BCD'], 'F'), 'BCDF')
+  })
+
+  it('keeps dead whom a lone survivor lost until those who come back could know better', () => {
+    assert.equal(deadFor('A', 'ABC', ['A>B'], 'B', 'C'), 'B')
+    assert.equal(deadFor('A', 'ABC', ['A>B'], 'B'), '')
+    assert.equal(deadFor('A', 'ABC', ['A>B'], '', 'C'), '')
+    assert.equal(deadFor('A', 'ABC', [], 'B', 'C'), '')
   })
 
   describe('safety', () => {

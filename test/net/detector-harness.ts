@@ -20,6 +20,7 @@ interface Peer {
   seq: number
   alerts: Map<string, ReportedAlert>
   running: boolean
+  startedAt: number
   up: boolean
   frozen: boolean
   /** Longest stall of a starved one; 0: it has its core. */
@@ -37,6 +38,7 @@ interface Reported {
   readonly seq: number
   readonly alerts: ReadonlyMap<string, ReportedAlert>
   readonly running: boolean
+  readonly startedAt: number
 }
 
 interface Queued {
@@ -139,6 +141,7 @@ export class World {
     peer.incarnation += 1
     peer.seq = 0
     peer.alerts = new Map()
+    peer.startedAt = this.nowMs
     peer.tickAtMs = Number.POSITIVE_INFINITY
     this.#boot(peer)
     this.#publish(peer)
@@ -214,6 +217,7 @@ export class World {
       seq: 0,
       alerts: new Map(),
       running: true,
+      startedAt: this.nowMs,
       up: true,
       frozen: false,
       stallMaxMs: 0,
@@ -238,6 +242,7 @@ export class World {
       seq: peer.seq,
       alerts: new Map(peer.alerts),
       running: peer.running,
+      startedAt: peer.startedAt,
     }
   }
 

@@ -116,6 +116,25 @@ describe('failure detector', () => {
       assert.ok(took(world.runUntil(() => world.allSee('m005', 'alive'), 10_000)) <= 2000)
     })
 
+    it('keeps a dead member dead while another one comes back to a lone survivor', () => {
+      const world = warmWorld(3, 'lone survivor')
+      world.kill('m001')
+      world.start('m001')
+      world.run(10_000)
+      world.kill('m001')
+      world.run(10_000)
+      world.kill('m002')
+      world.run(10_000)
+      const mark = world.transitions.length
+      world.start('m001')
+      world.run(15_000)
+      const again = world.transitions.slice(mark).filter(({ by, of }) => by === 'm000' && of === 'm002')
+      assert.deepEqual(again, [])
+      assert.ok(world.allSee('m002', 'dead'))
+      world.start('m002')
+      assert.ok(took(world.runUntil(() => world.allSee('m002', 'alive'), 10_000)) <= 2000)
+    })
+
     it('finds a member dead that nobody reaches after a restart of the whole cluster', () => {
       const world = new World(names(3), 'cold start')
       world.kill('m002')

@@ -26,10 +26,11 @@ class Fixture {
     incarnation: number,
     alerts: Readonly<Record<string, ReportedAlert>> = {},
     running = true,
+    startedAt = incarnation,
   ): void {
     const entry = this.roster.get(id(member))
     assert.ok(entry !== undefined)
-    entry.status = { incarnation, alerts: new Map(Object.entries(alerts)), running }
+    entry.status = { incarnation, alerts: new Map(Object.entries(alerts)), running, startedAt }
   }
 
   state(member: string, rings: Rings): MemberState {
@@ -128,6 +129,19 @@ describe('Roster', () => {
       one.roster.judge(rings, 0, untilMs)
       assert.equal(one.roster.get(id('m'))?.state, 'suspect')
       assert.equal(one.roster.heldUntilMs, null)
+    })
+
+    it('takes back what it does not say any more where it has only refuted an alert on itself', () => {
+      const one = lost()
+      for (const member of ['a', 'b']) {
+        const before = one.roster.get(id(member))?.status
+        assert.ok(before)
+        one.status(member, before.incarnation + 1, {}, true, before.startedAt ?? 0)
+        const entry = one.roster.get(id(member))
+        assert.ok(entry?.status)
+        one.roster.restated(entry, before, entry.status, 1000)
+      }
+      assert.equal(one.state('m', rings), 'alive')
     })
 
     it('convicts nobody by what it said of a suspect', () => {
