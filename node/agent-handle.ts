@@ -57,6 +57,11 @@ export class AgentHandle implements AgentPort {
     return await this.current.edit(...edit)
   }
 
+  replaceVoters: AgentPort['replaceVoters'] = async () => {
+    this.#checkSettledIn()
+    return await this.current.replaceVoters()
+  }
+
   invite: AgentPort['invite'] = async (options) => {
     this.#checkSettledIn()
     return await this.current.invite(options)

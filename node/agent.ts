@@ -308,6 +308,8 @@ export class Agent implements AgentPort {
 
   readonly answer: AgentPort['answer'] = (method, handler) => this.#questions.answer(method, handler)
 
+  readonly replaceVoters: AgentPort['replaceVoters'] = () => this.#leases.replaceVoters()
+
   async invite(options: {
     readonly expiresMs: number
     readonly uses: number

@@ -327,6 +327,11 @@ export interface AgentPort {
       input: AsyncIterable<Uint8Array>,
     ) => AsyncIterable<Uint8Array>,
   ): void
+  /**
+   * Makes all operators the voters on leases, in the place of voters that are lost. Only where whoever was removed does
+   * not run any more. @throws TuttiError `refused`, `unreachable`, `conflict`, `storage`.
+   */
+  replaceVoters(): Promise<VoterSet>
   /** Mints a ticket: writes the invite into the intent and returns the secret. */
   invite(options: {
     readonly expiresMs: number

@@ -55,6 +55,8 @@ export class Scene {
   /** Clocks that are off by more than anything may rely on, now. */
   #clocksWrong = 0
   #clocksRightMs = -Infinity
+  /** Edits that are under way; one at a peer that has ended will never be done. */
+  readonly #editing = new Set<{ readonly machine: Machine; readonly agent: Machine['agent'] }>()
   #disturbedMs = 0
   #faultMs = 0
   #healed = false
@@ -161,11 +163,18 @@ export class Scene {
     })
   }
 
+  /** Whether an operator's edit is still under way, as on a slow disk. */
+  get isEditing(): boolean {
+    return [...this.#editing].some(({ machine, agent }) => machine.agent === agent)
+  }
+
   /** An operator's edit at that machine; resolves with whether it was acknowledged. Never rejects. */
   async edit(machine: Machine, what: string, edits: (view: View) => readonly Edit[]): Promise<boolean> {
     const { agent, name } = machine
     if (agent === null) return false
     this.#disturbedMs = this.world.simulator.nowMs
+    const editing = { machine, agent }
+    this.#editing.add(editing)
     try {
       const list = edits(agent.snapshot().view)
       if (list.length === 0) return false
@@ -178,6 +187,8 @@ export class Scene {
     } catch (thrown) {
       this.say(`${name}: refused to ${what}: ${asTuttiError(thrown).message}`)
       return false
+    } finally {
+      this.#editing.delete(editing)
     }
   }
 

@@ -22,7 +22,8 @@ export const turnAwayStrangers = async (scene: Scene): Promise<void> => {
   }
 }
 
-const isKnown = async ({ signer }: Machine, machines: readonly Machine[]): Promise<boolean> => {
+/** Whether another one of these machines has it among its members on its disk. */
+export const isKnown = async ({ signer }: Machine, machines: readonly Machine[]): Promise<boolean> => {
   for (const other of machines) {
     if (other.signer.member === signer.member) continue
     const replica = await scratchReplica(other, seededRandom('strangers'))

@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander'
 import { UsageError } from '../exit.ts'
 import { duration, whole, type Frame } from './frame.ts'
 import { addServiceCommands } from './service.ts'
+import { addVoterCommands } from './voters.ts'
 import { addUpOptions, type UpFlags } from './up-options.ts'
 
 interface InviteFlags {
@@ -51,6 +52,7 @@ export const addMachineCommands = (root: Command, frame: Frame): void => {
   })
 
   addPeers(root, frame)
+  addVoterCommands(root, frame)
   addServiceCommands(root, frame)
 
   const doctor = root

@@ -65,6 +65,8 @@ export type Ask = Static<typeof Ask>
 const ChangeQuestion = Type.Union([
   Type.Object({ kind: Type.Literal('prepare'), epoch: Count, ballot: Ballot }, strict),
   Type.Object({ kind: Type.Literal('accept'), epoch: Count, ballot: Ballot, voters: VoterSet }, strict),
+  /** An operator names voters in the place of ones that are lost: nobody is asked to agree. */
+  Type.Object({ kind: Type.Literal('replace'), epoch: Count, ballot: Ballot, voters: VoterSet }, strict),
 ])
 export type ChangeQuestion = Static<typeof ChangeQuestion>
 
@@ -102,7 +104,7 @@ export type Grant = Static<typeof Grant>
 
 const ChangeAnswer = Type.Object(
   {
-    kind: Type.Enum(['prepare', 'accept'] as const),
+    kind: Type.Enum(['prepare', 'accept', 'replace'] as const),
     epoch: Count,
     ballot: Ballot,
     agreed: Type.Boolean(),

@@ -33,6 +33,7 @@ import { VoterChange, type ChangeScene } from '../plan/lease/voter-change.ts'
 import { Voter, type Verdict } from '../plan/lease/voter.ts'
 import { slotsOf } from '../plan/slots.ts'
 import { VoterFile } from './voter-file.ts'
+import { replaceVoters } from './voter-replacement.ts'
 
 /** Between two looks for somebody who knows the voters. */
 const LEARN_MS = 1000
@@ -123,6 +124,26 @@ export class Leases {
 
   get voters(): VoterSet | null {
     return this.#voter.voters
+  }
+
+  /**
+   * Makes all operators the voters, in the place of voters that are lost. Only for an operator who knows that whoever was
+   * removed does not run any more. @throws TuttiError as voter-replacement.ts.
+   */
+  async replaceVoters(): Promise<VoterSet> {
+    const { self, clock } = this.#options
+    const { inSight, nameOf } = this.#scene()
+    return await replaceVoters({
+      self,
+      wall: () => clock.wall(),
+      operators: [...this.#wanted].sort(),
+      inSight,
+      nameOf,
+      voters: () => this.#voter.voters,
+      ask: (to, question) => this.#ask(to, { ...this.#words(), ...question }),
+      adopt: (voters) => this.#adopt(voters),
+      replace: async (voters) => (await this.#enter(() => this.#voter.replace(voters, clock.now()))) !== null,
+    })
   }
 
   /** When the next tick is due, monotonic milliseconds; one that looks whether the voters are still right comes anyway. */
@@ -250,7 +271,7 @@ export class Leases {
   async #adopt(voters: VoterSet): Promise<void> {
     const known = this.#voter.voters
     if (known !== null && known.epoch >= voters.epoch) return
-    await this.#enter(() => this.#voter.adopt(voters))
+    await this.#enter(() => this.#voter.adopt(voters, this.#options.clock.now()))
   }
 
   /** Makes a verdict, writes it down and lets it hold. Null: there was none, or the disk did not take it. */

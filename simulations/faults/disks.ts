@@ -5,7 +5,7 @@ import type { Machine } from '../machine.ts'
 import type { Scene } from '../scene.ts'
 import type { Step } from '../schedule.ts'
 import { noteEdits } from '../services.ts'
-import { turnAwayStrangers } from '../strangers.ts'
+import { isKnown, turnAwayStrangers } from '../strangers.ts'
 import { lasting, namesOf, oneOf, pick, seconds, type Begun, type Fault } from './fault.ts'
 
 /** Each operation of a slow disk takes one of these. */
@@ -34,7 +34,7 @@ const trouble = (
 })
 
 /** Stops a peer, lets its disk change hands, and starts it. */
-const exchange = (scene: Scene, step: Step, act: (machine: Machine) => void): Begun => {
+const exchange = (scene: Scene, step: Step, act: (machine: Machine) => Promise<void> | void): Begun => {
   const [machine] = scene.machinesOf(step)
   if (machine === undefined || !scene.claim(machine, step)) return 'skipped'
   void lose(scene, machine, act)
@@ -46,12 +46,20 @@ const exchange = (scene: Scene, step: Step, act: (machine: Machine) => void): Be
 }
 
 /** Takes the disk away. The last of several copies may go: what nobody else has is excused, by whoever answers for it. */
-const lose = async (scene: Scene, machine: Machine, act: (machine: Machine) => void): Promise<void> => {
+const lose = async (
+  scene: Scene,
+  machine: Machine,
+  act: (machine: Machine) => Promise<void> | void,
+): Promise<void> => {
   machine.powerOff()
   await scene.referee.askLater('losing', (check, whole) => check(whole, machine))
-  act(machine)
+  await act(machine)
   await turnAwayStrangers(scene)
 }
+
+/** A cluster whose last disk is destroyed is lost, and no rule could mend that. Reads disks, and awaits nothing else. */
+const isLastOne = async ({ world }: Scene, machine: Machine): Promise<boolean> =>
+  !(await isKnown(machine, world.present()))
 
 const bootstrapOf = (scene: Scene, machine: Machine) =>
   scene.world
@@ -98,7 +106,12 @@ export const DISK_FAULTS: readonly Fault[] = [
     weight: 0.2,
     draw: (random, peers) => ({ machines: oneOf(random, peers), lastsMs: lasting(random, 500, 30_000) }),
     say: (step) => `${namesOf(step)}: its disk is wiped; back in ${seconds(step.lastsMs)}`,
-    begin: (scene, step) => exchange(scene, step, (machine) => machine.wipe(bootstrapOf(scene, machine))),
+    begin: (scene, step) =>
+      exchange(scene, step, async (machine) => {
+        if (await isLastOne(scene, machine))
+          scene.say(`${machine.name}: nobody else has the document, so its disk is spared`)
+        else machine.wipe(bootstrapOf(scene, machine))
+      }),
   },
   {
     kind: 'disk-old',

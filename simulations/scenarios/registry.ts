@@ -8,6 +8,7 @@ import type { Scenario } from './scenario.ts'
 import { slowDisk } from './slow-disk.ts'
 import { thirdLost } from './third-lost.ts'
 import { twoMachines } from './two-machines.ts'
+import { votersLost } from './voters-lost.ts'
 import { wrongRelease } from './wrong-release.ts'
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -15,6 +16,7 @@ export const SCENARIOS: readonly Scenario[] = [
   wrongRelease,
   rivalOperators,
   twoMachines,
+  votersLost,
   afterAMonth,
   thirdLost,
   slowDisk,

@@ -43,6 +43,23 @@ export const TOKENS_PER_EPOCH = 2 ** 32
 /** The time on the wall, in seconds, is a second line of defence for tokens; this far (the year 2096) it is trusted. */
 export const WALL_TOKEN_MAX = 4_000_000_000
 
+/**
+ * Voters that replace lost ones begin so many epochs above them: more than a voter misses by changes alone, each of which
+ * takes two. Whoever crosses as many knows that majorities before and after need not meet.
+ */
+export const REPLACED_EPOCHS = 1000
+
+const HOUR_MS = 3_600_000
+
+/**
+ * The epoch of voters that replace lost ones, `known` being the last that anybody has heard of; null: nobody has heard of
+ * any. Also by the hour, so that it is above epochs that are forgotten.
+ */
+export const replacedEpoch = (known: VoterSet | null, wall: number): number => {
+  const byClock = Math.floor(Math.min(Math.max(0, wall), WALL_TOKEN_MAX * 1000) / HOUR_MS)
+  return Math.max((known?.epoch ?? 0) + REPLACED_EPOCHS, byClock)
+}
+
 /** More than half. */
 export const majorityOf = (count: number): number => Math.floor(count / 2) + 1
 
@@ -57,6 +74,13 @@ export const isQuorum = ({ former, present }: VoterSet, who: ReadonlySet<string>
 /** Everybody who votes, sorted. */
 export const votersOf = ({ former, present }: VoterSet): readonly string[] =>
   [...new Set([...(former ?? []), ...present])].sort()
+
+/**
+ * Whether these voters are lost: so few of them are members still that they can decide nothing, and never will. Only then
+ * may others take their place, since no majority of them can promise anything any more.
+ */
+export const areLost = (voters: VoterSet, members: readonly string[]): boolean =>
+  !isQuorum(voters, new Set(members))
 
 /** What is missing, in words; null: a majority is there. */
 export const shortageOf = ({ former, present }: VoterSet, who: ReadonlySet<string>): string | null => {

@@ -4,11 +4,13 @@
 //   asked for a slot ─▶ nobody else has an unexpired promise, and the token is new ─▶ promised for LEASE_MS
 //   asked by voters of a newer epoch ─▶ adopts that epoch for good, and refuses those of the older one
 //   asked for a change of the voters ─▶ votes as an acceptor does (Lamport, "Paxos Made Simple", 2001, section 2.2)
+//   told of voters in the place of lost ones ─▶ adopts them, and promises nothing for LEASE_MS
 //
 // Invariants. A promise is on the disk before anybody hears of it. After a start nothing is known of how long promises
 // still run, nor whether the disk is the one it was, so for LEASE_MS nobody gets anything, but a holder what it holds. A
 // token never falls. An epoch's voters are left behind only when no promise of an older epoch is still running, so that
-// majorities of the voters before and after always meet.
+// majorities of the voters before and after always meet. Where they need not, since a voter has missed epochs or voters
+// were replaced, all that was promised before has run out when it begins to promise.
 
 import { defined } from '../../../lib/assert.ts'
 import { compareStrings, sortedEntries } from '../../../lib/order.ts'
@@ -26,7 +28,7 @@ import {
   type VoterRecord,
   type VoterSet,
 } from '../../../crdt/schema/lease.ts'
-import { LEASE_MS, votersOf, type LeasePromise } from './terms.ts'
+import { LEASE_MS, REPLACED_EPOCHS, votersOf, type LeasePromise } from './terms.ts'
 
 interface Promised {
   readonly holder: string
@@ -51,6 +53,8 @@ interface VoterState {
   readonly promises: ReadonlyMap<string, Promised>
   readonly ballot: Ballot | null
   readonly accepted: Accepted | null
+  /** Monotonic milliseconds, of this start: until then leases of voters that it has not known may be running. */
+  readonly quietUntilMs: number
 }
 
 /** Time as a voter knows it. */
@@ -77,6 +81,7 @@ const BLANK: VoterState = {
   promises: new Map(),
   ballot: null,
   accepted: null,
+  quietUntilMs: -Infinity,
 }
 
 /** Positive when `a` is the higher one. */
@@ -115,6 +120,7 @@ export class Voter {
         ? BLANK
         : {
             ...record,
+            quietUntilMs: -Infinity,
             promises: new Map(record.promises.map(({ slot, ...promise }) => [slot, { ...promise, ...OVER }])),
           }
   }
@@ -138,8 +144,17 @@ export class Voter {
   }
 
   /** Takes over a set of voters that was chosen; null: it is known. */
-  adopt(voters: VoterSet): Verdict | null {
-    const state = this.#adopted(this.#state, voters)
+  adopt(voters: VoterSet, nowMs: number): Verdict | null {
+    return this.#taken(this.#adopted(this.#state, voters, nowMs))
+  }
+
+  /** Takes over voters that an operator has named in the place of lost ones; null: it knows these or later ones. */
+  replace(voters: VoterSet, nowMs: number): Verdict | null {
+    return this.#taken(this.#replaced(this.#state, voters, nowMs))
+  }
+
+  #taken(state: VoterState): Verdict | null {
+    const { voters } = state
     if (state === this.#state) return null
     return { record: recordOf(state), answer: { voters, grants: [], change: null }, state }
   }
@@ -149,7 +164,7 @@ export class Voter {
     const before = this.#state
     let state = this.#released(before, from, question)
     const released = state
-    if (question.voters !== null) state = this.#adopted(state, question.voters)
+    if (question.voters !== null) state = this.#adopted(state, question.voters, time.nowMs)
     const grants: Grant[] = []
     for (const ask of question.asks) {
       const refusal = this.#refusalOf(state, from, ask, question, time)
@@ -195,8 +210,8 @@ export class Voter {
     return Math.max(state.tokenFloor, state.promises.get(slot)?.token ?? 0)
   }
 
-  #isFresh(nowMs: number): boolean {
-    return nowMs < this.#startedMs + LEASE_MS
+  #isFresh({ quietUntilMs }: VoterState, nowMs: number): boolean {
+    return nowMs < Math.max(this.#startedMs + LEASE_MS, quietUntilMs)
   }
 
   #refusalOf(
@@ -214,7 +229,7 @@ export class Voter {
     // The disk may be an old one put back, whose promise another one followed: it counts while it may be running.
     const sinceMs = promise === undefined ? Infinity : wall - promise.at
     const isItsOwn = promise?.holder === from && sinceMs >= 0 && sinceMs < LEASE_MS
-    if (this.#isFresh(nowMs) && !isItsOwn) return 'fresh'
+    if (this.#isFresh(state, nowMs) && !isItsOwn) return 'fresh'
     if (promise === undefined && state.promises.size >= PROMISES_MAX) return 'full'
     return token > this.#seen(state, slot) ? null : 'stale'
   }
@@ -253,12 +268,22 @@ export class Voter {
     return promises === null ? state : { ...state, promises }
   }
 
-  #adopted(state: VoterState, voters: VoterSet): VoterState {
+  #adopted(state: VoterState, voters: VoterSet, nowMs: number): VoterState {
     const known = state.voters
     if (known !== null && known.epoch >= voters.epoch) return state
+    const isReplaced = voters.epoch - (known?.epoch ?? 0) >= REPLACED_EPOCHS
+    if (isReplaced && known !== null) return this.#replaced(state, voters, nowMs)
     // Whoever was a voter before and knows nothing has lost its disk, and with it what it has voted in this epoch.
     const was = (voters.former ?? voters.present).includes(this.#self)
-    return { ...state, voters, forgetful: known === null && was, ballot: null, accepted: null }
+    const quietUntilMs = isReplaced ? nowMs + LEASE_MS : state.quietUntilMs
+    return { ...state, voters, forgetful: known === null && was, ballot: null, accepted: null, quietUntilMs }
+  }
+
+  /** Nothing was voted in that epoch before it was named, so nothing that was said in it can be forgotten. */
+  #replaced(state: VoterState, voters: VoterSet, nowMs: number): VoterState {
+    if (state.voters !== null && state.voters.epoch >= voters.epoch) return state
+    const quietUntilMs = nowMs + LEASE_MS
+    return { ...state, voters, forgetful: false, ballot: null, accepted: null, quietUntilMs }
   }
 
   /** Paxos, one instance an epoch: which voters come after these. */
@@ -269,6 +294,11 @@ export class Voter {
   ): { readonly state: VoterState; readonly answer: ChangeAnswer } {
     const { voters, ballot, accepted } = state
     const answer = { kind: change.kind, epoch: change.epoch, ballot: change.ballot }
+    if (change.kind === 'replace') {
+      const replaced = this.#replaced(state, change.voters, nowMs)
+      const agreed = replaced.voters?.epoch === change.voters.epoch
+      return { state: replaced, answer: { ...answer, agreed, bound: null, accepted: null } }
+    }
     // A proposer that was restarted may use a ballot again: whoever prepared it before does not do so twice.
     const least = change.kind === 'prepare' ? 0 : 1
     const isBound = ballot !== null && compareBallots(ballot, change.ballot) >= least
@@ -286,7 +316,7 @@ export class Voter {
 
   /** Not while a promise of an older epoch may run: its majority and that of the next voters need not meet. */
   #mayChange(state: VoterState, voters: VoterSet, nowMs: number): boolean {
-    if (state.forgetful || this.#isFresh(nowMs) || !votersOf(voters).includes(this.#self)) return false
+    if (state.forgetful || this.#isFresh(state, nowMs) || !votersOf(voters).includes(this.#self)) return false
     return [...state.promises.values()].every(
       ({ untilMs, olderUntilMs, epoch }) =>
         olderUntilMs <= nowMs && (untilMs <= nowMs || epoch === voters.epoch),

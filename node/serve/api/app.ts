@@ -22,6 +22,7 @@ import { placementRoutes } from './routes/placements.ts'
 import { serviceRoutes } from './routes/services.ts'
 import { simulationRoutes } from './routes/simulations.ts'
 import { streamRoutes } from './routes/streams.ts'
+import { voterRoutes } from './routes/voters.ts'
 import { outsideError, statusOf, UnauthorizedError } from './statuses.ts'
 import { guardFor, suggestion } from './validation.ts'
 
@@ -94,6 +95,7 @@ export const createApp = async (context: ApiContext, token: string | null): Prom
   })
   for (const routes of [
     peerRoutes,
+    voterRoutes,
     serviceRoutes,
     placementRoutes,
     streamRoutes,

@@ -29,3 +29,17 @@ export const VotersReply = Type.Union([
   Type.Null(),
 ])
 export type VotersReply = Static<typeof VotersReply>
+
+/** `GET /v1/voters` */
+export const VotersStanding = Type.Object({
+  voters: VotersReply,
+  /** What a majority in sight of this peer lacks, in words; null: one is in sight. */
+  lacking: Type.Union([Type.String(), Type.Null()]),
+  /** So few of the voters are members still that they decide nothing any more; also: nobody is known to vote. */
+  lost: Type.Boolean(),
+})
+export type VotersStanding = Static<typeof VotersStanding>
+
+/** `POST /v1/voters`: who votes from now on. */
+export const VotersReplaced = Type.Object({ present: Names, epoch: Count })
+export type VotersReplaced = Static<typeof VotersReplaced>

@@ -411,6 +411,8 @@ export const ROUTES = {
   buildDuties: '/v1/build-duties',
   /** POST, InviteRequest. */
   invites: '/v1/invites',
+  /** GET, VotersStanding; POST, VotersReplaced; both of contract-leases.ts. */
+  voters: '/v1/voters',
   /** POST, JoinRequest. */
   join: '/v1/join',
   /** DoctorReply of contract-doctor.ts; `?all=true`. */

@@ -4,6 +4,7 @@
 import { IntentReplica } from '../../../crdt/replica.ts'
 import { addMember, applyCell, foundingEdits } from '../../../crdt/edits.ts'
 import { requireDigest, type EditCondition } from '../../../crdt/condition.ts'
+import type { VoterSet } from '../../../crdt/schema/lease.ts'
 import type { Edit, EditMeta } from '../../../crdt/edit.ts'
 import { SERVICE_DEFAULTS, type ServiceSpec } from '../../../crdt/schema/service.ts'
 import type { InstanceState, InstanceStatus, MemberStatus } from '../../../crdt/schema/status.ts'
@@ -274,6 +275,10 @@ export class FakeAgent implements AgentPort {
   answer(method: PeerMethod, answer: Answer): void {
     if (this.answers.has(method)) throw new Error(`${method} is answered twice`)
     this.answers.set(method, answer)
+  }
+
+  replaceVoters(): Promise<VoterSet> {
+    return Promise.resolve({ epoch: 1000, former: null, present: this.view.members.map(({ id }) => id) })
   }
 
   invite(options: { readonly expiresMs: number; readonly uses: number }): Promise<Invitation> {

@@ -135,6 +135,68 @@ describe('leases', () => {
     }
   })
 
+  it('safety: never let two run at once where an operator replaces voters that are lost (S9)', () => {
+    let replaced = 0
+    fc.assert(
+      fc.property(story, fc.nat(4), fc.boolean(), (drawn, kept, two) => {
+        const parliament = play(drawn, BOUND)
+        const stay = new Set([kept, two ? (kept + 1) % 5 : kept])
+        if (parliament.replace(...bitsOf(31).filter((at) => !stay.has(at)))) replaced += 1
+        for (const at of stay) parliament.want(at, true)
+        parliament.run(5000)
+        parliament.restart(kept)
+        parliament.cut()
+        parliament.run(LEASE_MS * 3)
+        assert.deepEqual(overlaps(parliament.intervals), [])
+        assert.deepEqual(stale(parliament.intervals), [])
+      }),
+      { numRuns: 20 },
+    )
+    assert.ok(replaced > 0)
+  })
+
+  it('safety: let what the lost voters have promised run out before others promise it (S9)', () => {
+    for (let seed = 0; seed < 20; seed += 1) {
+      const parliament = new Parliament({
+        seed: `run out ${seed}`,
+        members: 5,
+        rateError: BOUND,
+        loss: 0,
+        delayMs: 10,
+      })
+      parliament.admit(3)
+      parliament.run(LEASE_MS * 2)
+      parliament.want(2, true)
+      parliament.run(LEASE_MS + 2000)
+      assert.deepEqual(parliament.runs(), ['p2'])
+      // The two that join never voted, and are a majority of those who do from now on.
+      assert.equal(parliament.replace(0, 1), true)
+      parliament.run(50)
+      parliament.cut(2)
+      parliament.want(3, true)
+      parliament.want(4, true)
+      parliament.run(LEASE_MS * 3)
+      assert.notDeepEqual(parliament.runs(), [])
+      assert.deepEqual(overlaps(parliament.intervals), [])
+      assert.deepEqual(stale(parliament.intervals), [])
+    }
+  })
+
+  it('liveness: voters that replace lost ones run the slot after a lease, and change again (L7)', () => {
+    const parliament = new Parliament({ seed: 'lost', members: 5, rateError: BOUND, loss: 0, delayMs: 20 })
+    parliament.run(40_000)
+    parliament.want(0, true)
+    parliament.run(3000)
+    assert.equal(parliament.replace(0, 1), false)
+    parliament.run(30_000)
+    assert.equal(parliament.voters?.present.length, 3)
+    assert.equal(parliament.replace(2, 3), true)
+    parliament.want(4, true)
+    parliament.run(LEASE_MS + 1000)
+    assert.deepEqual(parliament.runs(), ['p4'])
+    assert.deepEqual(parliament.voters.present, ['p4'])
+  })
+
   it('liveness: a majority in sight runs the slot within a lease, and the rest stops (L7)', () => {
     const parliament = new Parliament({
       seed: 'majority',

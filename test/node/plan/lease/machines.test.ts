@@ -22,7 +22,7 @@ const voterOf = (voters: VoterSet = three): Voter => {
   const voter = new Voter('a', null, 0)
   // One that hears of voters after it was one of them has lost its disk; this one has been here all along.
   for (const known of [{ ...voters, epoch: voters.epoch - 1 }, voters]) {
-    const adopted = voter.adopt(known)
+    const adopted = voter.adopt(known, 0)
     assert.ok(adopted !== null)
     voter.install(adopted)
   }
@@ -101,7 +101,7 @@ describe('a voter', () => {
     })
     const voters = { epoch: 1, former: null, present: ['a'] }
     assert.equal(refusalOf(voter, 'b', askOf(1, voters), 20_000), null)
-    const next = voter.adopt({ epoch: 2, former: ['a'], present: ['a', 'b'] })
+    const next = voter.adopt({ epoch: 2, former: ['a'], present: ['a', 'b'] }, 20_000)
     assert.ok(next !== null)
     voter.install(next)
     const early = voter.judge('a', prepare(2), { nowMs: 20_000 + LEASE_MS - 1, wall: 0 })
@@ -110,11 +110,37 @@ describe('a voter', () => {
     assert.equal(late.answer.change?.agreed, true)
   })
 
+  it('promises nothing for a lease after it has taken over voters in the place of lost ones (S9)', () => {
+    const voters = { epoch: 2000, former: null, present: ['a'] }
+    const told = voterOf()
+    const replaced = told.replace(voters, 20_000)
+    assert.ok(replaced !== null)
+    told.install(replaced)
+    const heard = voterOf()
+    const adopted = heard.adopt(voters, 20_000)
+    assert.ok(adopted !== null)
+    heard.install(adopted)
+    for (const voter of [told, heard]) {
+      assert.equal(refusalOf(voter, 'b', askOf(1, voters), 20_000 + LEASE_MS - 1), 'fresh')
+      assert.equal(refusalOf(voter, 'b', askOf(1, voters), 20_000 + LEASE_MS), null)
+      assert.equal(voter.replace({ ...voters, epoch: 1999 }, 40_000), null)
+    }
+  })
+
+  it('votes on the next change although it knew nobody before it was told of the voters', () => {
+    const voters = { epoch: 2000, former: null, present: ['a', 'b'] }
+    const voter = new Voter('a', null, 0)
+    const change = { kind: 'replace', epoch: 2000, ballot: { round: 0, by: 'b' }, voters } as const
+    const told = voter.judge('b', { ...askOf(1), voters: null, asks: [], change }, { nowMs: 20_000, wall: 0 })
+    assert.equal(told.answer.change?.agreed, true)
+    assert.equal(told.record?.forgetful, false)
+  })
+
   it('counts a promise of an older epoch also when it has promised the same holder anew (S9)', () => {
     const voter = voterOf()
     assert.equal(refusalOf(voter, 'b', askOf(1), 20_000), null)
     const joint = { epoch: 3, former: three.present, present: ['c'] }
-    const next = voter.adopt(joint)
+    const next = voter.adopt(joint, 20_000)
     assert.ok(next !== null)
     voter.install(next)
     // No word of what the others said: the lease of epoch 2 may be all that b has.

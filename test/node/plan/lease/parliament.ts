@@ -5,7 +5,7 @@
 import type { LeaseAnswer, LeaseQuestion, VoterRecord, VoterSet } from '../../../../crdt/schema/lease.ts'
 import { seededRandom, type Random } from '../../../../lib/random.ts'
 import { Holder } from '../../../../node/plan/lease/holder.ts'
-import { KILL_MS, votersOf } from '../../../../node/plan/lease/terms.ts'
+import { areLost, KILL_MS, replacedEpoch, votersOf } from '../../../../node/plan/lease/terms.ts'
 import { VoterChange } from '../../../../node/plan/lease/voter-change.ts'
 import { Voter, type Verdict } from '../../../../node/plan/lease/voter.ts'
 
@@ -75,6 +75,7 @@ export class Parliament {
   #mail: { readonly atMs: number; readonly order: number; readonly deliver: () => void }[] = []
   #order = 0
   #cut = new Set<string>()
+  #gone = new Set<string>()
   #members: readonly string[]
 
   constructor(options: ParliamentOptions) {
@@ -129,6 +130,43 @@ export class Parliament {
     peer.change = new VoterChange(peer.id, random.fork('change'))
   }
 
+  /**
+   * The machines of these are switched off for good, as their operator vouches, and removed; where the voters are lost by
+   * that, all others become the voters, and hear of it as of anything else. False: they are not lost.
+   */
+  replace(...gone: readonly number[]): boolean {
+    const lost = new Set(gone.map((at) => `p${at}`))
+    for (const peer of this.#peers) {
+      if (!lost.has(peer.id)) continue
+      this.#end(peer)
+      peer.wants = false
+    }
+    this.#gone = new Set([...this.#gone, ...lost])
+    const rest = this.#peers.filter(({ id }) => !this.#gone.has(id))
+    this.#members = rest.map(({ id }) => id)
+    const known = rest
+      .map(({ voter }) => voter.voters)
+      .reduce((best, one) => ((one?.epoch ?? -1) > (best?.epoch ?? -1) ? one : best), null)
+    const [teller, ...others] = rest
+    if (teller === undefined || (known !== null && !areLost(known, this.#members))) return false
+    // What the command sees to first: all of them know the newest voters that any of them knows.
+    for (const peer of rest) {
+      const verdict = known === null ? null : peer.voter.adopt(known, this.#clock(peer))
+      if (verdict !== null) this.#install(peer, verdict)
+    }
+    const voters = { epoch: replacedEpoch(known, 0), former: null, present: [...this.#members] }
+    const verdict = teller.voter.replace(voters, this.#clock(teller))
+    if (verdict !== null) this.#install(teller, verdict)
+    const change = {
+      kind: 'replace',
+      epoch: voters.epoch,
+      ballot: { round: 0, by: teller.id },
+      voters,
+    } as const
+    for (const { id } of others) this.#ask(teller, id, { ...wordsOf(teller), change })
+    return true
+  }
+
   run(durationMs: number): void {
     const untilMs = this.#nowMs + durationMs
     while (this.#nowMs < untilMs) {
@@ -136,7 +174,7 @@ export class Parliament {
       const due = this.#mail.filter(({ atMs }) => atMs <= this.#nowMs)
       this.#mail = this.#mail.filter(({ atMs }) => atMs > this.#nowMs)
       for (const { deliver } of due.sort((a, b) => a.atMs - b.atMs || a.order - b.order)) deliver()
-      for (const peer of this.#peers) this.#turn(peer)
+      for (const peer of this.#peers) if (!this.#gone.has(peer.id)) this.#turn(peer)
     }
   }
 
@@ -207,7 +245,9 @@ export class Parliament {
 
   #scene(peer: Peer): Parameters<Holder['tick']>[0] & Parameters<VoterChange['tick']>[0] {
     const isCut = this.#cut.has(peer.id)
-    const seen = this.#peers.filter(({ id }) => id === peer.id || (!isCut && !this.#cut.has(id)))
+    const seen = this.#peers.filter(
+      ({ id }) => id === peer.id || (!isCut && !this.#cut.has(id) && !this.#gone.has(id)),
+    )
     return {
       nowMs: this.#clock(peer),
       // A wall clock that says nothing: tokens must rise without it.
@@ -267,7 +307,7 @@ export class Parliament {
 
   #adopt(peer: Peer, voters: VoterSet | null, then: () => void): void {
     peer.questions.push(() => {
-      const verdict = voters === null ? null : peer.voter.adopt(voters)
+      const verdict = voters === null ? null : peer.voter.adopt(voters, this.#clock(peer))
       if (verdict !== null) {
         this.#write(peer, verdict, then)
         return
@@ -289,6 +329,7 @@ export class Parliament {
     const isRepeated = from !== to && this.#random.next() < loss
     for (let times = isRepeated ? 2 : 1; times > 0; times -= 1) {
       this.#post(this.#nowMs + (from === to ? 0 : this.#random.next() * delayMs), () => {
+        if (this.#gone.has(from) || this.#gone.has(to)) return
         if (from === to || (!this.#cut.has(from) && !this.#cut.has(to))) deliver()
       })
     }

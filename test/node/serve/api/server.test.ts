@@ -10,6 +10,7 @@ import type { LogLevel } from '../../../../lib/log.ts'
 import * as contract from '../../../../node/serve/api/contract.ts'
 import { EventsReply, LogReply } from '../../../../node/serve/api/contract-streams.ts'
 import { PACKAGE_ROUTES } from '../../../../node/serve/api/contract-packages.ts'
+import { VotersReplaced, VotersStanding } from '../../../../node/serve/api/contract-leases.ts'
 import { createApi, type Api } from '../../../../node/serve/api/server.ts'
 import { HTTP_STATUSES } from '../../../../node/serve/api/statuses.ts'
 import { FakeAgent, FakeExec, FakeOutput, logLine, service, WALL } from '../fake-agent.ts'
@@ -77,6 +78,7 @@ describe('reads', () => {
       ['/v1/placements?of=shop/web', contract.ExplainReply],
       ['/v1/placements?slot=shop/web/2', contract.ExplainReply],
       ['/v1/conflicts', contract.ConflictsReply],
+      ['/v1/voters', VotersStanding],
       ['/v1/events', EventsReply],
       ['/healthz', contract.HealthReply],
     ]
@@ -223,6 +225,16 @@ describe('POST /v1/changes', () => {
     })
     assert.equal(text.body.error.code, 'invalid')
     assert.equal(agent.metas.length, 0)
+  })
+})
+
+describe('POST /v1/voters', () => {
+  it('names those who vote from now on, and writes down that an operator did it', async () => {
+    const { post, agent } = await world()
+    const { status, body } = await post('/v1/voters', {})
+    assert.equal(status, 200)
+    fits(VotersReplaced, body)
+    assert.match(agent.events().at(-1)?.message ?? '', /made .* the voters on leases/)
   })
 })
 
