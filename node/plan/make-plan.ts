@@ -31,6 +31,11 @@ import { presentMembers, stewardAmong } from './steward.ts'
 /** How long a slot may take before it is reported as unfulfilled, besides what its probes need: a start from a cold disk. */
 const UNREADY_MS = 10_000
 
+const UNSETTLED = 'this peer does not know its own membership and capacity yet'
+/** A newcomer's first seconds; or a disk that was wiped, and then somebody has to do something if nobody else is left. */
+const WITHOUT_DOCUMENT =
+  'this peer has no document of its cluster and waits for a member that has it; if no disk has it any more, end this peer and begin anew with an empty data directory'
+
 const NOWHERE: ReadonlyMap<SlotId, SlotPlacement> = new Map()
 
 /** What this peer does now, what it says of itself, and why it is not done. */
@@ -38,7 +43,7 @@ export const makePlan = (input: PlanInput, memo?: PlacementMemo): Plan => planFo
 
 /** The same, for a caller that has placed the slots already. */
 export const planFor = (whole: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacement>): Plan => {
-  if (!isSettledIn(whole)) return idle('this peer does not know its own membership and capacity yet')
+  if (!isSettledIn(whole)) return idle(whole.view.members.length === 0 ? WITHOUT_DOCUMENT : UNSETTLED)
   // A hook is no slot: stewards alone look at its instance.
   const input = withoutHooks(whole)
   const placements = isRemoved(input) ? NOWHERE : placed

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { describe, it } from 'node:test'
 import { HOLD_MS, KILL_MS, LEASE_MS } from '../../node/plan/lease/terms.ts'
-import { applyOf, service, until, type Peer } from './support/fleet.ts'
+import { applyOf, service, until, withFleet, type Peer } from './support/fleet.ts'
 import { netbedMissing, withLand } from './support/netbed.ts'
 
 const missing = await netbedMissing()
@@ -208,6 +208,41 @@ describe('a quorum slot', { skip: missing ?? false }, () => {
         const runs = await runsIn(file)
         assert.equal(runs.at(-1)?.peer, before.peer, 'a survivor of two started it')
         assertAlone(runs)
+      })
+    })
+  })
+})
+
+describe('lost voters', () => {
+  it('are replaced by an operator, and the slot runs again with a higher token (S9, L7)', async () => {
+    await withFile(async (file) => {
+      await withFleet(async (fleet) => {
+        const peers = await fleet.grow(3)
+        await allVote(peers)
+        const [survivor, ...lost] = peers
+        assert.ok(survivor !== undefined)
+        await survivor.change(lock(file))
+        const before = await running(file, 'it runs', () => true)
+        assert.match((await survivor.cli('voters')).stdout, /voters: p0, p1, p2\na majority is in sight/)
+        assert.match((await survivor.cli('voters', 'replace', '-y')).stderr, /the voters are not lost/)
+        for (const peer of lost) await peer.end('SIGKILL')
+        await until(
+          'the survivor says that they are too few',
+          async () => {
+            const { code, stdout } = await survivor.cli('voters')
+            return code === 1 && stdout.includes('needs 2 of 3 voters; only 1 is in sight')
+          },
+          SETTLE_MS,
+        )
+        const early = await survivor.cli('voters', 'replace', '-y')
+        assert.deepEqual([early.code === 0, /p1, p2 are not in sight/.test(early.stderr)], [false, true])
+        for (const { name } of lost) assert.equal((await survivor.cli('peers', 'rm', name, '-y')).code, 0)
+        assert.match((await survivor.cli('voters')).stderr, /too few of them are members still/)
+        const replaced = await survivor.cli('voters', 'replace', '-y')
+        assert.match(replaced.stderr, /the voters are p0 now/)
+        await running(file, 'it runs again', ({ token }) => token > before.token + 2 ** 40)
+        assertAlone(await runsIn(file))
+        assert.equal((await survivor.cli('voters')).code, 0)
       })
     })
   })
