@@ -31,7 +31,7 @@ const doctor = /^node\/doctor\//
 const packages = /^node\/package\//
 // What the command line shares with the API: types, and the exec's two light codecs.
 const contract =
-  /^node\/serve\/api\/(contract|contract-build-duties|contract-exec|contract-history|contract-packages|contract-simulate|contract-streams|exec-wire|package-frames|web-socket)\.ts$/
+  /^node\/serve\/api\/(contract|contract-build-duties|contract-exec|contract-history|contract-leases|contract-packages|contract-simulate|contract-streams|exec-wire|package-frames|web-socket)\.ts$/
 
 const rooms: readonly Room[] = [
   { files: /^lib\/(hash|signature)\.ts$/, imports: [], packages: [/^node:crypto$/], pure: true },
