@@ -28,6 +28,16 @@ export interface CgroupFacts {
   readonly subsystems: readonly { readonly name: string; readonly writable: boolean }[]
   /** The kernel can end a whole group at once (cgroup.kill, Linux 5.14). */
   readonly killable: boolean
+  /** The mount of version 2 in which groups are made; null: none are. */
+  readonly unified: CgroupMount | null
+}
+
+export interface CgroupMount {
+  readonly point: string
+  /** Of its super block: they hold for the whole machine. */
+  readonly options: readonly string[]
+  /** The kernel knows the option that makes moves into groups fast (favordynmods, Linux 6.0). */
+  readonly movable: boolean
 }
 
 export interface ClockFacts {

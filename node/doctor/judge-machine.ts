@@ -1,19 +1,10 @@
-// What a machine's facts mean for a peer on it: limits, cgroups, clock, ports, programs. Every bound has its reason beside
-// it. Pure; the disk is judge-disk.ts, what members say of one another judge-cluster.ts.
+// What a machine's facts mean for a peer on it: limits, clock, ports, programs. Every bound has its reason beside it. Pure;
+// the groups are judge-cgroups.ts, the disk judge-disk.ts, what members say of one another judge-cluster.ts.
 
-import { sortedBy } from '../../lib/order.ts'
 import { formatDuration } from '../../lib/time.ts'
-import type {
-  Bound,
-  CgroupFacts,
-  ClockFacts,
-  LimitFacts,
-  MachineFacts,
-  PeerFacts,
-  PortFacts,
-  ToolFacts,
-} from './facts.ts'
+import type { Bound, ClockFacts, LimitFacts, MachineFacts, PeerFacts, PortFacts, ToolFacts } from './facts.ts'
 import { fail, finding, levelBelow, ok, warn, type Finding, type Level } from './finding.ts'
+import { judgeCgroups } from './judge-cgroups.ts'
 import { judgeDisk, judgeLog } from './judge-disk.ts'
 
 // An instance costs a peer some five descriptors, a member two, a link's connection two more. Below 512 a peer with a few
@@ -33,8 +24,6 @@ const STEPPED_WARN_MS = 1000
 /** Rounds come every second or two; this many missed ones are no accident. */
 const SYNC_WARN_MS = 15_000
 const SYNC_FAIL_MS = 120_000
-
-const LIMITED = ['cpu', 'memory', 'pids'] as const
 
 /** Everything about one machine, in a fixed order. */
 export const judgeMachine = (facts: MachineFacts): readonly Finding[] => [
@@ -113,40 +102,6 @@ const judgeOpenFiles = ({ filesOpen, filesMax, machineFiles }: LimitFacts): read
     )
   }
   return findings
-}
-
-/** No cgroups is no failure: everything runs, without limits and with a weaker stop. */
-export const judgeCgroups = ({ version, subsystems, killable }: CgroupFacts): readonly Finding[] => {
-  const consequence =
-    'limits of services cannot be enforced, and a stop reaches process groups only, not what has left them'
-  const delegate = 'run the peer as a service with a cgroup of its own: tutti install-service'
-  if (version === 'none')
-    return [warn('cgroups', `none here; ${consequence}`, 'mount cgroup2 on /sys/fs/cgroup')]
-  const writable = sortedBy(
-    subsystems.filter((one) => one.writable).map(({ name }) => name),
-    (name) => name,
-  )
-  const missing = LIMITED.filter((name) => !writable.includes(name))
-  const hierarchy = version === 'hybrid' ? 'v1 and v2 side by side' : version
-  if (missing.length === LIMITED.length) {
-    return [warn('cgroups', `${hierarchy}, but this user may write no subsystem; ${consequence}`, delegate)]
-  }
-  const found = `${hierarchy}, may write ${writable.join(', ')}`
-  if (missing.length > 0) {
-    return [warn('cgroups', `${found}; limits of ${missing.join(', ')} cannot be enforced`, delegate)]
-  }
-  // Version 2 ends a group in one step, version 1 by freezing it first.
-  const ends = (version !== 'v1' && killable) || writable.includes('freezer')
-  if (!ends) {
-    return [
-      warn(
-        'cgroups',
-        `${found}; limits hold, but a stop reaches process groups only (cgroup.kill needs v2 and Linux 5.14, or v1 its freezer)`,
-        'boot with systemd.unified_cgroup_hierarchy=1 and a newer kernel, where that matters',
-      ),
-    ]
-  }
-  return [ok('cgroups', `${found}; limits hold, and a stop reaches everything an instance started`)]
 }
 
 export const judgeClock = ({ synchronised, source, steppedMs }: ClockFacts): readonly Finding[] => {

@@ -3,6 +3,7 @@
 
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
+import { basesOf, layoutOf, type CgroupLayout, type Hierarchy } from '../drivers/process/cgroups/layout.ts'
 import type { Bound, CgroupFacts, LimitFacts, PortFacts, ToolFacts } from '../../doctor/facts.ts'
 
 /** What is asked of the system's files. */
@@ -72,105 +73,64 @@ const openFiles = (): number | null => {
   }
 }
 
-interface Mount {
-  /** The part of the hierarchy that is mounted. */
-  readonly root: string
-  readonly point: string
-  readonly kind: 'cgroup' | 'cgroup2'
-  readonly options: readonly string[]
-}
+const layoutIn = (files: SystemFiles): CgroupLayout =>
+  layoutOf(files.read('/proc/self/mountinfo') ?? '', files.read('/proc/self/cgroup') ?? '')
 
-/** Cgroup mounts of /proc/self/mountinfo (proc(5)). */
-const cgroupMounts = (files: SystemFiles): readonly Mount[] =>
-  (files.read('/proc/self/mountinfo') ?? '').split('\n').flatMap((line) => {
-    const [front = '', back = ''] = line.split(' - ')
-    const [, , , root, point] = front.split(' ')
-    const [kind, , options = ''] = back.split(' ')
-    if (root === undefined || point === undefined || (kind !== 'cgroup' && kind !== 'cgroup2')) return []
-    return [{ root, point, kind, options: options.split(',') }]
-  })
-
-/** This process's folder below a mount; `path` is what /proc/self/cgroup says. */
-const folderIn = ({ root, point }: Mount, path: string): string => {
-  const below = root !== '/' && path.startsWith(root) ? path.slice(root.length) : path
-  return join(point, below)
-}
-
-interface OwnGroups {
-  readonly v2: { readonly folder: string; readonly point: string } | null
-  /** By subsystem. */
-  readonly v1: ReadonlyMap<string, { readonly folder: string; readonly point: string }>
-}
-
-const ownGroups = (files: SystemFiles): OwnGroups => {
-  const mounts = cgroupMounts(files)
-  const v1 = new Map<string, { readonly folder: string; readonly point: string }>()
-  let v2: OwnGroups['v2'] = null
-  for (const line of (files.read('/proc/self/cgroup') ?? '').split('\n')) {
-    const [, names, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? []
-    if (names === undefined || path === undefined) continue
-    if (names === '') {
-      const mount = mounts.find(({ kind }) => kind === 'cgroup2')
-      if (mount !== undefined) v2 = { folder: folderIn(mount, path), point: mount.point }
-      continue
-    }
-    for (const name of names.split(',')) {
-      const mount = mounts.find(({ kind, options }) => kind === 'cgroup' && options.includes(name))
-      if (mount !== undefined) v1.set(name, { folder: folderIn(mount, path), point: mount.point })
-    }
-  }
-  return { v2, v1 }
-}
-
-/** A folder and those above it, down to the mount. */
-const upwards = ({
-  folder,
-  point,
-}: {
-  readonly folder: string
-  readonly point: string
-}): readonly string[] => {
-  const folders: string[] = []
-  for (let at = folder; at.startsWith(point) && at !== '/'; at = dirname(at)) folders.push(at)
-  return folders
+/** A group and those above it, up to the mount. */
+const upwards = ({ own, root }: Hierarchy): readonly string[] => {
+  const groups: string[] = []
+  for (let at = own; at.startsWith(root) && at !== '/'; at = dirname(at)) groups.push(at)
+  return groups
 }
 
 const cgroupPidsMax = (files: SystemFiles): Bound => {
-  const { v1, v2 } = ownGroups(files)
-  const own = v1.get('pids') ?? v2
+  const { unified, legacy } = layoutIn(files)
+  const own = legacy.get('pids') ?? unified
   if (own === null) return null
   const bounds = upwards(own)
-    .map((folder) => boundOf(files.read(join(folder, 'pids.max'))))
+    .map((group) => boundOf(files.read(join(group, 'pids.max'))))
     .filter((bound) => bound !== null)
   return bounds.length === 0 ? null : Math.min(...bounds)
 }
 
-// The kernel that brought cgroup.kill.
+// The kernel that brought cgroup.kill, and the one that brought favordynmods.
 const KILL_SINCE = [5, 14] as const
+const DYNAMIC_SINCE = [6, 0] as const
 
-const isKillable = (files: SystemFiles): boolean => {
+const isSince = (files: SystemFiles, [sinceMajor, sinceMinor]: readonly [number, number]): boolean => {
   const [major = 0, minor = 0] = (files.read('/proc/sys/kernel/osrelease') ?? '').split(/[.-]/).map(Number)
-  return major > KILL_SINCE[0] || (major === KILL_SINCE[0] && minor >= KILL_SINCE[1])
+  return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor)
 }
 
 /** Which cgroups there are for this process, and under which subsystems it may make groups of its own. */
 export const cgroupFacts = (files: SystemFiles): CgroupFacts => {
-  const { v1, v2 } = ownGroups(files)
+  const { unified, legacy } = layoutIn(files)
   const mayGroup = (folder: string): boolean =>
     files.isWritable(folder) && files.isWritable(join(folder, 'cgroup.procs'))
-  const unified =
-    v2 === null ? [] : (files.read(join(v2.folder, 'cgroup.controllers')) ?? '').trim().split(/\s+/)
-  const subsystems = [
-    ...unified
+  const bases = unified === null ? [] : basesOf(unified).filter(({ group }) => mayGroup(group))
+  const controllersOf = (group: string): readonly string[] =>
+    (files.read(join(group, 'cgroup.controllers')) ?? '')
+      .trim()
+      .split(/\s+/)
       .filter((name) => name !== '')
-      .map((name) => ({ name, writable: v2 !== null && mayGroup(v2.folder) })),
-    ...[...v1]
-      .filter(([name]) => !name.startsWith('name='))
-      .map(([name, { folder }]) => ({ name, writable: mayGroup(folder) })),
+  const writable = new Set(
+    bases.filter(({ mayLimit }) => mayLimit).flatMap(({ group }) => controllersOf(group)),
+  )
+  const offered = new Set([...writable, ...(unified === null ? [] : controllersOf(unified.own))])
+  const subsystems = [
+    ...[...offered].map((name) => ({ name, writable: writable.has(name) })),
+    ...[...legacy].map(([name, { own }]) => ({ name, writable: mayGroup(own) })),
   ].toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  const isOld = [...v1.keys()].some((name) => !name.startsWith('name='))
-  const version = v2 === null ? (isOld ? 'v1' : 'none') : isOld ? 'hybrid' : 'v2'
-  return { version, subsystems, killable: isKillable(files) }
+  const version = unified === null ? (legacy.size > 0 ? 'v1' : 'none') : legacy.size > 0 ? 'hybrid' : 'v2'
+  return {
+    version,
+    subsystems,
+    killable: isSince(files, KILL_SINCE),
+    unified:
+      unified === null || bases.length === 0
+        ? null
+        : { point: unified.root, options: unified.options, movable: isSince(files, DYNAMIC_SINCE) },
+  }
 }
 
 /** The ephemeral range, and what is kept out of it. */

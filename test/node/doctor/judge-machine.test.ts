@@ -2,11 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { CgroupFacts, DiskFacts, LimitFacts, PortFacts } from '../../../node/doctor/facts.ts'
+import type { DiskFacts, LimitFacts, PortFacts } from '../../../node/doctor/facts.ts'
 import type { Finding } from '../../../node/doctor/finding.ts'
 import { judgeDisk, judgeLog } from '../../../node/doctor/judge-disk.ts'
 import {
-  judgeCgroups,
   judgeClock,
   judgeLimits,
   judgePeer,
@@ -85,46 +84,6 @@ describe('limits', () => {
   it('of processes do not bind root', () => {
     assert.deepEqual(troubles(judgeLimits({ ...limits, processesMax: 10, root: true })), [])
   })
-})
-
-describe('cgroups', () => {
-  const all = (writable: boolean): CgroupFacts['subsystems'] =>
-    ['cpu', 'memory', 'pids'].map((name) => ({ name, writable }))
-
-  it('are well where the peer may write v2 and the kernel ends groups', () => {
-    assert.deepEqual(troubles(judgeCgroups({ version: 'v2', subsystems: all(true), killable: true })), [])
-  })
-
-  for (const [name, facts, words] of [
-    ['none', { version: 'none', subsystems: [], killable: true }, /none here; limits .* cannot be enforced/],
-    [
-      'v2 that others own',
-      { version: 'v2', subsystems: all(false), killable: true },
-      /may write no subsystem/,
-    ],
-    [
-      'a missing one',
-      { version: 'v2', subsystems: all(true).filter((each) => each.name !== 'memory'), killable: true },
-      /limits of memory cannot/,
-    ],
-    [
-      'v1 without its freezer',
-      { version: 'v1', subsystems: all(true), killable: true },
-      /process groups only/,
-    ],
-    ['an old kernel', { version: 'v2', subsystems: all(true), killable: false }, /Linux 5\.14/],
-  ] as const) {
-    it(`warn of ${name}`, () => one(judgeCgroups(facts), 'warn', words))
-  }
-  for (const [name, facts] of [
-    ['both versions side by side', { version: 'hybrid', subsystems: all(true), killable: true }],
-    [
-      'v1 with its freezer',
-      { version: 'v1', subsystems: [...all(true), { name: 'freezer', writable: true }], killable: false },
-    ],
-  ] as const) {
-    it(`are well with ${name}`, () => assert.deepEqual(troubles(judgeCgroups(facts)), []))
-  }
 })
 
 describe('the clock', () => {

@@ -44,18 +44,30 @@ describe('cgroups', () => {
     '/proc/self/cgroup': '0::/system.slice/tutti.service\n',
     [`${own}/cgroup.controllers`]: 'cpu memory pids\n',
     [`${own}/pids.max`]: 'max\n',
+    '/sys/fs/cgroup/system.slice/cgroup.controllers': 'cpu memory pids\n',
     '/sys/fs/cgroup/system.slice/pids.max': '900\n',
     '/proc/sys/kernel/osrelease': '6.1.0-18-amd64\n',
   }
 
-  it('of version 2 are those of this process, writable where it may make groups', () => {
-    assert.deepEqual(cgroupFacts(machine(v2, [own])), {
+  it('of version 2 are those of this process, writable where it may make groups: beside a unit, not below it', () => {
+    const slice = '/sys/fs/cgroup/system.slice'
+    assert.deepEqual(cgroupFacts(machine(v2, [slice])), {
       version: 'v2',
       subsystems: ['cpu', 'memory', 'pids'].map((name) => ({ name, writable: true })),
       killable: true,
+      unified: { point: '/sys/fs/cgroup', options: ['rw', 'nsdelegate'], movable: true },
     })
-    assert.ok(cgroupFacts(machine(v2)).subsystems.every(({ writable }) => !writable))
+    const inside = cgroupFacts(machine(v2, [own]))
+    assert.ok(inside.subsystems.every(({ writable }) => !writable))
+    assert.notEqual(inside.unified, null, 'it may track there')
+    assert.equal(cgroupFacts(machine(v2)).unified, null)
     assert.equal(limitFacts(machine(v2), false).cgroupPidsMax, 900)
+  })
+
+  it('of a kernel before 6.0 know nothing that makes moves fast', () => {
+    const old = { ...v2, '/proc/sys/kernel/osrelease': '5.15.0-105-generic\n' }
+    const { killable, unified } = cgroupFacts(machine(old, [own]))
+    assert.deepEqual([killable, unified?.movable], [true, false])
   })
 
   it('of version 1 and of both are told apart', () => {
@@ -68,6 +80,7 @@ describe('cgroups', () => {
       version: 'v1',
       subsystems: [{ name: 'memory', writable: true }],
       killable: false,
+      unified: null,
     })
     const both = {
       ...old,
@@ -87,7 +100,12 @@ describe('cgroups', () => {
   })
 
   it('may be missing altogether', () => {
-    assert.deepEqual(cgroupFacts(machine({})), { version: 'none', subsystems: [], killable: false })
+    assert.deepEqual(cgroupFacts(machine({})), {
+      version: 'none',
+      subsystems: [],
+      killable: false,
+      unified: null,
+    })
   })
 })
 

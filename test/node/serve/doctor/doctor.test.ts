@@ -26,7 +26,7 @@ const facts: MachineFacts = {
     machineFiles: null,
     root: true,
   },
-  cgroups: { version: 'none', subsystems: [], killable: false },
+  cgroups: { version: 'none', subsystems: [], killable: false, unified: null },
   clock: { synchronised: true, source: 'a test', steppedMs: 0 },
   disk: {
     directory: '/d',

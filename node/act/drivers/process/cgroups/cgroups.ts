@@ -4,13 +4,21 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { unreachable } from '../../../../../lib/assert.ts'
 import { messageOf } from '../../../../../lib/errors.ts'
 import type { Log } from '../../../../../lib/log.ts'
 import type { Clock } from '../../../../../lib/time.ts'
 import { isRemoved, killGroup, put, removeGroup } from './group.ts'
-import { RESOURCES, layoutOf, type CgroupLayout, type Resource } from './layout.ts'
+import {
+  RESOURCES,
+  PEER_GROUP,
+  basesOf,
+  layoutOf,
+  type Base,
+  type CgroupLayout,
+  type Resource,
+} from './layout.ts'
 
 /** What a run is to be held to; null: not limited. */
 export interface Amounts {
@@ -72,6 +80,8 @@ export class Cgroups {
   readonly #tracking: string | null
   /** Parents of the runs' limiting groups; the tracking one itself where version 2 limits. */
   readonly #limiting: ReadonlyMap<Resource, string>
+  /** Parents of groups that an earlier peer made elsewhere: it ran in another group than this one. */
+  readonly #former = new Set<string>()
 
   private constructor(
     clock: Clock,
@@ -141,6 +151,7 @@ export class Cgroups {
 
   /** Takes a run's groups away, with whatever is in them. Resolves once no process can be in, or join, the tracking one. */
   async remove({ tracking, join: all }: RunGroups): Promise<void> {
+    for (const group of all) this.#former.add(dirname(group))
     // The common case: whoever was in it is gone, and the kernel takes an empty group away at one word.
     if (tracking !== null && !(await isRemoved(tracking))) {
       await killGroup(tracking, this.#clock)
@@ -165,13 +176,7 @@ export class Cgroups {
 
   /** Takes the parents away where no run is left in them. */
   close(): void {
-    for (const parent of this.#parents()) {
-      try {
-        rmdirSync(parent)
-      } catch {
-        // Instances run on in it.
-      }
-    }
+    for (const parent of [...this.#parents(), ...this.#former]) removeEmpty(parent)
   }
 
   #parents(): ReadonlySet<string> {
@@ -258,34 +263,41 @@ interface Unified {
   readonly resources: ReadonlySet<Resource>
 }
 
-/**
- * Version 2: the group of this process first (a service manager delegates that one), the root of the mount where this
- * gives no controllers. Controllers are handed down only by groups without processes of their own.
- */
+/** Version 2: the first of the places that gives all controllers which version 1 does not have, else the one with most. */
 const openUnified = ({ unified, legacy }: CgroupLayout, name: string): Unified | null => {
   if (unified === null) return null
   const wanted = RESOURCES.filter((resource) => !legacy.has(resource))
   let best: Unified | null = null
-  const own = basename(unified.own) === PEER_GROUP ? dirname(unified.own) : unified.own
-  for (const base of new Set([own, unified.root])) {
-    const group = made(join(base, name))
+  for (const base of basesOf(unified)) {
+    const group = made(join(base.group, name))
     if (group === null) continue
-    const resources = handDown(base, group, wanted)
+    const resources = base.mayLimit ? handDown(base, group, wanted) : new Set<Resource>()
     if (best !== null && resources.size <= best.resources.size) {
-      rmdirSync(group)
+      removeEmpty(group)
       continue
     }
+    if (best !== null) removeEmpty(best.group)
     best = { group, resources }
     if (resources.size === wanted.length) break
   }
   return best
 }
 
-const handDown = (base: string, group: string, wanted: readonly Resource[]): ReadonlySet<Resource> => {
-  const offered = new Set(readText(join(base, 'cgroup.controllers')).trim().split(' '))
+/** Takes a group away unless somebody is in it: an earlier peer's instances, where it could make groups there only. */
+const removeEmpty = (group: string): void => {
+  try {
+    rmdirSync(group)
+  } catch {
+    // Instances run on in it.
+  }
+}
+
+/** Hands controllers to a group; only groups without processes of their own can. */
+const handDown = (base: Base, group: string, wanted: readonly Resource[]): ReadonlySet<Resource> => {
+  const offered = new Set(readText(join(base.group, 'cgroup.controllers')).trim().split(' '))
   const usable = wanted.filter((resource) => offered.has(resource))
-  if (usable.some((resource) => !enable(base, resource))) vacate(base)
-  return new Set(usable.filter((resource) => enable(base, resource) && enable(group, resource)))
+  if (base.isOwn && usable.some((resource) => !enable(base.group, resource))) vacate(base.group)
+  return new Set(usable.filter((resource) => enable(base.group, resource) && enable(group, resource)))
 }
 
 const enable = (group: string, resource: Resource): boolean => {
@@ -297,10 +309,7 @@ const enable = (group: string, resource: Resource): boolean => {
   }
 }
 
-/** Where a peer moves itself, so that the group it was given has no process of its own. */
-const PEER_GROUP = 'tutti-peer'
-
-/** Moves this process into a group of its own, where it is the only one in its present one: what `Delegate=` is for. */
+/** Moves this process into a group of its own, where it is the only one in its present one. */
 const vacate = (base: string): void => {
   const members = readText(join(base, 'cgroup.procs')).trim().split('\n')
   if (members.length !== 1 || members[0] !== String(process.pid)) return

@@ -24,6 +24,11 @@ const files = (group: string, names: readonly string[]): void => {
   for (const name of names) writeFileSync(join(group, name), '')
 }
 const text = (...path: string[]): string => readFileSync(join(root, ...path), 'utf8')
+/** A hierarchy whose root the peer is in. */
+const at = (...path: string[]) => {
+  const group = join(root, ...path)
+  return { own: group, root: group, options: [] }
+}
 const open = (layout: CgroupLayout): Cgroups => Cgroups.open(layout, 'tutti-x', realClock, keepingLog())
 const limits = { memoryMaxBytes: 64 * 1024 ** 2, cpusMaxMilli: 500, pidsMax: 20 }
 
@@ -33,7 +38,7 @@ describe('cgroups', () => {
     writeFileSync(join(root, 'cgroup.controllers'), 'cpuset cpu io memory pids\n')
     files(join(root, 'tutti-x'), ['cgroup.subtree_control'])
     files(join(root, 'tutti-x', 'run'), ['memory.max', 'memory.swap.max', 'cpu.max', 'pids.max'])
-    const cgroups = open({ unified: { own: root, root }, legacy: new Map() })
+    const cgroups = open({ unified: at(), legacy: new Map() })
     assert.deepEqual(cgroups.resources, ['memory', 'cpu', 'pids'])
     const { groups, missing } = await cgroups.create('run', limits)
     const group = join(root, 'tutti-x', 'run')
@@ -48,7 +53,6 @@ describe('cgroups', () => {
     for (const name of ['unified', 'memory', 'cpu']) files(join(root, name), [])
     files(join(root, 'memory', 'tutti-x', 'run'), ['memory.limit_in_bytes'])
     files(join(root, 'cpu', 'tutti-x', 'run'), ['cpu.cfs_period_us', 'cpu.cfs_quota_us'])
-    const at = (name: string) => ({ own: join(root, name), root: join(root, name) })
     const cgroups = open({
       unified: at('unified'),
       legacy: new Map([
@@ -70,7 +74,6 @@ describe('cgroups', () => {
   it('makes only the tracking group for a run without limits', async () => {
     files(join(root, 'unified'), [])
     files(join(root, 'memory'), [])
-    const at = (name: string) => ({ own: join(root, name), root: join(root, name) })
     const cgroups = open({ unified: at('unified'), legacy: new Map([['memory', at('memory')]]) })
     const { groups } = await cgroups.create('run', {
       memoryMaxBytes: null,
@@ -84,22 +87,50 @@ describe('cgroups', () => {
   })
 
   it('names every limit as missing where no group may be made', async () => {
+    const nowhere = { own: '/proc/none', root: '/proc/none', options: [] }
     const cgroups = open({
-      unified: { own: '/proc/none', root: '/proc/none' },
-      legacy: new Map([['memory', { own: '/proc/none', root: '/proc/none' }]]),
+      unified: nowhere,
+      legacy: new Map([['memory', nowhere]]),
     })
     const { groups, missing } = await cgroups.create('run', limits)
     assert.deepEqual(groups, { tracking: null, memory: null, join: [] })
     assert.deepEqual(missing, ['memory', 'cpu', 'pids'])
   })
 
+  it('lies beside the unit of a service manager, whose own group hands nothing down', async () => {
+    const slice = join(root, 'system.slice')
+    for (const group of [root, slice, join(slice, 'tutti.service')]) {
+      files(group, ['cgroup.procs', 'cgroup.subtree_control'])
+      writeFileSync(join(group, 'cgroup.controllers'), 'cpu memory pids\n')
+    }
+    files(join(slice, 'tutti-x'), ['cgroup.subtree_control'])
+    const cgroups = open({
+      unified: { own: join(slice, 'tutti.service'), root, options: [] },
+      legacy: new Map(),
+    })
+    const { groups } = await cgroups.create('run', {
+      memoryMaxBytes: null,
+      cpusMaxMilli: null,
+      pidsMax: null,
+    })
+    assert.equal(groups.tracking, join(slice, 'tutti-x', 'run'))
+    assert.deepEqual(cgroups.resources, ['memory', 'cpu', 'pids'])
+    assert.equal(text('system.slice', 'tutti.service', 'cgroup.subtree_control'), '')
+    assert.ok(!existsSync(join(root, 'tutti-x')))
+  })
+
+  it('takes away what it leaves empty of a peer that ran in another group', async () => {
+    const cgroups = open({ unified: at('unified'), legacy: new Map() })
+    const former = join(root, 'former', 'tutti-x')
+    mkdirSync(join(former, 'run'), { recursive: true })
+    await cgroups.remove({ tracking: join(former, 'run'), memory: null, join: [join(former, 'run')] })
+    cgroups.close()
+    assert.ok(!existsSync(former) && existsSync(join(root, 'former')))
+  })
+
   it('sweeps the groups of runs that nobody keeps, and takes its own away when none is left', async () => {
     files(join(root, 'unified'), [])
-    const layout = {
-      unified: { own: join(root, 'unified'), root: join(root, 'unified') },
-      legacy: new Map(),
-    }
-    const cgroups = open(layout)
+    const cgroups = open({ unified: at('unified'), legacy: new Map() })
     mkdirSync(join(root, 'unified', 'tutti-x', 'kept'))
     mkdirSync(join(root, 'unified', 'tutti-x', 'left', 'below'), { recursive: true })
     await cgroups.sweep(new Set(['kept']))

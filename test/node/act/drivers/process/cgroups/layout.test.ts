@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { layoutOf } from '../../../../../../node/act/drivers/process/cgroups/layout.ts'
+import { basesOf, layoutOf } from '../../../../../../node/act/drivers/process/cgroups/layout.ts'
 
 describe('cgroup layout', () => {
   it('finds the unified hierarchy of a machine with version 2 alone', () => {
@@ -8,7 +8,11 @@ describe('cgroup layout', () => {
       '30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n',
       '0::/system.slice/tutti.service\n',
     )
-    assert.deepEqual(unified, { own: '/sys/fs/cgroup/system.slice/tutti.service', root: '/sys/fs/cgroup' })
+    assert.deepEqual(unified, {
+      own: '/sys/fs/cgroup/system.slice/tutti.service',
+      root: '/sys/fs/cgroup',
+      options: ['rw', 'nsdelegate'],
+    })
     assert.equal(legacy.size, 0)
   })
 
@@ -23,7 +27,11 @@ describe('cgroup layout', () => {
       ].join('\n'),
       '6:freezer:/\n4:memory:/box/a1\n1:cpu,cpuacct:/\n0::/\n',
     )
-    assert.deepEqual(unified, { own: '/sys/fs/cgroup/unified', root: '/sys/fs/cgroup/unified' })
+    assert.deepEqual(unified, {
+      own: '/sys/fs/cgroup/unified',
+      root: '/sys/fs/cgroup/unified',
+      options: ['rw'],
+    })
     assert.equal(legacy.get('memory')?.own, '/sys/fs/cgroup/memory/box/a1')
     assert.equal(legacy.get('cpu')?.own, '/sys/fs/cgroup/cpu,cpuacct')
     assert.equal(legacy.get('freezer')?.own, '/sys/fs/cgroup/freezer')
@@ -38,9 +46,48 @@ describe('cgroup layout', () => {
     assert.equal(layoutOf(mount, '0::/../elsewhere\n').unified?.own, '/sys/fs/cgroup')
   })
 
+  it('takes the later of two mounts at one point, which hides the other', () => {
+    const mounts = [
+      '30 23 0:26 /.. /sys/fs/cgroup rw - cgroup2 cgroup rw',
+      '31 30 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw',
+    ]
+    for (const mountinfo of [mounts.join('\n'), mounts.toReversed().join('\n')])
+      assert.equal(layoutOf(mountinfo, '0::/system.slice\n').unified?.own, '/sys/fs/cgroup/system.slice')
+  })
+
   it('reads paths with blanks, and finds nothing where nothing is mounted', () => {
     const mount = '30 23 0:26 / /mnt/c\\040g rw - cgroup2 cgroup rw\n'
     assert.equal(layoutOf(mount, '0::/\n').unified?.own, '/mnt/c g')
     assert.deepEqual(layoutOf('', '0::/\n').unified, null)
+  })
+})
+
+describe('where a peer makes its groups', () => {
+  const root = '/sys/fs/cgroup'
+  const tried = (own: string) =>
+    basesOf({ own: `${root}${own}`, root }).map(({ group, isOwn, mayLimit }) =>
+      [group.slice(root.length), ...(isOwn ? ['own'] : []), ...(mayLimit ? [] : ['tracks'])].join(' '),
+    )
+
+  it('is beside a unit, and below it only to track: systemd puts the restarted peer into the unit itself (S10)', () => {
+    assert.deepEqual(tried('/system.slice/tutti.service'), [
+      '/system.slice',
+      '',
+      '/system.slice/tutti.service own tracks',
+    ])
+    assert.deepEqual(tried('/tutti.service'), ['', '/tutti.service own tracks'])
+    assert.deepEqual(
+      tried('/user.slice/user-1.slice/user@1.service/app.slice/tutti.service').at(0),
+      '/user.slice/user-1.slice/user@1.service/app.slice',
+    )
+  })
+
+  it('is below the group it was started in elsewhere, and else at the top', () => {
+    assert.deepEqual(tried('/user.slice/session-3.scope'), ['/user.slice/session-3.scope own', ''])
+    assert.deepEqual(tried(''), [' own'])
+  })
+
+  it('is where it was after the peer has moved itself out of the way', () => {
+    assert.deepEqual(tried('/box/tutti-peer'), ['/box own', ''])
   })
 })
