@@ -68,14 +68,25 @@ const upFlagsOf = (words: readonly string[]): UpFlags => {
   }
 }
 
-/** The options of `up` for the unit: all but the ticket and the data directory. */
-const unitWords = ({ name, listen = [], api, label = [], logLevel }: UpFlags): readonly string[] => [
-  ...(name === undefined ? [] : ['--name', name]),
-  ...(listen.length === 0 ? [] : ['--listen', ...listen]),
-  ...(api === undefined ? [] : ['--api', api]),
-  ...(label.length === 0 ? [] : ['--label', ...label]),
-  ...(logLevel === LOG_LEVEL_DEFAULT ? [] : ['--log-level', logLevel]),
-]
+/** How each option of `up` gets into the unit: a new one does not compile without its words here. */
+const UNIT_WORDS: Readonly<Record<keyof UpFlags, (flags: UpFlags) => readonly string[]>> = {
+  // A word of the unit itself.
+  data: () => [],
+  name: ({ name }) => (name === undefined ? [] : ['--name', name]),
+  listen: ({ listen = [] }) => (listen.length === 0 ? [] : ['--listen', ...listen]),
+  api: ({ api }) => (api === undefined ? [] : ['--api', api]),
+  label: ({ label = [] }) => (label.length === 0 ? [] : ['--label', ...label]),
+  // Secrets, and everybody may read a unit.
+  join: () => [],
+  token: () => [],
+  packageBudget: ({ packageBudget }) =>
+    packageBudget === undefined ? [] : ['--package-budget', String(packageBudget)],
+  logLevel: ({ logLevel }) => (logLevel === LOG_LEVEL_DEFAULT ? [] : ['--log-level', logLevel]),
+}
+
+/** The options of `up` for the unit: all but secrets and the data directory. */
+const unitWords = (flags: UpFlags): readonly string[] =>
+  Object.values(UNIT_WORDS).flatMap((wordsOf) => wordsOf(flags))
 
 /** `tutti install-service`; `manager` is systemd unless a test brings its own. */
 export const installService = async (
@@ -87,7 +98,7 @@ export const installService = async (
   const place = placeOf(context, options)
   const flags = upFlagsOf(options.words)
   if (flags.data !== undefined) throw new UsageError('give --data to install-service itself, before --')
-  const ticket = ticketOf(flags, options)
+  const ticket = ticketOf(flags, options, io.environment['TUTTI_TICKET'])
   // What `up` refuses, it would refuse at every boot.
   const { name, listen = [], api, label = [], packageBudget = null, logLevel } = flags
   const { data } = peerOptionsOf(context, {
@@ -130,10 +141,18 @@ export const installService = async (
 }
 
 /** The ticket to join with once the service runs; null: none was given. */
-const ticketOf = ({ join }: UpFlags, { print, root }: InstallOptions): string | null => {
+const ticketOf = (
+  { join: given, token }: UpFlags,
+  { print, root }: InstallOptions,
+  lent: string | undefined,
+): string | null => {
+  if (token !== undefined)
+    throw new UsageError('a token goes with an address; a service joins with a ticket: --join tutti1-…')
+  const isStarted = !print && root === undefined
+  const join = given ?? (isStarted && lent !== undefined && lent !== '' ? lent : undefined)
   if (join === undefined) return null
   if (!join.startsWith('tutti1-')) throw new UsageError('a service joins with a ticket: --join tutti1-…')
-  if (!print && root === undefined) return join
+  if (isStarted) return join
   throw new UsageError(
     'a ticket is a secret and no part of a unit; leave --join out, and run tutti join once the service runs',
   )

@@ -43,6 +43,8 @@ export const unitOf = ({ launcher, data, options, path, user }: UnitOptions): st
     '[Unit]',
     'Description=tutti peer',
     ...network,
+    // Without its disk a peer would start on the empty directory below the mount point, and found a cluster of its own.
+    `RequiresMountsFor=${quoted(data)}`,
     // A peer that cannot start (a full disk, a taken port) is tried for as long as that lasts.
     'StartLimitIntervalSec=0',
     '',

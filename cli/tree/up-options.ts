@@ -15,6 +15,7 @@ export interface UpFlags {
   readonly api?: string
   readonly label?: readonly string[]
   readonly join?: string
+  readonly token?: string
   readonly packageBudget?: number
   readonly logLevel: LogLevel
 }

@@ -20,6 +20,7 @@ import { installUnit, removeUnit, unitPathOf, type Place } from '../../../cli/se
 import { fleetingReason, servicePath } from '../../../cli/service/launch-path.ts'
 import type { ServiceManager } from '../../../cli/service/systemd.ts'
 import { dataOfUnit, differenceOf, unitFileOf, unitOf, type UnitOptions } from '../../../cli/service/unit.ts'
+import { parseUpWords } from '../../../cli/tree/up-options.ts'
 import { tutti } from '../fake.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'tutti-service-'))
@@ -71,6 +72,7 @@ describe('a unit', () => {
 Description=tutti peer
 Wants=network-online.target
 After=network-online.target
+RequiresMountsFor="/var/lib/tutti"
 StartLimitIntervalSec=0
 
 [Service]
@@ -251,6 +253,22 @@ describe('tutti install-service', () => {
     )
   })
 
+  it('leaves no option of up out of the unit, and secrets nowhere in it', async () => {
+    const words = '--name a --listen /ip4/0.0.0.0/tcp/7701 --api 127.0.0.1:7700 --label zone=eu-1'.split(' ')
+    const { code, stdout, stderr } = await tutti(
+      ['install-service', '--print', '--', ...words, '--package-budget', '20G', '--log-level', 'debug'],
+      { environment: { ...environment, TUTTI_TICKET: 'tutti1-secret' } },
+    )
+    assert.equal(code, 0, stderr)
+    const quoted = [...words, '--package-budget', String(20 * 1024 ** 3), '--log-level', 'debug'].map(
+      (word) => `"${word}"`,
+    )
+    assert.ok(stdout.includes(` "--data" "/srv/t" ${quoted.join(' ')}\n`), stdout)
+    assert.doesNotMatch(stdout, /secret/)
+    const flags = parseUpWords(['--package-budget', String(20 * 1024 ** 3)])
+    assert.equal(flags.packageBudget, 20 * 1024 ** 3)
+  })
+
   it('installs below a root directory and removes it again', async () => {
     const root = fresh()
     const installed = await run('--root', root, '--name', 'peer')
@@ -280,6 +298,7 @@ describe('tutti install-service', () => {
       [['--', '--data', '/x'], /before --/],
       [['--', '--join', 'tutti1-abc'], /a ticket is a secret/],
       [['--', '--join', '/ip4/1.2.3.4/tcp/1'], /joins with a ticket/],
+      [['--', '--token', 'x'], /joins with a ticket/],
       [['--name', 'a/b'], /not a name for a service/],
     ] as const) {
       const { code, stderr } = await run('--print', ...words)
