@@ -2,6 +2,7 @@
 // another cluster stops this one and starts the next. Stopping it leaves the instances running.
 
 import { randomBytes } from 'node:crypto'
+import { homedir } from 'node:os'
 import { recordBuild } from '../crdt/build-duty-edits.ts'
 import { STATUS_KEYS } from '../crdt/status-decode.ts'
 import { toHex } from '../lib/bytes.ts'
@@ -58,6 +59,16 @@ export interface Runtime {
 const ACTOR_BYTES = 16
 const SEED_BYTES = 32
 
+/** The peer's environment, with the HOME that a service manager leaves out for a service of root. */
+const ownEnvironment = (): Readonly<Record<string, string | undefined>> => {
+  try {
+    return { ...process.env, HOME: homedir() }
+  } catch {
+    // A user that the machine does not know has none.
+    return process.env
+  }
+}
+
 /** Builds and starts everything. @throws TuttiError `storage`, `busy` (a port is taken), `invalid`. */
 export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> => {
   const { data, identity, origin, dial, listen, labels, packageBudgetBytes, version, log } = options
@@ -72,7 +83,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
   const links = new ServiceLinks({ log, store: data })
   const built = createHands({
     folder: data.directory,
-    peer: { id: identity.member, name: origin.name, environment: process.env },
+    peer: { id: identity.member, name: origin.name, environment: ownEnvironment() },
     clock: systemClock,
     log,
     random: random.fork('hands'),

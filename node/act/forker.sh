@@ -5,6 +5,9 @@
 {
   # Exit status 3: this system lacks what is needed; the peer then forks by itself.
   setsid true 2>/dev/null || exit 3
+  # A service manager may protect the peer from the kernel's memory killer (OOMScoreAdjust=); a probe is not to inherit it.
+  read -r OOM </proc/self/oom_score_adj 2>/dev/null || OOM=0
+  case $OOM in -*) echo 0 2>/dev/null >/proc/self/oom_score_adj ;; esac
   # A line break within a word.
   N='
 '

@@ -15,7 +15,9 @@ import { SHELL } from './spawner.ts'
 /** Into a run; `directory` is its working directory. @throws TuttiError `conflict`: it has ended, or is not up yet. */
 export const entranceOf = (run: Run, directory: string, peer: string): Entrance => {
   const { become, isSandboxed } = run.confined
-  const prelude = [run.confined.joins, run.confined.prelude].filter((words) => words !== '').join(' && ')
+  const prelude = [isProtected() ? UNPROTECT : '', run.confined.joins, run.confined.prelude]
+    .filter((words) => words !== '')
+    .join(' && ')
   // The shim's environment is the instance's, as it was given; the program itself may have changed its own.
   const environment = environmentOf(run.shim.pid)
   if (environment === null)
@@ -23,6 +25,18 @@ export const entranceOf = (run: Run, directory: string, peer: string): Entrance 
   const joins = prelude === '' ? [] : [SHELL, '-c', `${prelude} && exec "$@"`, SHELL]
   const inside = isSandboxed ? sandboxEntry(run, directory, become.length > 0, peer) : []
   return { prefix: [...joins, ...inside, ...become], environment, directory, ownFiles: isSandboxed }
+}
+
+// As the shim does for instances: what a service manager gives the peer is not for what it starts.
+const UNPROTECT = 'echo 0 >/proc/self/oom_score_adj'
+
+/** Whether this peer is kept from the kernel's memory killer (`OOMScoreAdjust=`), and so would be whatever it forks. */
+const isProtected = (): boolean => {
+  try {
+    return Number(readFileSync('/proc/self/oom_score_adj', 'latin1')) < 0
+  } catch {
+    return false
+  }
 }
 
 /** Words that enter the sandbox, with no more rights than the program has in there. */
