@@ -3,6 +3,7 @@
 // differs between replicas. Nothing here judges a change; only changes that validate.ts accepted may come in.
 
 import * as Automerge from '@automerge/automerge'
+import { sha256Hex } from '../lib/hash.ts'
 import type { ActorId, ChangeHash } from '../lib/ids.ts'
 import type { OpId } from './change-codec.ts'
 import type { Scalar } from './edit.ts'
@@ -15,20 +16,53 @@ export interface VisibleValue {
   readonly value: Scalar
 }
 
-export class AutomergeDocument {
-  readonly #handle: ReturnType<typeof Automerge.getBackend>
+type Handle = ReturnType<typeof Automerge.getBackend>
 
-  private constructor(handle: ReturnType<typeof Automerge.getBackend>) {
+/** A document that nobody changes: those that follow it by one change are found by that change's hash, and made once. */
+interface SharedState {
+  readonly handle: Handle
+  readonly next: Map<string, SharedState>
+}
+
+let sharedEmpty: SharedState | null = null
+
+/**
+ * From now on documents that hold the same changes are one in this process, and none is ever freed: for a simulation of very many
+ * peers, whose two documents each would not fit into one WebAssembly memory. @default false
+ */
+export const shareDocuments = (share: boolean): void => {
+  sharedEmpty = share ? { handle: Automerge.getBackend(Automerge.init()), next: new Map() } : null
+}
+
+const follow = (state: SharedState, change: Uint8Array): SharedState => {
+  const hash = sha256Hex(change)
+  const known = state.next.get(hash)
+  if (known !== undefined) return known
+  const handle = state.handle.fork()
+  handle.applyChanges([change])
+  const next = { handle, next: new Map() }
+  state.next.set(hash, next)
+  return next
+}
+
+export class AutomergeDocument {
+  #handle: Handle
+  #shared: SharedState | null
+
+  private constructor(handle: Handle, shared: SharedState | null = null) {
     this.#handle = handle
+    this.#shared = shared
   }
 
   static empty(): AutomergeDocument {
-    return new AutomergeDocument(Automerge.getBackend(Automerge.init()))
+    return sharedEmpty === null
+      ? new AutomergeDocument(Automerge.getBackend(Automerge.init()))
+      : new AutomergeDocument(sharedEmpty.handle, sharedEmpty)
   }
 
   /** A document from its saved bytes. @throws when they are damaged. */
   static load(bytes: Uint8Array): AutomergeDocument {
-    const document = AutomergeDocument.empty()
+    const document = new AutomergeDocument(Automerge.getBackend(Automerge.init()))
     document.#handle.loadIncremental(bytes)
     return document
   }
@@ -51,7 +85,11 @@ export class AutomergeDocument {
 
   /** @throws when Automerge refuses; then the document is unchanged as far as Automerge promises, so copy a sound one. */
   apply(changes: readonly Uint8Array[]): void {
-    this.#handle.applyChanges([...changes])
+    if (this.#shared === null) this.#handle.applyChanges([...changes])
+    else {
+      this.#shared = changes.reduce(follow, this.#shared)
+      this.#handle = this.#shared.handle
+    }
   }
 
   /** What is visible under a key, ascending, so the last one wins; as of `heads` where they are given. */
@@ -76,11 +114,13 @@ export class AutomergeDocument {
   }
 
   copy(): AutomergeDocument {
-    return new AutomergeDocument(this.#handle.fork())
+    return this.#shared === null
+      ? new AutomergeDocument(this.#handle.fork())
+      : new AutomergeDocument(this.#handle, this.#shared)
   }
 
   /** WASM memory is not collected in time otherwise; the document is unusable afterwards. */
   free(): void {
-    this.#handle.free()
+    if (this.#shared === null) this.#handle.free()
   }
 }

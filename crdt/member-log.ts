@@ -3,9 +3,11 @@
 // while `cursor` only moves when everything that the newest record retains is here. One incarnation; a higher one
 // starts a new log.
 
+import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { STATUS_KEYS_MAX } from './schema/status.ts'
 import type { StatusRecord } from './status-record.ts'
+import { isSharing, sharedBeginning, sharedStep } from './status-share.ts'
 
 /** What one member may occupy here: its live entries, and as much again of records not yet replaced. */
 const MEMBER_BYTES_MAX = 3 * LIMITS.statusBytesMax
@@ -22,6 +24,26 @@ interface Kept {
 }
 
 export type Admission = 'new' | 'gap' | 'known' | 'full'
+
+/** A log of another member that nothing has been added to. */
+export const emptyLog = (member: MemberId, incarnation: number): MemberLog =>
+  isSharing()
+    ? sharedBeginning(`${member} ${incarnation}`, () => new MemberLog(incarnation))
+    : new MemberLog(incarnation)
+
+/** Adds a record of another member. Answers with the log that holds it: the same one, unless logs are shared. */
+export const extendedLog = (
+  log: MemberLog,
+  record: StatusRecord,
+  sealed: Uint8Array,
+): { readonly log: MemberLog; readonly admission: Admission } => {
+  if (!isSharing()) return { log, admission: log.add(record, sealed) }
+  return sharedStep(log, record, () => {
+    const next = log.copy()
+    const admission = next.add(record, sealed)
+    return { log: admission === 'known' || admission === 'full' ? log : next, admission }
+  })
+}
 
 export class MemberLog {
   readonly incarnation: number
@@ -47,6 +69,17 @@ export class MemberLog {
   /** Bytes of the records kept. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** An independent log that holds the same. */
+  copy(): MemberLog {
+    const copy = new MemberLog(this.incarnation)
+    for (const [seq, kept] of this.#records) copy.#records.set(seq, kept)
+    for (const [key, current] of this.#entries) copy.#entries.set(key, current)
+    copy.#newest = this.#newest
+    copy.#cursor = this.#cursor
+    copy.#bytes = this.#bytes
+    return copy
   }
 
   /** Live entries: key and JSON text. Unsorted. */
@@ -80,6 +113,7 @@ export class MemberLog {
 
   /** Records of a later seq, in order. */
   recordsAfter(seq: number): Uint8Array[] {
+    if (seq >= this.#newest) return []
     return this.seqs().flatMap((own) => (own > seq ? (this.#records.get(own)?.sealed ?? []) : []))
   }
 

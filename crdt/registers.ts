@@ -43,12 +43,11 @@ export class Registers<Origin extends WriteOrigin = WriteOrigin> {
     for (const { entity, field, value, op, replaces } of ops) {
       let fields = this.#entities.get(entity)
       if (fields === undefined) this.#entities.set(entity, (fields = new Map()))
-      const kept = (fields.get(field) ?? []).filter(
-        (write) => !replaces.some((replaced) => sameOp(replaced, write.op)),
-      )
-      kept.push({ op, value, origin })
-      if (kept.length > 1) kept.sort((a, b) => compareOps(a.op, b.op))
-      fields.set(field, kept)
+      const before = fields.get(field) ?? []
+      const kept = before.filter((write) => !replaces.some((replaced) => sameOp(replaced, write.op)))
+      const write = { op, value, origin }
+      // A literal has room for what it holds; what grows by `push` has it for sixteen more, in every field there is.
+      fields.set(field, kept.length === 0 ? [write] : [...kept, write].sort((a, b) => compareOps(a.op, b.op)))
     }
   }
 

@@ -20,11 +20,12 @@ import { genesisOf, ownActor, type Genesis } from './genesis.ts'
 import { History, type Entry } from './history.ts'
 import { Orphans } from './orphans.ts'
 import { Past } from './past.ts'
-import { decodeRecord, encodeRecord, recordIsAuthentic, signRecord } from './record.ts'
+import { decodeRecord, encodeRecord, recordIsAuthentic, signRecord, type IntentRecord } from './record.ts'
 import { Registers, type PlacedOp, type WriteOrigin } from './registers.ts'
 import type { View } from './schema/view.ts'
 import type { Judged, Refusal, ReplicaOptions, Restored, Staged } from './staged.ts'
 import { judgeChange, locateOps, pastOf, type CausalContext } from './validate.ts'
+import { isSharing, sharedBytes, sharedRecord, sharedStep } from './status-share.ts'
 import { ViewBuilder } from './view.ts'
 
 export type { Judged, Refusal, ReplicaOptions, Restored, Staged } from './staged.ts'
@@ -328,14 +329,14 @@ export class IntentReplica {
   #judgeOne(encoded: Uint8Array, trusted = false): Outcome {
     let author: MemberId | null = null
     try {
-      const record = decodeRecord(encoded)
+      const record = sharedRecord(encoded, decodeRecord)
       author = record.author
       if (changeHashOf(record.bytes) !== record.hash)
         return refusal(author, 'its hash is not that of its bytes')
       if (this.#history.knows(record.hash)) return { kind: 'known' }
       if (!trusted && !recordIsAuthentic(this.#cluster, record))
         return refusal(author, 'its signature is not that of its author')
-      const change = decodeChange(record.bytes)
+      const change = changeOf(record)
       const judgement = judgeChange(this.#context(this.#shadow), record, change)
       switch (judgement.kind) {
         case 'invalid':
@@ -348,7 +349,15 @@ export class IntentReplica {
           const { ops, membership } = judgement
           return {
             kind: 'staged',
-            staged: this.#stage({ change, bytes, hash, author, record: encoded, ops, membership }),
+            staged: this.#stage({
+              change,
+              bytes,
+              hash,
+              author,
+              record: sharedBytes(encoded),
+              ops,
+              membership,
+            }),
           }
         }
         default:
@@ -416,6 +425,13 @@ interface Admitted {
   readonly ops: readonly PlacedOp[]
   readonly membership: MembershipPast
 }
+
+/** What a record's change says; read once where records are shared. */
+const changeOf = (record: IntentRecord): Change =>
+  isSharing() ? sharedStep(record, CHANGE, () => decodeChange(record.bytes)) : decodeChange(record.bytes)
+
+/** Names the change of a shared record. */
+const CHANGE = {}
 
 const infoOf = ({ author, message, at }: Entry): ChangeInfo => ({ author, message, at })
 

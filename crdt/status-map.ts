@@ -9,7 +9,7 @@ import { LIMITS } from '../lib/limits.ts'
 import { canonicalJson, compareStrings, sortedBy, sortedEntries, type Json } from '../lib/order.ts'
 import { utf8 } from '../lib/bytes.ts'
 import type { Signer } from '../lib/signature.ts'
-import { MemberLog } from './member-log.ts'
+import { emptyLog, extendedLog, MemberLog } from './member-log.ts'
 import {
   STATUS_KEYS_MAX,
   STATUS_KEY_BYTES_MAX,
@@ -17,7 +17,7 @@ import {
   type MemberStatus,
 } from './schema/status.ts'
 import { decodeStatus, STATUS_KEYS, type DecodedInstances } from './status-decode.ts'
-import { sharedBytes } from './status-share.ts'
+import { isSharing, sharedBytes, sharedStep } from './status-share.ts'
 import { openStatus, statusHeadOf, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
 
 /** How far a holder is: everything of a member up to there. */
@@ -48,6 +48,9 @@ const WASTE_BYTES_MIN = 64 * 1024
 /** Room in a full record for everything but keys and values: signature, retained list, lengths. */
 const ENVELOPE_BYTES = 32 * 1024
 
+/** Names what a shared log says, beside the records that may be added to it. */
+const DECODED = {}
+
 export class StatusMap {
   readonly #signer: Signer
   readonly #logs = new Map<MemberId, MemberLog>()
@@ -62,6 +65,8 @@ export class StatusMap {
   #risen = false
   #members: ReadonlySet<MemberId> | null = null
   #statuses: ReadonlyMap<MemberId, MemberStatus> | null = null
+  /** Whose status may be another one since `takeChanged` was last asked. */
+  readonly #unheard = new Set<MemberId>()
   #sorted: readonly MemberId[] | null = null
   #digest: string | null = null
 
@@ -150,12 +155,14 @@ export class StatusMap {
     let log = this.#logs.get(member)
     if (log !== undefined && log.incarnation > incarnation) return { kind: 'known', member }
     const isAnew = log === undefined || log.incarnation < incarnation
-    if (log === undefined || log.incarnation < incarnation) log = new MemberLog(incarnation)
-    const admission = log.add(record, sharedBytes(sealed))
+    if (log === undefined || log.incarnation < incarnation) log = emptyLog(member, incarnation)
+    const extended = extendedLog(log, record, sharedBytes(sealed))
+    const { admission } = extended
     if (admission === 'full')
       return { kind: 'invalid', member, reason: 'its member says more than a member may' }
     if (admission === 'known') return { kind: 'known', member }
-    this.#logs.set(member, log)
+    if (!this.#logs.has(member)) this.#sorted = null
+    this.#logs.set(member, extended.log)
     this.#changed(member)
     // A record that retains nothing restates everything, and may have dropped entries that it does not name.
     const reportOnly =
@@ -166,7 +173,7 @@ export class StatusMap {
   /** How far everything of each member is here. */
   vector(): ReadonlyMap<MemberId, StatusCursor> {
     return new Map(
-      [...this.#logs].map(([member, { incarnation, cursor }]) => [member, { incarnation, seq: cursor }]),
+      this.#sortedLogs().map(([member, { incarnation, cursor }]) => [member, { incarnation, seq: cursor }]),
     )
   }
 
@@ -177,7 +184,7 @@ export class StatusMap {
   missingFrom(vector: ReadonlyMap<MemberId, StatusCursor>, bytesMax: number): Uint8Array[] {
     const batch: Uint8Array[] = []
     let bytes = 0
-    for (const [member, log] of sortedEntries(this.#logs)) {
+    for (const [member, log] of this.#sortedLogs()) {
       const theirs = vector.get(member)
       if (theirs !== undefined && theirs.incarnation > log.incarnation) continue
       const records = log.recordsAfter(theirs?.incarnation === log.incarnation ? theirs.seq : 0)
@@ -192,17 +199,25 @@ export class StatusMap {
   /** What every member says of itself, decoded, in order of their ids. The same values until something changes. */
   statuses(): ReadonlyMap<MemberId, MemberStatus> {
     if (this.#statuses === null) {
-      // Who there is changes seldom, what they say all the time.
-      if (this.#sorted?.length !== this.#logs.size || !this.#sorted.every((member) => this.#logs.has(member)))
-        this.#sorted = [...this.#logs.keys()].sort(compareStrings)
       const statuses = new Map<MemberId, MemberStatus>()
-      for (const member of this.#sorted) {
-        const log = this.#logs.get(member)
-        if (log !== undefined) statuses.set(member, this.#statusOf(member, log))
-      }
+      for (const [member, log] of this.#sortedLogs()) statuses.set(member, this.#statusOf(member, log))
       this.#statuses = statuses
     }
     return this.#statuses
+  }
+
+  /** What one member says of itself, decoded; null: nothing is known. */
+  statusOf(member: MemberId): MemberStatus | null {
+    const log = this.#logs.get(member)
+    return log === undefined ? null : this.#statusOf(member, log)
+  }
+
+  /** Members whose status may be another one than when this was last asked, sorted. For one caller: it asks once. */
+  takeChanged(): readonly MemberId[] {
+    if (this.#unheard.size === 0) return []
+    const changed = [...this.#unheard].sort(compareStrings)
+    this.#unheard.clear()
+    return changed
   }
 
   /** Raises the own incarnation above one at which this member was accused; the next seal restates everything. */
@@ -221,6 +236,7 @@ export class StatusMap {
     for (const member of this.#logs.keys()) {
       if (member === this.#signer.member || members.has(member)) continue
       this.#logs.delete(member)
+      this.#sorted = null
       this.#instances.delete(member)
       this.#changed(member)
     }
@@ -228,13 +244,13 @@ export class StatusMap {
 
   /** Every record kept, for the snapshot. */
   records(): Uint8Array[] {
-    return sortedEntries(this.#logs).flatMap(([, log]) => log.recordsAfter(0))
+    return this.#sortedLogs().flatMap(([, log]) => log.recordsAfter(0))
   }
 
   /** Equal when two maps hold the same records completely. Own entries count from their seal on. */
   digest(): string {
     this.#digest ??= sha256Hex(
-      sortedEntries(this.#logs)
+      this.#sortedLogs()
         .filter(([, { cursor }]) => cursor > 0)
         .map(([member, { incarnation, cursor }]) => `${member} ${incarnation} ${cursor}`)
         .join('\n'),
@@ -259,6 +275,15 @@ export class StatusMap {
     this.#changed(this.#signer.member)
   }
 
+  /** Who there is changes seldom, what they say all the time. */
+  #sortedLogs(): readonly (readonly [MemberId, MemberLog])[] {
+    this.#sorted ??= [...this.#logs.keys()].sort(compareStrings)
+    return this.#sorted.flatMap((member) => {
+      const log = this.#logs.get(member)
+      return log === undefined ? [] : [[member, log] as const]
+    })
+  }
+
   #ownLog(): MemberLog {
     const log = this.#logs.get(this.#signer.member)
     if (log === undefined) throw new TuttiError('internal', 'the own status is missing')
@@ -272,16 +297,23 @@ export class StatusMap {
   #statusOf(member: MemberId, log: MemberLog): MemberStatus {
     const kept = this.#decoded.get(member)
     if (kept !== undefined) return kept
-    const entries = member === this.#signer.member ? this.#own : new Map(log.live())
-    const instances = this.#instances.get(member) ?? new Map()
-    const status = decodeStatus(log.incarnation, entries, instances)
-    this.#instances.set(member, instances)
+    const status = this.#decode(member, log)
     this.#decoded.set(member, status)
     return status
   }
 
+  #decode(member: MemberId, log: MemberLog): MemberStatus {
+    const isOwn = member === this.#signer.member
+    if (!isOwn && isSharing())
+      return sharedStep(log, DECODED, () => decodeStatus(log.incarnation, new Map(log.live())))
+    const instances = this.#instances.get(member) ?? new Map()
+    this.#instances.set(member, instances)
+    return decodeStatus(log.incarnation, isOwn ? this.#own : new Map(log.live()), instances)
+  }
+
   #changed(member: MemberId): void {
     this.#decoded.delete(member)
+    this.#unheard.add(member)
     this.#statuses = null
     this.#digest = null
   }

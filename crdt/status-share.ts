@@ -14,11 +14,36 @@ interface Shared<T> {
 
 let sharedMax = 0
 const records = new Map<string, Shared<unknown>>()
+/** By state, and by what was put to it, what came of that; both are values that nobody changes while they are shared. */
+let steps = new WeakMap<object, Map<object, unknown>>()
+let beginnings = new Map<string, object>()
 
 /** Shares up to `max` records, and as many values of each kind, from now on; 0 for none. @default 0 */
 export const shareStatuses = (max: number): void => {
   sharedMax = max
   records.clear()
+  steps = new WeakMap()
+  beginnings = new Map()
+}
+
+/** Whether anything is shared: then what is shared is never changed, but followed by another value. */
+export const isSharing = (): boolean => sharedMax > 0
+
+/** What `step` makes of a state and an input, made once for all who hold both. Only while sharing. */
+export const sharedStep = <T>(state: object, input: object, step: () => T): T => {
+  let known = steps.get(state)
+  if (known === undefined) steps.set(state, (known = new Map()))
+  if (!known.has(input)) known.set(input, step())
+  return known.get(input) as T
+}
+
+/** The state that everybody starts from who says the same name. Only while sharing. */
+export const sharedBeginning = <T extends object>(name: string, make: () => T): T => {
+  const known = beginnings.get(name) as T | undefined
+  if (known !== undefined) return known
+  const made = make()
+  beginnings.set(name, made)
+  return made
 }
 
 const keyOf = (sealed: Uint8Array): string =>
