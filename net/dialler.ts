@@ -88,6 +88,8 @@ export class Dialler {
   readonly #options: DiallerOptions
   readonly #lines = new Map<MemberId, Line>()
   #neighbours: ReadonlySet<MemberId> = new Set()
+  /** Null: to be worked out anew, since what it depends on has changed. */
+  #wantedNow: ReadonlySet<MemberId> | null = null
   #pruneAtMs = 0
   #dueMs = Number.POSITIVE_INFINITY
 
@@ -105,32 +107,38 @@ export class Dialler {
   /** The other admitted members that have not left; self is ignored. Call when any of them or its addresses change. */
   setMembers(members: readonly DialTarget[], nowMs: number): void {
     const present = new Set(members.map((member) => member.id))
+    this.#wantedNow = null
     for (const id of this.#lines.keys()) if (!present.has(id)) this.#lines.delete(id)
     for (const { id, addresses, lost } of [...members].sort((a, b) => compareStrings(a.id, b.id))) {
       if (id === this.#self) continue
       const line = this.#lines.get(id) ?? this.#newLine(id, nowMs)
-      // A new address deserves a try now: its machine may have moved while the old one was hopeless.
-      const news = addresses.some((address) => !line.addresses.includes(address))
-      if (news && line.failures > 0) {
-        line.failures = 0
-        line.dialAtMs = Math.min(line.dialAtMs, nowMs + this.#headStartMs(id))
-      }
-      line.addresses = addresses
+      this.#reach(line, addresses, nowMs)
       line.lost = lost
       this.#lines.set(id, line)
     }
     this.#dueMs = Math.min(this.#dueMs, nowMs)
   }
 
+  /** Where one of them is reached from now on; what is not one of them is ignored. */
+  setAddresses(id: MemberId, addresses: readonly string[], nowMs: number): void {
+    const line = this.#lines.get(id)
+    if (line === undefined) return
+    this.#reach(line, addresses, nowMs)
+    if (this.#wantedNow === null || this.#wantedNow.has(id)) this.#dueMs = Math.min(this.#dueMs, nowMs)
+  }
+
   /** Whom the rings pair with this peer (`FailureDetector.neighbours`): always wanted. */
   setNeighbours(neighbours: Iterable<MemberId>, nowMs: number): void {
     this.#neighbours = new Set(neighbours)
+    this.#wantedNow = null
     this.#dueMs = Math.min(this.#dueMs, nowMs)
   }
 
   connected(id: MemberId, nowMs: number): void {
     const line = this.#lines.get(id)
-    if (line !== undefined) line.connectedSinceMs ??= nowMs
+    if (line === undefined) return
+    line.connectedSinceMs ??= nowMs
+    if (line.failures >= STUBBORN_FAILURES) this.#wantedNow = null
   }
 
   disconnected(id: MemberId, nowMs: number): void {
@@ -138,6 +146,7 @@ export class Dialler {
     if (line === undefined || line.connectedSinceMs === null) return
     const lived = nowMs - line.connectedSinceMs >= this.#options.stableMs
     line.connectedSinceMs = null
+    this.#wantedNow = null
     if (lived) {
       line.failures = 0
       line.dialAtMs = nowMs + this.#headStartMs(id)
@@ -188,6 +197,17 @@ export class Dialler {
     }
   }
 
+  #reach(line: Line, addresses: readonly string[], nowMs: number): void {
+    // A new address deserves a try now: its machine may have moved while the old one was hopeless.
+    const news = addresses.some((address) => !line.addresses.includes(address))
+    if (news && line.failures > 0) {
+      line.failures = 0
+      this.#wantedNow = null
+      line.dialAtMs = Math.min(line.dialAtMs, nowMs + this.#headStartMs(line.id))
+    }
+    line.addresses = addresses
+  }
+
   /** Zero to the smaller id; a jittered pause to the larger one. */
   #headStartMs(id: MemberId): number {
     if (compareStrings(this.#self, id) < 0) return 0
@@ -198,12 +218,18 @@ export class Dialler {
     const { backoffMinMs, backoffMaxMs } = this.#options
     const backoffMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(line.failures, 16))
     line.failures += 1
+    this.#wantedNow = null
     // Between half and all of it: peers that lost one another at the same instant must not meet in step for ever.
     line.dialAtMs = nowMs + backoffMs * (0.5 + this.#random.next() / 2)
   }
 
   /** To whom a connection is to be held, or made. */
   #wanted(): ReadonlySet<MemberId> {
+    this.#wantedNow ??= this.#chooseWanted()
+    return this.#wantedNow
+  }
+
+  #chooseWanted(): ReadonlySet<MemberId> {
     const { fullMeshMax, randomOthers } = this.#options
     const lines = [...this.#lines.values()]
     if (lines.length + 1 <= fullMeshMax) return new Set(this.#lines.keys())
@@ -221,13 +247,12 @@ export class Dialler {
   }
 
   #dials(wanted: ReadonlySet<MemberId>, nowMs: number): DialEffect[] {
-    const lines = [...this.#lines.values()]
     let free = this.#options.dialsMax
-    for (const line of lines) if (line.diallingSinceMs !== null) free -= 1
+    for (const line of this.#lines.values()) if (line.diallingSinceMs !== null) free -= 1
     const keptFree = Math.ceil(this.#options.dialsMax * KEPT_SHARE)
     const stubborn = (line: Line): boolean => line.failures >= STUBBORN_FAILURES
-    const due = lines
-      .filter((line) => wanted.has(line.id) && isIdle(line) && line.dialAtMs <= nowMs)
+    const due = this.#linesOf(wanted)
+      .filter((line) => isIdle(line) && line.dialAtMs <= nowMs)
       .sort(
         (a, b) =>
           Number(stubborn(a)) - Number(stubborn(b)) || a.dialAtMs - b.dialAtMs || compareStrings(a.id, b.id),
@@ -258,11 +283,15 @@ export class Dialler {
 
   #nextDueMs(wanted: ReadonlySet<MemberId>, nowMs: number): number {
     let dueMs = nowMs + IDLE_TICK_MS
-    for (const line of this.#lines.values()) {
+    for (const line of this.#linesOf(wanted)) {
       // One that is due and was not dialled waits for a place; `dialled` will wake us.
-      if (wanted.has(line.id) && isIdle(line) && line.dialAtMs > nowMs) dueMs = Math.min(dueMs, line.dialAtMs)
+      if (isIdle(line) && line.dialAtMs > nowMs) dueMs = Math.min(dueMs, line.dialAtMs)
     }
     return dueMs
+  }
+
+  #linesOf(ids: ReadonlySet<MemberId>): readonly Line[] {
+    return [...ids].flatMap((id) => this.#lines.get(id) ?? [])
   }
 }
 

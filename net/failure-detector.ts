@@ -26,7 +26,7 @@ import { MassDoubt } from './mass-doubt.ts'
 import type { Membership } from './membership.ts'
 import { Refutation } from './refutation.ts'
 import { ringsOf, type Rings } from './rings.ts'
-import { Roster, sameReport } from './roster.ts'
+import { Roster, sameReport, type RosterEntry } from './roster.ts'
 import { SelfDoubt } from './self-doubt.ts'
 import { Slowness } from './slowness.ts'
 import { Watch } from './watch.ts'
@@ -55,6 +55,8 @@ export class FailureDetector {
     present: [],
     all: [],
   }
+  /** The roster's judgements when they were drawn last. */
+  #drawnAt = -1
   #observers: ReadonlySet<MemberId> = new Set()
   #neighbours: readonly MemberId[] = []
   #nextBeatMs = Number.NEGATIVE_INFINITY
@@ -90,7 +92,7 @@ export class FailureDetector {
   connected(id: MemberId, nowMs: number): void {
     const member = this.#roster.get(id)
     if (member === undefined || member.connectedSinceMs !== null) return
-    member.connectedSinceMs = nowMs
+    this.#roster.connect(member, nowMs)
     this.#watches.get(id)?.connected(nowMs)
     this.#roster.heardOf(id)
     // At once, whoever it is: its observer need not wait for the interval to see that the connection carries beats.
@@ -102,7 +104,7 @@ export class FailureDetector {
   disconnected(id: MemberId, silent: boolean, nowMs: number): void {
     const member = this.#roster.get(id)
     if (member === undefined || member.connectedSinceMs === null) return
-    member.connectedSinceMs = null
+    this.#roster.connect(member, null)
     this.#watches.get(id)?.disconnected(silent, nowMs)
     this.#wake(nowMs)
   }
@@ -127,7 +129,7 @@ export class FailureDetector {
     if (member === undefined) return
     const before = member.status
     member.status = status
-    if (before !== null && sameReport(before, status)) return
+    if (before === null ? this.#isUneventful(member, status) : sameReport(before, status)) return
     if (before !== null) this.#roster.restated(member, before, status, nowMs)
     if (id === this.#self) {
       for (const accused of status.alerts.keys()) {
@@ -140,6 +142,17 @@ export class FailureDetector {
       this.#watches.get(id)?.postpone(nowMs)
     }
     this.#wake(nowMs)
+  }
+
+  /**
+   * Whether a member's first word changes no verdict: it accuses nobody, and nobody accuses it. Of a thousand members
+   * that start at once each has such a word, and to judge means to look at all of them.
+   */
+  #isUneventful(member: RosterEntry, { running, alerts }: ReportedStatus): boolean {
+    const isUnjudged = this.#changed || member.id === this.#self
+    return (
+      !isUnjudged && running && alerts.size === 0 && member.state === 'alive' && member.accusers.size === 0
+    )
   }
 
   /** Whom this peer watches and who watches it, sorted: connections to these are never surplus. The same array until it changes. */
@@ -184,6 +197,9 @@ export class FailureDetector {
   // ------------------------------------------------------------------------------------------------ who watches whom
 
   #drawRings(nowMs: number): void {
+    // Who is on the rings follows from the states, and from how long somebody has been lost.
+    if (this.#drawnAt === this.#roster.judgements && !this.#roster.anyLost) return
+    this.#drawnAt = this.#roster.judgements
     const present: MemberId[] = []
     const all: MemberId[] = []
     // In the order of ids.
@@ -299,7 +315,7 @@ export class FailureDetector {
 
   #giveUpConnections(nowMs: number, effects: DetectorEffect[]): void {
     const unansweredMs = this.#options.cutAfterMs - this.#options.silenceMs
-    for (const { id, connectedSinceMs, state, sinceMs, silent } of this.#roster.entries()) {
+    for (const { id, connectedSinceMs, state, sinceMs, silent } of this.#roster.connected()) {
       if (connectedSinceMs === null) continue
       const watch = this.#watches.get(id)
       if (watch?.cut(nowMs) === true) effects.push({ kind: 'reconnect', member: id })

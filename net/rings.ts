@@ -29,9 +29,24 @@ const seatOn = (ring: number, id: MemberId): Seat => ({ id, key: hash32(`${ring}
 
 const compareSeats = (a: Seat, b: Seat): number => a.key - b.key || compareStrings(a.id, b.id)
 
+/** A peer draws rings over who is present and over everybody, mostly the same members; a kept answer is the answer. */
+const KEPT_MAX = 2
+let latest: readonly { readonly ids: readonly MemberId[]; readonly k: number; readonly rings: Rings }[] = []
+
 /** Rings over `members`. The same set gives the same rings in any order; one member more or less moves few observers. */
 export const ringsOf = (members: Iterable<MemberId>, k: number = OBSERVERS_PER_MEMBER): Rings => {
   const ids = [...new Set(members)].sort(compareStrings)
+  const known = latest.find((one) => one.k === k && sameIds(one.ids, ids))
+  if (known !== undefined) return known.rings
+  const rings = draw(ids, k)
+  latest = [{ ids, k, rings }, ...latest].slice(0, KEPT_MAX)
+  return rings
+}
+
+const sameIds = (a: readonly MemberId[], b: readonly MemberId[]): boolean =>
+  a.length === b.length && a.every((id, at) => id === b[at])
+
+const draw = (ids: readonly MemberId[], k: number): Rings => {
   const rings = Array.from({ length: k }, (_, ring) => ids.map((id) => seatOn(ring, id)).sort(compareSeats))
   const kept = new Map<MemberId, readonly MemberId[]>()
   const observersOf = (member: MemberId): readonly MemberId[] => {

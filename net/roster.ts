@@ -60,9 +60,14 @@ export class Roster {
   readonly #brake: Brake
   readonly #entries = new Map<MemberId, RosterEntry>()
   #sorted: readonly RosterEntry[] | null = null
+  #connected: readonly RosterEntry[] | null = null
+  #judgements = 0
+  #anyLost = false
   #started = false
   #heldUntilMs: number | null = null
-  #members: Membership['members'] | null = null
+  /** As last told; the same values are told again while they hold. */
+  #members: Membership['members'] = []
+  #isTold = false
 
   constructor(self: MemberId, options: DetectorOptions, ownAlertOf: OwnAlertOf) {
     this.#self = self
@@ -80,7 +85,9 @@ export class Roster {
     }
     this.#started = true
     this.#sorted = null
-    this.#members = null
+    this.#connected = null
+    this.#judgements += 1
+    this.#isTold = false
   }
 
   get(id: MemberId): RosterEntry | undefined {
@@ -91,6 +98,28 @@ export class Roster {
   entries(): readonly RosterEntry[] {
     this.#sorted ??= [...this.#entries.values()].sort((a, b) => compareStrings(a.id, b.id))
     return this.#sorted
+  }
+
+  /** Entries with a connection, sorted by id: few of many. */
+  connected(): readonly RosterEntry[] {
+    this.#connected ??= this.entries().filter(({ connectedSinceMs }) => connectedSinceMs !== null)
+    return this.#connected
+  }
+
+  /** A connection came up at that time, or (null) went. */
+  connect(entry: RosterEntry, sinceMs: number | null): void {
+    entry.connectedSinceMs = sinceMs
+    this.#connected = null
+  }
+
+  /** Rises with every judgement and every admission: whoever has seen this number has seen all there is. */
+  get judgements(): number {
+    return this.#judgements
+  }
+
+  /** Whether anybody is suspect or dead, as last judged. */
+  get anyLost(): boolean {
+    return this.#anyLost
   }
 
   isConnected(id: MemberId): boolean {
@@ -174,7 +203,8 @@ export class Roster {
    * long, one silence window at most, alerts of silence must stand before they convict.
    */
   judge(rings: Rings, slownessMs: number, nowMs: number): void {
-    this.#members = null
+    this.#isTold = false
+    this.#judgements += 1
     const holdMs = Math.min(slownessMs, this.#options.silenceMs)
     this.#heldUntilMs = null
     const entries = this.entries()
@@ -210,6 +240,7 @@ export class Roster {
     if (entries.some(({ state }) => state === 'dead'))
       for (const { undecidedUntilMs } of entries)
         if (undecidedUntilMs > nowMs) this.#judgeAgainAt(undecidedUntilMs)
+    this.#anyLost = entries.some(({ lostSinceMs }) => lostSinceMs !== null)
     const others = entries.filter((entry) => entry.id !== this.#self && entry.state !== 'left')
     this.#brake.update(
       others.map((entry) => ({ ...entry, dead: entry.state === 'dead' })),
@@ -219,8 +250,22 @@ export class Roster {
 
   /** The states as last judged. */
   membership(nowMs: number): Membership {
-    this.#members ??= this.entries().map(({ id, state, sinceMs, silent }) => ({ id, state, sinceMs, silent }))
+    if (!this.#isTold) this.#members = this.#liveness()
+    this.#isTold = true
     return { members: this.#members, brakedUntilMs: this.#brake.untilMs(nowMs) }
+  }
+
+  #liveness(): Membership['members'] {
+    const before = this.#members
+    const entries = this.entries()
+    const members = entries.map(({ id, state, sinceMs, silent }, at) => {
+      const was = before[at]
+      const isSame = was?.id === id && was.state === state && was.sinceMs === sinceMs && was.silent === silent
+      return isSame ? was : { id, state, sinceMs, silent }
+    })
+    return members.length === before.length && members.every((member, at) => member === before[at])
+      ? before
+      : members
   }
 
   /** Whether its conviction waits, since more may be in our sockets already. */
