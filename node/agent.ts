@@ -76,7 +76,8 @@ export class Agent implements AgentPort {
     this.#journal = new Journal(options.journalBytesMax)
     this.#events = new EventRing({ wall: () => clock.wall(), peer: () => this.#name() })
     this.#chronicle = new Chronicle(this.#events, options.log, (member) => this.#nameOf(member))
-    this.#passes = new PassLoop(clock, () => this.#pass())
+    const members = (): number => replication.view().members.length
+    this.#passes = new PassLoop(clock, () => this.#pass(), members)
     this.#replication = replication
     this.#leases = leases
     this.#counters = counters
@@ -402,8 +403,8 @@ export class Agent implements AgentPort {
   #changed(): void {
     this.#passes.dirty()
     // A pass ends with telling everyone, and it may rest before it begins; who accuses whom cannot wait for that.
-    if (this.#caughtUp === null) this.#watchers.follow()
-    else this.#watchers.changed()
+    this.#watchers.follow()
+    if (this.#caughtUp !== null) this.#watchers.reported()
   }
 
   /**
@@ -416,7 +417,7 @@ export class Agent implements AgentPort {
   }
 
   #follow(): void {
-    this.#neighbourhood.update(this.#replication.view(), this.#replication.statuses())
+    this.#neighbourhood.update(this.#replication)
   }
 
   #storage(trouble: string | null): void {

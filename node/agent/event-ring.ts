@@ -59,6 +59,12 @@ const nameIn = (snapshot: AgentSnapshot, id: string): string =>
   snapshot.view.members.find((member) => member.id === id)?.name ?? id
 
 const memberEvents = (before: AgentSnapshot | null, after: AgentSnapshot): NewEvent[] => {
+  // Nobody came, went or was judged otherwise since: they are the same values then, and mostly so.
+  const isSame = before?.view === after.view && before.membership.members === after.membership.members
+  return [...(isSame ? [] : stateEvents(before, after)), ...brakeEvents(before, after)]
+}
+
+const stateEvents = (before: AgentSnapshot | null, after: AgentSnapshot): NewEvent[] => {
   const earlier = new Map(before?.membership.members.map(({ id, state }) => [id, state]))
   const events: NewEvent[] = []
   for (const { id, state } of after.membership.members) {
@@ -76,17 +82,16 @@ const memberEvents = (before: AgentSnapshot | null, after: AgentSnapshot): NewEv
       events.push({ kind: 'member', subject: nameIn(before, id), message: 'was removed from the cluster' })
     }
   }
-  const braked = after.membership.brakedUntilMs !== null
-  if (braked !== ((before?.membership.brakedUntilMs ?? null) !== null)) {
-    events.push({
-      kind: 'peer',
-      subject: nameIn(after, after.self),
-      message: braked
-        ? 'lost sight of most members at once: takes nothing over until its view is stable'
-        : 'sees a stable cluster again: the brake is off',
-    })
-  }
   return events
+}
+
+const brakeEvents = (before: AgentSnapshot | null, after: AgentSnapshot): NewEvent[] => {
+  const braked = after.membership.brakedUntilMs !== null
+  if (braked === ((before?.membership.brakedUntilMs ?? null) !== null)) return []
+  const message = braked
+    ? 'lost sight of most members at once: takes nothing over until its view is stable'
+    : 'sees a stable cluster again: the brake is off'
+  return [{ kind: 'peer', subject: nameIn(after, after.self), message }]
 }
 
 const instanceEvents = (before: AgentSnapshot | null, after: AgentSnapshot): NewEvent[] => {

@@ -68,6 +68,7 @@ export class Leases {
   #wanted: readonly string[] = []
   #names: ReadonlyMap<string, string> = new Map()
   #view: View | null = null
+  #members: Membership['members'] | null = null
   #learnAtMs = -Infinity
   #pruneAtMs: number
   #stopped = false
@@ -97,6 +98,8 @@ export class Leases {
 
   /** Who is a member, and who is here. */
   follow(view: View, { members }: Membership): void {
+    if (this.#view === view && this.#members === members) return
+    this.#members = members
     if (this.#view !== view) {
       this.#view = view
       this.#wanted = view.members.filter(({ role }) => role === 'operator').map(({ id }) => id)

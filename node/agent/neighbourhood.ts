@@ -4,6 +4,7 @@
 import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { MemberId } from '../../lib/ids.ts'
+import { compareStrings } from '../../lib/order.ts'
 import type { Clock } from '../../lib/time.ts'
 import { mergeAddresses } from '../../net/addresses.ts'
 import type { DetectorEffect } from '../../net/detector-options.ts'
@@ -39,12 +40,23 @@ export interface NeighbourhoodOptions {
   readonly changed: () => void
 }
 
+/** What the members are said to be, and what they say of themselves. */
+export interface WordOfMembers {
+  view(): View
+  statusOf(member: MemberId): MemberStatus | null
+  /** Whose status may be another one than when this was last asked, sorted. */
+  takeChanged(): readonly MemberId[]
+}
+
 export class Neighbourhood {
   readonly #options: NeighbourhoodOptions
   readonly #wake: Wake
+  /** Where members were when they were admitted. */
+  #admitted: ReadonlyMap<MemberId, readonly string[]> = new Map()
   #view: View | null = null
-  #addresses: ReadonlyMap<MemberId, readonly string[]> = new Map()
-  #statuses: ReadonlyMap<MemberId, MemberStatus> = new Map()
+  #addresses = new Map<MemberId, readonly string[]>()
+  /** Where members say that they are reached. */
+  #said = new Map<MemberId, readonly string[]>()
   #judged: Membership = { members: [], brakedUntilMs: null }
   #neighbours: readonly MemberId[] = []
 
@@ -60,20 +72,24 @@ export class Neighbourhood {
     })
   }
 
-  /** The view or a status changed: who is a member, and where they are reached. Cuts whoever is one no longer. */
-  update(view: View, statuses: ReadonlyMap<MemberId, MemberStatus>): void {
+  /** The view or a status may have changed: who is a member, and where they are reached. Cuts whoever is one no longer. */
+  update(source: WordOfMembers): void {
     const { transport } = this.#options
     const known = this.#view
+    const view = source.view()
     this.#view = view
     // Most edits are of services; a view keeps its members and invites by identity until they change.
     const membersChanged = known?.members !== view.members
     if (membersChanged) this.#admit(view)
     if (known?.invites !== view.invites) transport.setInvites(new Set(view.invites.map(({ id }) => id)))
-    const moved = this.#hear(statuses, membersChanged)
-    if (membersChanged || moved) {
-      this.#locate(view, statuses)
+    const changed = source.takeChanged()
+    // Whoever is a member now may have said before where it is, and whom it accuses.
+    const members = membersChanged ? view.members.map(({ id }) => id) : []
+    const moved = this.#hear(source, [...new Set([...changed, ...members])].sort(compareStrings))
+    if (membersChanged) {
+      this.#locate(view)
       this.#target(true)
-    }
+    } else for (const id of moved) this.#relocate(id)
     this.#wake.arm()
   }
 
@@ -87,19 +103,21 @@ export class Neighbourhood {
     transport.setMembers(new Set(admitted.filter((id) => id !== transport.self)))
   }
 
-  /** Passes on what members newly say of themselves (`all`: whatever they say); true when one is reached elsewhere. */
-  #hear(statuses: ReadonlyMap<MemberId, MemberStatus>, all: boolean): boolean {
-    const heard = this.#statuses
-    this.#statuses = statuses
-    if (heard === statuses && !all) return false
+  /** Passes on what these say of themselves; answers with those that are reached elsewhere than before. */
+  #hear(source: WordOfMembers, members: readonly MemberId[]): readonly MemberId[] {
     const nowMs = this.#options.clock.now()
-    let moved = false
-    // In the order of ids, as a status map lists them.
-    for (const [member, status] of statuses) {
-      const before = heard.get(member)
-      if (before === status && !all) continue
+    const moved: MemberId[] = []
+    for (const member of members) {
+      const status = source.statusOf(member)
+      if (status === null) {
+        this.#said.delete(member)
+        continue
+      }
       const { incarnation, alerts, facts } = status
-      moved ||= before?.facts?.addresses.join() !== facts?.addresses.join()
+      const addresses = facts?.addresses ?? []
+      const before = this.#said.get(member)
+      if (before !== addresses && before?.join() !== addresses.join()) moved.push(member)
+      this.#said.set(member, addresses)
       this.#options.detector.setStatus(
         member,
         { incarnation, alerts, running: facts?.running ?? true, startedAt: facts?.startedAt ?? null },
@@ -154,7 +172,7 @@ export class Neighbourhood {
     for (const effect of detector.tick(clock.now(), coreWaitMs())) this.#perform(effect)
     const changed = this.#statesChanged(this.membership())
     this.#target(changed)
-    for (const effect of dialler.tick(clock.now())) {
+    for (const effect of clock.now() < dialler.nextTickMs ? [] : dialler.tick(clock.now())) {
       if (effect.kind === 'disconnect') transport.disconnect(effect.member)
       else void this.#dial(effect.member, effect.addresses)
     }
@@ -196,16 +214,28 @@ export class Neighbourhood {
   }
 
   /** Who is to be connected to, and where each is reached. */
-  #locate(view: View, statuses: ReadonlyMap<MemberId, MemberStatus>): void {
+  #locate({ members }: View): void {
     const { transport, bootstrap } = this.#options
-    const known = new Map<MemberId, readonly string[]>()
-    const named = new Map(bootstrap.map(({ id, addresses }) => [id, addresses]))
-    if (view.members.length === 0) for (const { id, addresses } of bootstrap) known.set(id, addresses)
-    for (const { id, addresses } of view.members) {
-      known.set(id, mergeAddresses(statuses.get(id)?.facts?.addresses ?? [], addresses, named.get(id) ?? []))
-    }
-    known.delete(transport.self)
-    this.#addresses = known
+    this.#addresses = new Map(
+      members.length === 0 ? bootstrap.map(({ id, addresses }) => [id, addresses]) : [],
+    )
+    this.#admitted = new Map(members.map(({ id, addresses }) => [id, addresses]))
+    for (const id of this.#admitted.keys()) this.#addresses.set(id, this.#mergedAddresses(id))
+    this.#addresses.delete(transport.self)
+  }
+
+  /** A member is reached elsewhere, and nothing else is new: of a thousand that start at once each says so. */
+  #relocate(id: MemberId): void {
+    const { transport, dialler, clock } = this.#options
+    if (id === transport.self || !this.#admitted.has(id)) return
+    const addresses = this.#mergedAddresses(id)
+    this.#addresses.set(id, addresses)
+    dialler.setAddresses(id, addresses, clock.now())
+  }
+
+  #mergedAddresses(id: MemberId): readonly string[] {
+    const named = this.#options.bootstrap.find((peer) => peer.id === id)?.addresses ?? []
+    return mergeAddresses(this.#said.get(id) ?? [], this.#admitted.get(id) ?? [], named)
   }
 
   /** Tells the dialler whom to reach; `moved`: a state or an address changed. */

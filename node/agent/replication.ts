@@ -176,6 +176,16 @@ export class Replication {
     return this.#statuses.statuses()
   }
 
+  /** What one member says of itself; null: nothing is known. */
+  statusOf(member: MemberId): MemberStatus | null {
+    return this.#statuses.statusOf(member)
+  }
+
+  /** Members that said something since this was last asked, sorted. For one caller. */
+  takeChanged(): readonly MemberId[] {
+    return this.#statuses.takeChanged()
+  }
+
   /** Whether that change is in the document here. */
   holds(change: ChangeHash): boolean {
     return this.#intent.holds(change)

@@ -45,7 +45,8 @@ interface Proposal {
   readonly voters: VoterSet | null
 }
 
-const sameMembers = (a: readonly string[], b: readonly string[]): boolean => a.join() === b.join()
+const sameMembers = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((member, at) => member === b[at])
 
 export class VoterChange {
   readonly #self: string
@@ -53,7 +54,7 @@ export class VoterChange {
   #proposal: Proposal | null = null
   #round = 0
   #againAtMs = -Infinity
-  #wanted = ''
+  #wanted: readonly string[] = []
   #wantedSinceMs = 0
 
   constructor(self: string, random: Random) {
@@ -63,10 +64,9 @@ export class VoterChange {
 
   tick(scene: ChangeScene): readonly ChangeEffect[] {
     const { nowMs, voters, wanted } = scene
-    const key = wanted.join()
-    if (key !== this.#wanted) {
-      this.#wanted = key
-      this.#wantedSinceMs = nowMs
+    if (wanted !== this.#wanted) {
+      if (!sameMembers(wanted, this.#wanted)) this.#wantedSinceMs = nowMs
+      this.#wanted = wanted
     }
     if (this.#proposal !== null && this.#isOver(this.#proposal, scene)) this.#giveUp(nowMs)
     if (this.#proposal !== null || voters === null || nowMs < this.#againAtMs) return []
