@@ -3,7 +3,7 @@
 // own, what is under way when it ends is lost, gossip floods and forwards only what was accepted.
 
 import { messageOf, TuttiError } from '../lib/errors.ts'
-import { sha256Hex } from '../lib/hash.ts'
+import { hash32, sha256Hex } from '../lib/hash.ts'
 import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { compareStrings } from '../lib/order.ts'
@@ -13,6 +13,8 @@ import type { Channel, RequestOptions, Transport, TransportEvents } from '../net
 /** What an end needs of the network between the ends. */
 export interface Lanes {
   readonly clock: Clock
+  /** To how many of its connections a peer passes gossip on. */
+  readonly meshDegree: number
   /** The process at an address: its transport, null when its machine answers without it, undefined when none answers. */
   processAt(
     address: string,
@@ -83,6 +85,7 @@ export class SimulatedTransport implements Transport {
   #members: ReadonlySet<MemberId> = new Set()
   #invites: ReadonlySet<MemberId> = new Set()
   #events: TransportEvents | null = null
+  #chosen: { readonly of: readonly MemberId[]; readonly mesh: readonly MemberId[] } | null = null
 
   constructor(network: Lanes, self: MemberId, address: string) {
     this.#network = network
@@ -312,8 +315,25 @@ export class SimulatedTransport implements Transport {
     return true
   }
 
+  /** The same order and the same choice at both ends, so that hardly anybody is chosen by nobody. */
+  #mesh(): readonly MemberId[] {
+    const peers = this.#peers()
+    const { meshDegree } = this.#network
+    if (peers.length <= meshDegree) return peers
+    const known = this.#chosen
+    if (known !== null && known.of.length === peers.length && known.of.every((id, at) => id === peers[at]))
+      return known.mesh
+    const mesh = peers
+      .map((id) => ({ id, rank: hash32(id < this.self ? `${id} ${this.self}` : `${this.self} ${id}`) }))
+      .sort((a, b) => a.rank - b.rank)
+      .slice(0, meshDegree)
+      .map(({ id }) => id)
+    this.#chosen = { of: peers, mesh }
+    return mesh
+  }
+
   #spread(bytes: Uint8Array, source: MemberId | null): void {
-    for (const member of this.#peers()) {
+    for (const member of this.#mesh()) {
       const wire = this.#wires.get(member)?.at(-1)
       if (member === source || wire === undefined) continue
       for (let left = this.#network.copies(this.self, member, true); left > 0; left -= 1) {

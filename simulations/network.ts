@@ -33,6 +33,8 @@ export interface NetworkOptions {
   readonly link?: Partial<LinkConditions>
   /** What is special about one direction, asked once when it is first used. @default nothing */
   readonly linkOf?: (from: MemberId, to: MemberId) => Partial<LinkConditions>
+  /** To how many of its connections a peer passes gossip on, the nearest by a hash of both ends. @default all: it floods */
+  readonly meshDegree?: number
   /** How long a cut link's connections survive before both ends lose them silently, as TCP does. @default 150000 */
   readonly connectionTimeoutMs?: number
   /** Hears of every channel message and every gossiped one that reaches a running peer: for checkers. */
@@ -83,6 +85,7 @@ interface Lane {
 
 export class SimulatedNetwork implements Lanes {
   readonly clock: Clock
+  readonly meshDegree: number
   readonly #random: Random
   readonly #link: LinkConditions
   readonly #connectionTimeoutMs: number
@@ -94,6 +97,7 @@ export class SimulatedNetwork implements Lanes {
 
   constructor(options: NetworkOptions) {
     this.clock = options.clock
+    this.meshDegree = options.meshDegree ?? Infinity
     this.#options = options
     this.#random = options.random.fork('network')
     this.#link = { ...DEFAULT_LINK, ...options.link }

@@ -2,6 +2,7 @@
 // death and half a minute of nothing cost. Members are written into the document in a few changes and every machine starts from
 // a copy of it, since joins one after the other would be N² of work that is not measured. Prints nothing.
 
+import { shareDocuments } from '../../crdt/automerge.ts'
 import { addMember, applyCell, scale } from '../../crdt/edits.ts'
 import { clusterIdOf } from '../../crdt/genesis.ts'
 import { shareStatuses } from '../../crdt/status-share.ts'
@@ -12,6 +13,7 @@ import { keepVerdicts } from '../../lib/signature.ts'
 import type { Machine } from '../machine.ts'
 import { CELL, specOf } from '../services.ts'
 import { agentOf, World } from '../world.ts'
+import { FrameStore } from './frame-store.ts'
 import { linkBetween } from './regions.ts'
 
 export interface Measured {
@@ -40,8 +42,8 @@ export interface ScaleOptions {
   readonly say: (line: string) => void
 }
 
-/** Members in one change: seven edits each, some 3 kB. */
-const MEMBERS_PER_CHANGE = 50
+/** Members in one change: seven edits each, some 20 kB. */
+const MEMBERS_PER_CHANGE = 250
 /** Machines start over this long: a fleet that gets its power back. */
 const STARTS_MS = 2000
 const LOOK_MS = 20
@@ -50,6 +52,8 @@ const AFTER_EDIT_MS = 10_000
 const REST_MS = 30_000
 /** Everybody has said that it is at rest, and everybody has heard it. */
 const CALM_MS = 15_000
+/** As gossipsub is set up: a mesh of four, and up to eight where others choose a peer. */
+const MESH_DEGREE = 5
 /** A thousand peers in one process leave no memory for what nobody will read. */
 const JOURNAL_BYTES_MAX = 1
 const SERVICE = 'web'
@@ -59,11 +63,13 @@ export const measure = async ({ peers, seed, say }: ScaleOptions): Promise<Measu
   // Each record is verified by every peer.
   keepVerdicts(50_000)
   shareStatuses(50_000)
+  shareDocuments(true)
   const began = process.cpuUsage()
   const traffic = { messages: 0, bytes: 0 }
   const numbers = new Map<string, number>()
   const world = new World({
     seed,
+    meshDegree: MESH_DEGREE,
     linkOf: (from, to) => linkBetween(numbers.get(from) ?? 0, numbers.get(to) ?? 0),
     carried: (_from, _to, bytes) => {
       traffic.messages += 1
@@ -139,8 +145,12 @@ const startCluster = async (
   seed: string,
   numbers: Map<string, number>,
 ): Promise<readonly Machine[]> => {
+  const known = new FrameStore()
   const machines = Array.from({ length: peers }, (_, at) =>
-    world.machine(`m${at}`, { journalBytesMax: JOURNAL_BYTES_MAX }),
+    world.machine(`m${at}`, {
+      journalBytesMax: JOURNAL_BYTES_MAX,
+      composition: { store: () => (at === 0 ? known : new FrameStore(known.frames)) },
+    }),
   )
   const [first, ...rest] = machines
   if (first === undefined) throw new RangeError('a cluster has a machine')
@@ -164,11 +174,9 @@ const startCluster = async (
     await world.finish(agent.edit(edits, { message: 'admit many', at: 0 }))
   }
   await world.run(1000)
-  const { image } = first.backup()
   const starts: Promise<void>[] = []
   for (const machine of rest) {
     machine.enrol({ cluster, nonce: null, bootstrap: [] })
-    machine.restore({ image, incarnation: 0 })
     starts.push(machine.start())
     await world.run(STARTS_MS / peers)
   }
