@@ -11,7 +11,14 @@ import { LIMITS } from '../lib/limits.ts'
 import { sortedBy } from '../lib/order.ts'
 import type { Random } from '../lib/random.ts'
 import type { StatusCursor } from './status-map.ts'
-import { decodeSync, encodeSync, shortDigest, type SyncMessage } from './sync-message.ts'
+import {
+  decodeSync,
+  encodeSync,
+  shortDigest,
+  type ListedCursors,
+  type SyncMessage,
+  type Vectors,
+} from './sync-message.ts'
 
 /** The two replicas, as far as anti-entropy sees them. */
 export interface SyncState {
@@ -20,6 +27,10 @@ export interface SyncState {
   missingFrom(vector: ReadonlyMap<ActorId, number>, bytesMax: number): Uint8Array[]
   statusDigest(): string
   statusVector(): ReadonlyMap<MemberId, StatusCursor>
+  /** The same without names; null where that member would not understand it. */
+  listedVectorFor(member: MemberId): ListedCursors | null
+  /** With names again; null where this replica has other members than the sender. */
+  namedVector(listed: ListedCursors): ReadonlyMap<MemberId, StatusCursor> | null
   statusMissingFrom(vector: ReadonlyMap<MemberId, StatusCursor>, bytesMax: number): Uint8Array[]
 }
 
@@ -60,6 +71,14 @@ const TAKING_IN_MAX_MS = 1000
 
 /** How often a replica that takes records in is looked at: a batch takes some 100 ms to judge. */
 const FOLLOW_UP_MS = 200
+
+/** What differs, whether the other may ask in turn, and whether members must be named. */
+interface Question {
+  readonly intent: boolean
+  readonly status: boolean
+  readonly answer: boolean
+  readonly named?: boolean
+}
 
 /** Records of one peer that are on their way into the replica. */
 interface TakingIn {
@@ -171,6 +190,8 @@ export class AntiEntropy {
         return [{ kind: 'equal', with: from }]
       case 'vectors':
         return this.#receiveVectors(from, message, nowMs, state)
+      case 'listed':
+        return this.#receiveListed(from, message, nowMs, state)
       case 'records':
         return this.#receiveRecords(from, message, nowMs, state)
       default:
@@ -190,33 +211,48 @@ export class AntiEntropy {
     const status = message.status !== shortDigest(state.statusDigest())
     if (!intent && !status) return [send(from, { kind: 'equal' }), { kind: 'equal', with: from }]
     this.#differing += 1
-    return this.#ask(from, intent, status, true, nowMs, state)
+    return this.#ask(from, { intent, status, answer: true }, nowMs, state)
   }
 
   /** Sends own vectors of what differs. Intent that is being taken in already is not asked for again. */
   #ask(
     to: MemberId,
-    intent: boolean,
-    status: boolean,
-    answer: boolean,
+    { intent: differs, status, answer, named = false }: Question,
     nowMs: number,
     state: SyncState,
   ): readonly SyncEffect[] {
-    const asked = intent && !this.#isTakingIn(nowMs, state)
+    const asked = differs && !this.#isTakingIn(nowMs, state)
     if (!asked && !status) return []
+    const intent = asked ? state.vector() : null
+    const listed = status && !named ? state.listedVectorFor(to) : null
     return [
-      send(to, {
-        kind: 'vectors',
-        answer,
-        intent: asked ? state.vector() : null,
-        status: status ? state.statusVector() : null,
-      }),
+      listed === null
+        ? send(to, { kind: 'vectors', answer, intent, status: status ? state.statusVector() : null })
+        : send(to, { kind: 'listed', answer, intent, status: listed }),
     ]
+  }
+
+  #receiveListed(
+    from: MemberId,
+    message: Extract<SyncMessage, { kind: 'listed' }>,
+    nowMs: number,
+    state: SyncState,
+  ): readonly SyncEffect[] {
+    const { answer, intent } = message
+    const status = state.namedVector(message.status)
+    if (status !== null) return this.#receiveVectors(from, { answer, intent, status }, nowMs, state)
+    // Its members are others than ours: the intent will tell, and until then names are said. Its question came with
+    // what it has of the intent; what it has of status it says when it is asked by name.
+    const effects =
+      intent === null ? [] : this.#receiveVectors(from, { answer, intent, status }, nowMs, state)
+    return answer
+      ? [...effects, ...this.#ask(from, { intent: false, status: true, answer, named: true }, nowMs, state)]
+      : effects
   }
 
   #receiveVectors(
     from: MemberId,
-    message: Extract<SyncMessage, { kind: 'vectors' }>,
+    message: Vectors & { readonly answer: boolean; readonly kind?: 'vectors' },
     nowMs: number,
     state: SyncState,
   ): readonly SyncEffect[] {
@@ -230,7 +266,10 @@ export class AntiEntropy {
     if (!message.answer) return effects
     const lacksIntent = message.intent !== null && lacks(state.vector(), message.intent)
     const lacksStatus = message.status !== null && lacksCursor(state.statusVector(), message.status)
-    effects.push(...this.#ask(from, lacksIntent, lacksStatus, false, nowMs, state))
+    // In the words in which it asked: to one that has other members a list says nothing.
+    const named = message.kind === 'vectors'
+    const asked = { intent: lacksIntent, status: lacksStatus, answer: false, named }
+    effects.push(...this.#ask(from, asked, nowMs, state))
     return effects
   }
 

@@ -18,6 +18,7 @@ import {
 } from './schema/status.ts'
 import { decodeStatus, STATUS_KEYS, type DecodedInstances } from './status-decode.ts'
 import { isSharing, sharedBytes, sharedStep } from './status-share.ts'
+import { shortList, type ListedCursors } from './sync-message.ts'
 import { openStatus, statusHeadOf, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
 
 /** How far a holder is: everything of a member up to there. */
@@ -34,6 +35,12 @@ export interface StatusIngest {
   readonly reason?: string
   /** True when nothing but the member's report (how far it is) can have changed. */
   readonly reportOnly?: boolean
+}
+
+/** The members, sorted, and a fingerprint of that. */
+interface MemberList {
+  readonly members: readonly MemberId[]
+  readonly name: string
 }
 
 /**
@@ -64,6 +71,7 @@ export class StatusMap {
   /** The incarnation rose and nobody has been told yet. */
   #risen = false
   #members: ReadonlySet<MemberId> | null = null
+  #list: MemberList | null = null
   #statuses: ReadonlyMap<MemberId, MemberStatus> | null = null
   /** Whose status may be another one since `takeChanged` was last asked. */
   readonly #unheard = new Set<MemberId>()
@@ -177,6 +185,31 @@ export class StatusMap {
     )
   }
 
+  /** The same for every member that `retain` named, in the order of ids; null: this peer holds the word of others, too. */
+  listedVector(): ListedCursors | null {
+    const list = this.#listed()
+    if (list === null) return null
+    const cursors = list.members.map((member): StatusCursor => {
+      const log = this.#logs.get(member)
+      return log === undefined
+        ? { incarnation: 0, seq: 0 }
+        : { incarnation: log.incarnation, seq: log.cursor }
+    })
+    return { list: list.name, cursors }
+  }
+
+  /** Another holder's list with the names; null: it has other members. */
+  namedVector({ list, cursors }: ListedCursors): ReadonlyMap<MemberId, StatusCursor> | null {
+    const own = this.#listed()
+    if (own?.name !== list || own.members.length !== cursors.length) return null
+    const vector = new Map<MemberId, StatusCursor>()
+    for (const [at, cursor] of cursors.entries()) {
+      const member = own.members[at]
+      if (member !== undefined && cursor.incarnation > 0) vector.set(member, cursor)
+    }
+    return vector
+  }
+
   /**
    * Records that a holder of that vector lacks, up to a size. All records of a member go together, since its cursor
    * moves only when they are all there; those of the first member go whatever their size.
@@ -233,6 +266,7 @@ export class StatusMap {
   /** Forgets everyone else, and takes no records of others from now on. */
   retain(members: ReadonlySet<MemberId>): void {
     this.#members = new Set(members)
+    this.#list = null
     for (const member of this.#logs.keys()) {
       if (member === this.#signer.member || members.has(member)) continue
       this.#logs.delete(member)
@@ -273,6 +307,15 @@ export class StatusMap {
     this.#logs.set(this.#signer.member, new MemberLog(incarnation))
     this.#pending = new Map(this.#own)
     this.#changed(this.#signer.member)
+  }
+
+  #listed(): MemberList | null {
+    if (this.#members?.has(this.#signer.member) !== true) return null
+    if (this.#list === null) {
+      const members = [...this.#members].sort(compareStrings)
+      this.#list = { members, name: shortList(sha256Hex(members.join('\n'))) }
+    }
+    return this.#list
   }
 
   /** Who there is changes seldom, what they say all the time. */

@@ -16,6 +16,14 @@ export interface Vectors {
   readonly status: ReadonlyMap<MemberId, StatusCursor> | null
 }
 
+/** Cursors of all members of a list, in its order. */
+export interface ListedCursors {
+  /** The list's fingerprint, hex. */
+  readonly list: string
+  /** Incarnation 0: nothing is known of that member. */
+  readonly cursors: readonly StatusCursor[]
+}
+
 export type SyncMessage =
   /** What I have, as two fingerprints. */
   | { readonly kind: 'digest'; readonly intent: string; readonly status: string }
@@ -23,6 +31,13 @@ export type SyncMessage =
   | { readonly kind: 'equal' }
   /** What I have, in detail: send what I lack. `answer`: and ask me for what you lack. */
   | ({ readonly kind: 'vectors'; readonly answer: boolean } & Vectors)
+  /** The same, the cursors of status in the order of a list of members that both have: a thousand names are 50 kB. */
+  | {
+      readonly kind: 'listed'
+      readonly answer: boolean
+      readonly intent: Vectors['intent']
+      readonly status: ListedCursors
+    }
   /** What you lack. `more`: it is not all; ask again once it is in. */
   | {
       readonly kind: 'records'
@@ -32,12 +47,19 @@ export type SyncMessage =
     }
 
 const VERSION = 1
-const KINDS = ['digest', 'equal', 'vectors', 'records'] as const
+const KINDS = ['digest', 'equal', 'vectors', 'records', 'listed'] as const
+/** What a member says in its status that it reads of these messages. 1: `listed`, which others are not sent. */
+export const SYNC_FORMAT = 1
+/** Of a list's fingerprint: lists differ while a member comes or goes, so chance is all there is to fear. */
+const LIST_BYTES = 8
 /**
  * Digests travel shortened to 16 bytes: they only say whether to look closer, and two honest documents meet by chance
  * once in 2^64 comparisons. So an idle round is 34 bytes one way and 2 the other.
  */
 const DIGEST_BYTES = 16
+
+/** The fingerprint of a list of members as it travels. */
+export const shortList = (digest: string): string => digest.slice(0, 2 * LIST_BYTES)
 
 /** A full digest as it is compared. */
 export const shortDigest = (digest: string): string => digest.slice(0, 2 * DIGEST_BYTES)
@@ -54,6 +76,11 @@ export const encodeSync = (message: SyncMessage): Uint8Array => {
       writer.varint(message.answer ? 1 : 0)
       writeIntentVector(writer, message.intent)
       writeStatusVector(writer, message.status)
+      return writer.finish()
+    case 'listed':
+      writer.varint(message.answer ? 1 : 0)
+      writeIntentVector(writer, message.intent)
+      writeCursors(writer, message.status)
       return writer.finish()
     case 'records':
       writer.varint(message.more ? 1 : 0)
@@ -79,6 +106,16 @@ const writeStatusVector = (writer: ByteWriter, vector: ReadonlyMap<MemberId, Sta
     ? []
     : [...vector].sort(([a], [b]) => compareStrings(a, b)))
     writer.text(member).varint(incarnation).varint(seq)
+}
+
+/** Incarnations are seconds of wall clocks: what they are above the lowest is mostly short. */
+const writeCursors = (writer: ByteWriter, { list, cursors }: ListedCursors): void => {
+  const known = cursors.filter(({ incarnation }) => incarnation > 0)
+  const lowest = known.reduce((least, { incarnation }) => Math.min(least, incarnation), Infinity)
+  const base = known.length === 0 ? 0 : lowest - 1
+  writer.bytes(fromHex(list)).varint(base).varint(cursors.length)
+  for (const { incarnation, seq } of cursors)
+    writer.varint(incarnation === 0 ? 0 : incarnation - base).varint(seq)
 }
 
 /** @throws TuttiError on anything but one whole message. */
@@ -117,6 +154,15 @@ const readMessage = (reader: ByteReader): SyncMessage => {
       )
       return { kind, answer, intent, status }
     }
+    case 'listed': {
+      const answer = reader.varint() === 1
+      const intent = readVector(
+        reader,
+        () => readActor(reader),
+        () => reader.varint(),
+      )
+      return { kind, answer, intent, status: readCursors(reader) }
+    }
     case 'records': {
       const more = reader.varint() === 1
       const intent = readRecords(reader, RECORD_BYTES_MAX)
@@ -141,6 +187,19 @@ const readVector = <K, V>(reader: ByteReader, key: () => K, value: () => V): Map
   const vector = new Map<K, V>()
   for (let left = count - 1; left > 0; left -= 1) vector.set(key(), value())
   return vector
+}
+
+const readCursors = (reader: ByteReader): ListedCursors => {
+  const list = reader.bytes(LIST_BYTES)
+  if (list.length !== LIST_BYTES)
+    throw new TuttiError('invalid', 'the fingerprint of a list has the wrong length')
+  const base = reader.varint()
+  const cursors: StatusCursor[] = []
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    const above = reader.varint()
+    cursors.push({ incarnation: above === 0 ? 0 : base + above, seq: reader.varint() })
+  }
+  return { list: toHex(list), cursors }
 }
 
 const readRecords = (reader: ByteReader, bytesMax: number): Uint8Array[] => {

@@ -3,41 +3,13 @@
 // own, what is under way when it ends is lost, gossip floods and forwards only what was accepted.
 
 import { messageOf, TuttiError } from '../lib/errors.ts'
-import { hash32, sha256Hex } from '../lib/hash.ts'
+import { sha256Hex } from '../lib/hash.ts'
 import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { compareStrings } from '../lib/order.ts'
-import type { Clock } from '../lib/time.ts'
 import type { Channel, RequestOptions, Transport, TransportEvents } from '../net/transport.ts'
-
-/** What an end needs of the network between the ends. */
-export interface Lanes {
-  readonly clock: Clock
-  /** To how many of its connections a peer passes gossip on. */
-  readonly meshDegree: number
-  /** The process at an address: its transport, null when its machine answers without it, undefined when none answers. */
-  processAt(
-    address: string,
-  ): { readonly member: MemberId; readonly transport: SimulatedTransport | null } | undefined
-  /** The transport of a member's process; null when it has none, or none that answers. */
-  processOf(member: MemberId): SimulatedTransport | null
-  /** Delivers in order after the lane's delay; never while it is cut or the receiver is frozen, nor to a dark machine. */
-  carry(from: MemberId, to: MemberId, deliver: () => void): void
-  /** How often a message that may be lost (or, as gossip, repeated) is to be carried: 0, 1 or 2 times. */
-  copies(from: MemberId, to: MemberId, repeatable: boolean): number
-  /** How much later than the others a gossiped message sets out, milliseconds; mostly 0. */
-  lateness(from: MemberId, to: MemberId): number
-  /** The message as it arrives: mostly itself. */
-  altered(from: MemberId, to: MemberId, bytes: Uint8Array): Uint8Array
-  /** A message reaches a running peer. */
-  delivered(from: MemberId, to: MemberId): void
-  /** The same, of every message, repeated gossip included, with its length. */
-  carried(from: MemberId, to: MemberId, bytes: number): void
-  /** A peer passes on what another one published. */
-  forwarded(by: MemberId, bytes: Uint8Array): void
-  /** A member's transport stopped by itself. */
-  stopped(transport: SimulatedTransport): void
-}
+import type { Lanes } from './lanes.ts'
+import { Mesh } from './mesh.ts'
 
 /** As the production transport's dial. */
 const DIAL_TIMEOUT_MS = 3000
@@ -77,6 +49,7 @@ export class SimulatedTransport implements Transport {
   readonly self: MemberId
   readonly #network: Lanes
   readonly #address: string
+  readonly #mesh: Mesh
   readonly #wires = new Map<MemberId, Wire[]>()
   readonly #undelivered = new Map<string, number>()
   readonly #seen = new Set<string>()
@@ -85,12 +58,12 @@ export class SimulatedTransport implements Transport {
   #members: ReadonlySet<MemberId> = new Set()
   #invites: ReadonlySet<MemberId> = new Set()
   #events: TransportEvents | null = null
-  #chosen: { readonly of: readonly MemberId[]; readonly mesh: readonly MemberId[] } | null = null
 
   constructor(network: Lanes, self: MemberId, address: string) {
     this.#network = network
     this.self = self
     this.#address = address
+    this.#mesh = new Mesh(self, network.meshDegree)
   }
 
   async start(events: TransportEvents): Promise<void> {
@@ -229,6 +202,11 @@ export class SimulatedTransport implements Transport {
     for (const asked of this.#asked) fail(asked, broke(asked))
   }
 
+  /** To whom this end chooses to pass gossip on. */
+  chosen(): ReadonlySet<MemberId> {
+    return this.#mesh.choose(this.#peers())
+  }
+
   /** The connections to a member timed out. */
   lose(member: MemberId): void {
     for (const wire of this.#wiresOf(member)) this.#drop(member, wire, true)
@@ -282,6 +260,7 @@ export class SimulatedTransport implements Transport {
       others.push(wire)
     } else {
       this.#wires.set(member, [wire])
+      this.#mesh.changed()
       this.#events.connected(member)
     }
     return true
@@ -300,6 +279,7 @@ export class SimulatedTransport implements Transport {
     for (const [asked, leaving] of this.#answering) if (asked.wire === wire) leaving.abort()
     if (wires.length > 0) return
     this.#wires.delete(member)
+    this.#mesh.changed()
     for (const channel of ['beat', 'sync'] as const) this.#undelivered.delete(`${member}/${channel}`)
     this.#events?.disconnected(member, silent)
   }
@@ -315,25 +295,10 @@ export class SimulatedTransport implements Transport {
     return true
   }
 
-  /** The same order and the same choice at both ends, so that hardly anybody is chosen by nobody. */
-  #mesh(): readonly MemberId[] {
-    const peers = this.#peers()
-    const { meshDegree } = this.#network
-    if (peers.length <= meshDegree) return peers
-    const known = this.#chosen
-    if (known !== null && known.of.length === peers.length && known.of.every((id, at) => id === peers[at]))
-      return known.mesh
-    const mesh = peers
-      .map((id) => ({ id, rank: hash32(id < this.self ? `${id} ${this.self}` : `${this.self} ${id}`) }))
-      .sort((a, b) => a.rank - b.rank)
-      .slice(0, meshDegree)
-      .map(({ id }) => id)
-    this.#chosen = { of: peers, mesh }
-    return mesh
-  }
-
   #spread(bytes: Uint8Array, source: MemberId | null): void {
-    for (const member of this.#mesh()) {
+    const chosen = (other: MemberId): ReadonlySet<MemberId> | undefined =>
+      this.#network.processOf(other)?.chosen()
+    for (const member of this.#mesh.among(this.#peers(), chosen)) {
       const wire = this.#wires.get(member)?.at(-1)
       if (member === source || wire === undefined) continue
       for (let left = this.#network.copies(this.self, member, true); left > 0; left -= 1) {

@@ -10,7 +10,8 @@ import type { Random } from '../lib/random.ts'
 import { signerFromSeed } from '../lib/signature.ts'
 import type { Clock } from '../lib/time.ts'
 import type { Transport } from '../net/transport.ts'
-import { type Lanes, SimulatedTransport } from './network-transport.ts'
+import type { Lanes } from './lanes.ts'
+import { SimulatedTransport } from './network-transport.ts'
 
 /** How one direction of a link behaves. */
 export interface LinkConditions {
@@ -33,7 +34,7 @@ export interface NetworkOptions {
   readonly link?: Partial<LinkConditions>
   /** What is special about one direction, asked once when it is first used. @default nothing */
   readonly linkOf?: (from: MemberId, to: MemberId) => Partial<LinkConditions>
-  /** To how many of its connections a peer passes gossip on, the nearest by a hash of both ends. @default all: it floods */
+  /** How many of its connections a peer chooses to pass gossip on; both ends pass on. @default all: it floods */
   readonly meshDegree?: number
   /** How long a cut link's connections survive before both ends lose them silently, as TCP does. @default 150000 */
   readonly connectionTimeoutMs?: number

@@ -49,6 +49,8 @@ export type ConfinementFacts = Static<typeof ConfinementFacts>
 export const FormatFacts = Type.Object({
   /** Of the document: crdt/schema/format.ts. */
   document: Count,
+  /** Of anti-entropy: crdt/sync-message.ts. Left out: an earlier version. */
+  sync: Type.Optional(Count),
 })
 export type FormatFacts = Static<typeof FormatFacts>
 

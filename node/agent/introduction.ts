@@ -5,6 +5,7 @@
 import { DOCUMENT_FORMAT } from '../../crdt/schema/format.ts'
 import type { BuilderFacts, ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
 import { STATUS_KEYS } from '../../crdt/status-decode.ts'
+import { SYNC_FORMAT } from '../../crdt/sync-message.ts'
 import type { Json } from '../../lib/order.ts'
 import type { Clock } from '../../lib/time.ts'
 
@@ -37,7 +38,7 @@ export class Introduction {
     const { facts, hostOf, say } = this.#options
     // Before the facts, with which it leaves: nobody is to know the one without the other.
     this.#look()
-    say(STATUS_KEYS.formats, { document: DOCUMENT_FORMAT }, false)
+    say(STATUS_KEYS.formats, { document: DOCUMENT_FORMAT, sync: SYNC_FORMAT }, false)
     const said = { ...facts, addresses: [...addresses], host: hostOf(addresses), running: true }
     say(STATUS_KEYS.facts, said, true)
   }

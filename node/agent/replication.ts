@@ -9,7 +9,7 @@ import { IntentReplica, type Staged } from '../../crdt/replica.ts'
 import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import { StatusMap } from '../../crdt/status-map.ts'
-import { encodeSync } from '../../crdt/sync-message.ts'
+import { encodeSync, SYNC_FORMAT } from '../../crdt/sync-message.ts'
 import type { Store } from '../../crdt/store.ts'
 import { concatBytes } from '../../lib/bytes.ts'
 import { messageOf } from '../../lib/errors.ts'
@@ -345,6 +345,9 @@ export class Replication {
       missingFrom: (vector, bytesMax) => intent.missingFrom(vector, bytesMax),
       statusDigest: () => statuses.digest(),
       statusVector: () => statuses.vector(),
+      listedVectorFor: (member) =>
+        (statuses.statusOf(member)?.formats?.sync ?? 0) >= SYNC_FORMAT ? statuses.listedVector() : null,
+      namedVector: (listed) => statuses.namedVector(listed),
       statusMissingFrom: (vector, bytesMax) => statuses.missingFrom(vector, bytesMax),
     }
   }

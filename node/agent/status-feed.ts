@@ -17,6 +17,11 @@ const DELTA_INTERVAL_MS = 1000
  */
 const SPREAD_PER_MEMBER_MS = 20
 /**
+ * Beyond a hundred members the interval, and the spread with it, grows with them: each says less often what all hear, so
+ * that a peer hears a hundred deltas a second at most, and of edits that follow one another many share one report.
+ */
+const INTERVAL_PER_MEMBER_MS = 10
+/**
  * Others' records are written to disk this often, together, and up to twice as much later: what all peers heard at once they
  * must not all sync at once, when several share a disk. A whole cluster that is killed sooner forgets who held what.
  */
@@ -99,8 +104,10 @@ export class StatusFeed {
   #schedule(): void {
     if (this.#cancelFlush !== null) return
     const { clock, members, spread } = this.#options
-    const rest = DELTA_INTERVAL_MS - (clock.now() - this.#lastFlushMs)
-    const spreadMs = Math.min(DELTA_INTERVAL_MS, members() * SPREAD_PER_MEMBER_MS) * spread()
+    const count = members()
+    const intervalMs = Math.max(DELTA_INTERVAL_MS, count * INTERVAL_PER_MEMBER_MS)
+    const rest = intervalMs - (clock.now() - this.#lastFlushMs)
+    const spreadMs = Math.min(intervalMs, count * SPREAD_PER_MEMBER_MS) * spread()
     this.#cancelFlush = clock.after(Math.max(rest, spreadMs), () => this.#send(false))
   }
 

@@ -27,7 +27,7 @@ export interface Measured {
   /** Per peer and second, over half a minute of rest; bytes are what is said, without the transport's own. */
   readonly restMessages: number
   readonly restBytes: number
-  /** Per peer, for one edit, from it until ten seconds later, less what rest would have cost. */
+  /** Per peer, for one edit, from it until everybody has heard that everybody has it, less what rest would have cost. */
   readonly editMessages: number
   readonly editBytes: number
   /** Of the whole run, for one simulated second of one peer. */
@@ -48,12 +48,14 @@ const MEMBERS_PER_CHANGE = 250
 const STARTS_MS = 2000
 const LOOK_MS = 20
 const EDIT_LIMIT_MS = 60_000
-const AFTER_EDIT_MS = 10_000
+/** Everybody has said that it has the edit, and everybody has heard it: at least this long, and so long for each peer. */
+const AFTER_EDIT_MIN_MS = 10_000
+const AFTER_EDIT_PER_PEER_MS = 15
 const REST_MS = 30_000
-/** Everybody has said that it is at rest, and everybody has heard it. */
-const CALM_MS = 15_000
-/** As gossipsub is set up: a mesh of four, and up to eight where others choose a peer. */
-const MESH_DEGREE = 5
+/** And a little more until rest is measured. */
+const CALM_MS = 5000
+/** Chosen by one of both ends, which makes some five for each: gossipsub is set up for a mesh of four, three to eight. */
+const MESH_DEGREE = 3
 /** A thousand peers in one process leave no memory for what nobody will read. */
 const JOURNAL_BYTES_MAX = 1
 const SERVICE = 'web'
@@ -81,7 +83,8 @@ export const measure = async ({ peers, seed, say }: ScaleOptions): Promise<Measu
   say('started')
   await within(world, 'everybody sees everybody', machines, (machine) => seesAll(machine, peers))
   await world.finish(edit(world, first, peers))
-  await world.run(CALM_MS)
+  const afterEditMs = Math.max(AFTER_EDIT_MIN_MS, AFTER_EDIT_PER_PEER_MS * peers)
+  await world.run(afterEditMs + CALM_MS)
   say('at rest')
 
   const restBefore = { ...traffic }
@@ -92,11 +95,10 @@ export const measure = async ({ peers, seed, say }: ScaleOptions): Promise<Measu
   const editBefore = { ...traffic }
   const edited = await world.finish(edit(world, first, peers + 1))
   const edits = await within(world, 'an edit', machines, (machine) => agentOf(machine).holds(edited))
-  await world.run(Math.max(0, AFTER_EDIT_MS - edits.allMs))
+  await world.run(afterEditMs)
   const editCost = since(traffic, editBefore)
-  const afterEditMs = Math.max(AFTER_EDIT_MS, edits.allMs)
-  const lessRest = (count: number, atRest: number): number =>
-    (count - (atRest * afterEditMs) / REST_MS) / peers
+  const countedMs = edits.allMs + afterEditMs
+  const lessRest = (count: number, atRest: number): number => (count - (atRest * countedMs) / REST_MS) / peers
   say('edited')
 
   const victim = defined(machines.at(-1), 'a last machine')

@@ -40,6 +40,9 @@ const peerOf = (name: string, intent: IntentReplica, random: Random): Peer => {
     missingFrom: (vector, bytesMax) => intent.missingFrom(vector, bytesMax),
     statusDigest: () => status.digest(),
     statusVector: () => status.vector(),
+    // Dan is of a version that knows no lists.
+    listedVectorFor: (member) => (member === memberOf('dan') ? null : status.listedVector()),
+    namedVector: (listed) => status.namedVector(listed),
     statusMissingFrom: (vector, bytesMax) => status.missingFrom(vector, bytesMax),
   }
   return { id, intent, status, machine, state, equals: 0 }
@@ -138,6 +141,31 @@ describe('anti-entropy', () => {
       })
       network.stepsUntilEqual(1000)
     })
+
+  it('names no member to one that has the same members', () => {
+    const network = busyNetwork('lists')
+    const members = new Set(network.peers.map(({ id }) => id))
+    for (const { status } of network.peers) status.retain(members)
+    network.stepsUntilEqual(200)
+    const kinds = (to: 'dan' | 'bob') =>
+      new Set(
+        network.sent
+          .filter((message) => message.to === memberOf(to) && message.from !== memberOf('dan'))
+          .map(({ bytes }) => decodeSync(bytes))
+          .filter((message) => message.kind === 'listed' || (message.kind === 'vectors' && message.status))
+          .map(({ kind }) => kind),
+      )
+    assert.deepEqual(kinds('bob'), new Set(['listed']))
+    assert.deepEqual(kinds('dan'), new Set(['vectors']))
+  })
+
+  it('goes by names where members differ', () => {
+    const network = busyNetwork('other lists')
+    const members = network.peers.map(({ id }) => id)
+    for (const { id, status } of network.peers)
+      status.retain(new Set(id === memberOf('bob') ? [...members, memberOf('eve')] : members))
+    network.stepsUntilEqual(300)
+  })
 
   it('exchanges some 40 bytes a round and peer when there is nothing to say', () => {
     const network = busyNetwork('idle')

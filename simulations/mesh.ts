@@ -1,0 +1,46 @@
+// Gossip's mesh, as far as a simulation of very many peers needs one: each end chooses a few of its connections, the nearest by
+// a hash of both ends, and a connection is in the mesh when one of the two has chosen it, as a graft binds both. Deliberately
+// absent: heartbeats, pruning and what gossipsub tells beside the mesh; anti-entropy covers what a mesh leaves out.
+
+import { hash32 } from '../lib/hash.ts'
+import type { MemberId } from '../lib/ids.ts'
+import { compareStrings } from '../lib/order.ts'
+
+export class Mesh {
+  readonly #self: MemberId
+  readonly #degree: number
+  #chosen: ReadonlySet<MemberId> | null = null
+
+  /** @param degree how many it chooses. */
+  constructor(self: MemberId, degree: number) {
+    this.#self = self
+    this.#degree = degree
+  }
+
+  /** A connection came up or went. */
+  changed(): void {
+    this.#chosen = null
+  }
+
+  /** Of its connections those in the mesh; `other` finds the mesh at the other end. */
+  among(
+    connected: readonly MemberId[],
+    other: (member: MemberId) => ReadonlySet<MemberId> | undefined,
+  ): readonly MemberId[] {
+    if (this.#degree === Infinity) return connected
+    const chosen = this.choose(connected)
+    return connected.filter((id) => chosen.has(id) || other(id)?.has(this.#self) === true)
+  }
+
+  /** Whom this end chooses. */
+  choose(connected: readonly MemberId[]): ReadonlySet<MemberId> {
+    this.#chosen ??= new Set(
+      connected
+        .map((id) => ({ id, rank: hash32([id, this.#self].sort(compareStrings).join(' ')) }))
+        .sort((a, b) => a.rank - b.rank || compareStrings(a.id, b.id))
+        .slice(0, this.#degree)
+        .map(({ id }) => id),
+    )
+    return this.#chosen
+  }
+}
