@@ -22,7 +22,11 @@ type Handle = ReturnType<typeof Automerge.getBackend>
 interface SharedState {
   readonly handle: Handle
   readonly next: Map<string, SharedState>
+  /** What was visible in it, by object and key. */
+  readonly seen: Map<string, VisibleValue[]>
 }
+
+const sharedState = (handle: Handle): SharedState => ({ handle, next: new Map(), seen: new Map() })
 
 let sharedEmpty: SharedState | null = null
 
@@ -31,7 +35,7 @@ let sharedEmpty: SharedState | null = null
  * peers, whose two documents each would not fit into one WebAssembly memory. @default false
  */
 export const shareDocuments = (share: boolean): void => {
-  sharedEmpty = share ? { handle: Automerge.getBackend(Automerge.init()), next: new Map() } : null
+  sharedEmpty = share ? sharedState(Automerge.getBackend(Automerge.init())) : null
 }
 
 const follow = (state: SharedState, change: Uint8Array): SharedState => {
@@ -40,7 +44,7 @@ const follow = (state: SharedState, change: Uint8Array): SharedState => {
   if (known !== undefined) return known
   const handle = state.handle.fork()
   handle.applyChanges([change])
-  const next = { handle, next: new Map() }
+  const next = sharedState(handle)
   state.next.set(hash, next)
   return next
 }
@@ -94,6 +98,15 @@ export class AutomergeDocument {
 
   /** What is visible under a key, ascending, so the last one wins; as of `heads` where they are given. */
   visible(object: OpId, key: string, heads?: readonly ChangeHash[]): VisibleValue[] {
+    if (this.#shared === null || heads !== undefined) return this.#look(object, key, heads)
+    const { seen } = this.#shared
+    const place = `${object.counter}@${object.actor} ${key}`
+    const known = seen.get(place) ?? this.#look(object, key)
+    seen.set(place, known)
+    return known
+  }
+
+  #look(object: OpId, key: string, heads?: readonly ChangeHash[]): VisibleValue[] {
     const values = this.#handle.getAll(
       `${object.counter}@${object.actor}`,
       key,
