@@ -161,8 +161,10 @@ const keepHooks = (turn: Turn): void => {
     kept.add(hookKeyOf(service, service.release))
     for (const release of Object.keys(service.rejected ?? {}))
       kept.add(hookKeyOf(service, release as ReleaseId))
-    for (const { word } of wordsOf(input, service.id))
-      if (word.good !== null) kept.add(hookKeyOf(service, word.good as ReleaseId))
+    const said = wordsOf(input, service.id).map(({ word }) => word.good)
+    // A rollout that begins in this pass names the one before as good, which no status does yet.
+    for (const good of [...said, turn.words.get(service.id)?.good ?? null])
+      if (good !== null) kept.add(hookKeyOf(service, good as ReleaseId))
   }
   for (const [key, said] of input.statuses.get(input.self)?.hooks ?? [])
     if (kept.has(key) && !turn.hooks.has(key) && said.state !== 'running') turn.hooks.set(key, said)

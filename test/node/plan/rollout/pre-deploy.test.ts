@@ -13,7 +13,16 @@ import type { LocalInstance, ProcessExit } from '../../../../node/plan/local.ts'
 import type { Plan } from '../../../../node/plan/plan.ts'
 import { attemptOf, hookInstanceOf } from '../../../../node/plan/rollout/hooks.ts'
 import { rolloutSteward } from '../../../../node/plan/rollout/stewardship.ts'
-import { fleet, idOf, instance, numbered, service, type MemberOptions } from '../fleet.ts'
+import {
+  fleet,
+  holding,
+  idOf,
+  instance,
+  numbered,
+  service,
+  type FleetOptions,
+  type MemberOptions,
+} from '../fleet.ts'
 
 const RESCHEDULE_MS = 5000
 const web = (over: Parameters<typeof service>[1] = {}): ServiceView =>
@@ -34,6 +43,7 @@ class Land {
   readonly words: Record<string, Record<string, RolloutStatus>> = { m0: {}, m1: {}, m2: {} }
   readonly local: Record<string, LocalInstance[]> = { m0: [], m1: [], m2: [] }
   readonly memory: Record<string, Plan['rollouts']> = {}
+  holds: NonNullable<FleetOptions['holds']> = {}
   /** Runs of the hook that were begun, as `MEMBER RELEASE attempt N`. */
   readonly begun: string[] = []
   readonly ended: string[] = []
@@ -75,6 +85,7 @@ class Land {
         local,
         hooks: this.hooks,
         rollouts: this.words,
+        holds: this.holds,
         nowMs: this.nowMs,
       }),
       ...(rollouts === undefined ? {} : { rollouts }),
@@ -122,6 +133,12 @@ class Land {
       exit: over,
       lastOutput: [],
     }))
+  }
+
+  /** Every slot runs the wanted release, on whichever members. */
+  serve(): void {
+    const [first = ''] = Object.keys(this.members)
+    this.holds = { [first]: holding(this.service, [0, 1]) }
   }
 
   die(name: string): void {
@@ -333,6 +350,20 @@ describe('the hook before a release', () => {
     land.exit(land.steward, { code: 0 })
     land.settle()
     assert.deepEqual(land.begun.at(-1), `${land.steward} ${land.service.release} attempt 1`)
+  })
+
+  it('does not run again for the release before, which is wanted once more', () => {
+    const land = new Land()
+    const before = land.service
+    for (const next of [before, web({ command: ['serve', 'next'] }), before]) {
+      land.service = next
+      land.settle()
+      if (land.begun.length < 3) land.exit(land.steward, { code: 0 })
+      land.settle()
+      land.serve()
+      land.settle()
+    }
+    assert.equal(land.begun.length, 2)
   })
 
   it('is ended when its release is aborted, and when its service is stopped', () => {
