@@ -150,18 +150,6 @@ export const PLAN_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'hook-beside-hook',
-    bug: 'the hook of the next release begins while that of the one before still runs',
-    breaks: 'S8',
-    patches: [
-      {
-        file: 'node/plan/rollout/pre-deploy.ts',
-        find: "if (desk.hooks.get(key)?.state === 'running') return",
-        replace: "if (desk.hooks.get(key)?.state === 'done') return",
-      },
-    ],
-  },
-  {
     name: 'canary-for-ever',
     bug: 'a canary that has proven itself is never followed by another slot',
     breaks: 'L5',
