@@ -79,6 +79,34 @@ describe('reporter', () => {
     ])
   })
 
+  it('says of failing checks what changes, at once when they begin, and takes it back', () => {
+    const words: [string, Json][] = []
+    let urgent = 0
+    const reporter = new Reporter({
+      wall: () => WALL,
+      say: (key, value) => {
+        if (key.startsWith('doubt/')) words.push([key, value])
+      },
+      flush: () => (urgent += 1),
+    })
+    const scene = fleet({ self: 'oak', members: { oak: {} }, services: [web], nowMs: 0 })
+    reporter.report(scene, planOf({ state: 'ready' }), true, [])
+    urgent = 0
+    for (const doubt of [
+      { lapses: 1, lapsed: true },
+      { lapses: 1, lapsed: true },
+      { lapses: 1 },
+      {},
+    ] as const)
+      reporter.report(scene, planOf({ state: 'ready', ...doubt }), true, [])
+    assert.deepEqual(words, [
+      [`doubt/${id}`, { lapses: 1, now: true }],
+      [`doubt/${id}`, { lapses: 1, now: false }],
+      [`doubt/${id}`, null],
+    ])
+    assert.equal(urgent, 1)
+  })
+
   it('says how the last run ended and what it wrote', () => {
     const exit = { code: 7, signal: null, atMs: 0 }
     const [word] = said([planOf({ state: 'crashed', exit, output: ['no database'] })])
