@@ -1,7 +1,7 @@
 // A rollout in lines for people, as `tutti rollout status` and `tutti explain` show it.
 
 import { formatDuration } from '../lib/time.ts'
-import type { RolloutReply, SlotReleaseReply } from '../node/serve/api/contract-rollout.ts'
+import type { RolloutReply, SlotReleaseReply } from '../node/serve/api/contract.ts'
 import { tell, type Context } from './io.ts'
 import { harmless, paintFor, type Paint } from './render.ts'
 

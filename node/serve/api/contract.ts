@@ -18,7 +18,7 @@ import {
 import { leasedFields, leasedSlots, LeaseReply, VotersReply } from './contract-leases.ts'
 import { RolloutOperation, RolloutReply, SlotReleaseReply } from './contract-rollout.ts'
 
-export type { RolloutCommand, RolloutReply } from './contract-rollout.ts'
+export type { RolloutCommand, RolloutReply, SlotReleaseReply } from './contract-rollout.ts'
 
 const strict = { additionalProperties: false } as const
 const Text = Type.String()
