@@ -48,7 +48,7 @@ interface OutlivedAlert {
 }
 
 /** From the first beat of a member that was lost to its status, which tells whether it has begun anew: a round or two. */
-const WORD_MS = 500
+const WORD_MS = 250
 
 /** Our own alert on a member, raised a moment ago perhaps and not yet in our replicated status. */
 export type OwnAlertOf = (member: MemberId) => ReportedAlert | null

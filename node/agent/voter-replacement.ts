@@ -44,7 +44,7 @@ export const replaceVoters = async (scene: ReplacementScene): Promise<VoterSet> 
   if (absent.length > 0)
     throw new TuttiError(
       'refused',
-      `${listed(absent.map(nameOf))} not in sight; start every peer that can still run, and remove the others with 'tutti peers rm NAME' once their machines are switched off`,
+      `${listed(absent.map(nameOf).sort())} not in sight; start every peer that can still run, and remove the others with 'tutti peers rm NAME' once their machines are switched off`,
     )
   const known = await agreedVoters(scene)
   if (known !== null && !areLost(known, operators))
@@ -77,7 +77,7 @@ const agreedVoters = async (scene: ReplacementScene): Promise<VoterSet | null> =
     if (silent.length > 0)
       throw new TuttiError(
         'unreachable',
-        `no answer from ${silent.map(scene.nameOf).join(', ')}; nothing was replaced, so do it again once all answer`,
+        `no answer from ${silent.map(scene.nameOf).sort().join(', ')}; nothing was replaced, so do it again once all answer`,
       )
     const heard = answers.flatMap((answer) => answer?.voters ?? [])
     for (const one of heard) await scene.adopt(one)
