@@ -12,6 +12,7 @@ import { canonicalJson } from '../../../lib/order.ts'
 import type { MachineFacts, MemberAnswer, MemberFacts } from '../../doctor/facts.ts'
 import { judgeCluster, linkOf } from '../../doctor/judge-cluster.ts'
 import { judgeMachine, judgePeer } from '../../doctor/judge-machine.ts'
+import { judgeVoters, type VoterFacts } from '../../doctor/judge-voters.ts'
 import { isPresent } from '../../plan/eligibility.ts'
 import { PLACEMENT_VERSION } from '../../plan/placement-version.ts'
 import type { AgentPort } from '../../ports.ts'
@@ -19,6 +20,7 @@ import { MemberAnswerShape, type DoctorReply, type LinkReply } from '../api/cont
 import { LIVE } from '../fan-in.ts'
 import { questionOf } from '../gathering.ts'
 import { fromParts, toParts } from '../lines.ts'
+import { votersStanding } from '../replies/leases.ts'
 import { asOf, type Reading, type ReadMember } from '../replies/reading.ts'
 import { reachOthers } from './reach.ts'
 
@@ -78,6 +80,7 @@ export class Doctor {
         (answer?.findings ?? []).map((one) => ({ peer: name, ...one })),
       ),
       ...judgeCluster(members).map((one) => ({ peer: '', ...one })),
+      ...judgeVoters(voterFacts(reading)).map((one) => ({ peer: '', ...one })),
     ]
     return {
       asOf: asOf(reading),
@@ -238,3 +241,9 @@ const linksOf = (members: readonly MemberFacts[]): LinkReply[] =>
         }
       }),
   )
+
+const voterFacts = (reading: Reading): VoterFacts => {
+  const { voters, lacking, lost } = votersStanding(reading)
+  const services = reading.snapshot.view.services.filter(({ onPartition }) => onPartition === 'quorum')
+  return { services: services.map(({ id }) => id), known: voters !== null, lacking, lost }
+}
