@@ -57,6 +57,7 @@ export class Scene {
   #clocksRightMs = -Infinity
   /** Edits that are under way; one at a peer that has ended will never be done. */
   readonly #editing = new Set<{ readonly machine: Machine; readonly agent: Machine['agent'] }>()
+  #turn: Promise<void> = Promise.resolve()
   #disturbedMs = 0
   #faultMs = 0
   #healed = false
@@ -136,6 +137,13 @@ export class Scene {
       this.disturb()
       end()
     }
+  }
+
+  /** Does what looks at disks and then changes one, after whatever does so at this instant. It awaits nothing but disks. */
+  async inTurn(act: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(act)
+    this.#turn = done
+    await done
   }
 
   /** Claims a machine for a step that takes it down or freezes it; false when another one has it. */

@@ -2,17 +2,20 @@
 // newcomer alone knows that it was admitted, and no member opens a door to a stranger on the stranger's word. No rule could
 // mend that: its operator lets it join again, which here is to take it away.
 
+import type { MemberId } from '../lib/ids.ts'
 import { seededRandom } from '../lib/random.ts'
 import { NEWCOMER } from './faults/operators.ts'
 import type { Machine } from './machine.ts'
 import { scratchReplica } from './records.ts'
 import type { Scene } from './scene.ts'
 
-/** Takes away every newcomer whom no other machine's disk knows. Reads disks, and awaits nothing else. */
+/** Takes away every newcomer whom no other disk knows that holds a document. Reads disks, and awaits nothing else. */
 export const turnAwayStrangers = async (scene: Scene): Promise<void> => {
   const { world, referee } = scene
   for (const newcomer of world.present().filter(({ name }) => name.startsWith(NEWCOMER))) {
-    if (await isKnown(newcomer, world.machines)) continue
+    const others = await membersOnDisks(newcomer, world.present())
+    // Where no other disk holds one, the newcomer's is the document.
+    if (others.length === 0 || others.some((members) => members.has(newcomer.signer.member))) continue
     await referee.askLater('losing', (check, whole) => check(whole, newcomer))
     scene.say(`${newcomer.name}: nobody has heard of its admission, and it is taken away`)
     scene.disturb()
@@ -23,11 +26,20 @@ export const turnAwayStrangers = async (scene: Scene): Promise<void> => {
 }
 
 /** Whether another one of these machines has it among its members on its disk. */
-export const isKnown = async ({ signer }: Machine, machines: readonly Machine[]): Promise<boolean> => {
+export const isKnown = async (machine: Machine, machines: readonly Machine[]): Promise<boolean> =>
+  (await membersOnDisks(machine, machines)).some((members) => members.has(machine.signer.member))
+
+/** Of every other machine whose disk holds a document: the members that it names. */
+const membersOnDisks = async (
+  { signer }: Machine,
+  machines: readonly Machine[],
+): Promise<readonly ReadonlySet<MemberId>[]> => {
+  const found: ReadonlySet<MemberId>[] = []
   for (const other of machines) {
     if (other.signer.member === signer.member) continue
     const replica = await scratchReplica(other, seededRandom('strangers'))
-    if (replica?.view().members.some(({ id }) => id === signer.member) === true) return true
+    const members = replica?.view().members ?? []
+    if (members.length > 0) found.push(new Set(members.map(({ id }) => id)))
   }
-  return false
+  return found
 }

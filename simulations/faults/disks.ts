@@ -52,9 +52,12 @@ const lose = async (
   act: (machine: Machine) => Promise<void> | void,
 ): Promise<void> => {
   machine.powerOff()
-  await scene.referee.askLater('losing', (check, whole) => check(whole, machine))
-  await act(machine)
-  await turnAwayStrangers(scene)
+  // Two that lose theirs at one instant could each count on the other's.
+  await scene.inTurn(async () => {
+    await scene.referee.askLater('losing', (check, whole) => check(whole, machine))
+    await act(machine)
+    await turnAwayStrangers(scene)
+  })
 }
 
 /** A cluster whose last disk is destroyed is lost, and no rule could mend that. Reads disks, and awaits nothing else. */
