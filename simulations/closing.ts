@@ -15,6 +15,8 @@ import type { World } from './world.ts'
 /** How long the operator waits for the peers to agree; whether they ever do is the verdict's to say. */
 const AGREE_MAX_MS = 30_000
 const LOOK_MS = 250
+/** Steps by which voters may be lost. After any others, voters that nobody knows are a bug that no operator is to hide. */
+const LOSING = ['disk-wiped', 'disk-old', 'disk-cloned', 'remove'] as const
 /** An operator tries again after this. */
 const RETRY_MS = 1000
 
@@ -46,7 +48,8 @@ export const closeTrouble = async (scene: Scene): Promise<void> => {
     ]
   })
   await world.finish(edited)
-  if (hasQuorum(world.random)) await replaceLostVoters(scene, operator)
+  if (hasQuorum(world.random) && LOSING.some((kind) => scene.performed.has(kind)))
+    await replaceLostVoters(scene, operator)
 }
 
 /**
