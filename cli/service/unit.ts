@@ -54,8 +54,11 @@ export const unitOf = ({ launcher, data, options, path, user }: UnitOptions): st
     `ExecStart=${command}`,
     `Environment=${quoted(`PATH=${path}`)}`,
     'Restart=always',
-    // Others start what ran here only seconds later: back by then, it adopts everything and nothing moves.
-    'RestartSec=500ms',
+    // Others start what ran here only seconds later: back by then, it adopts everything and nothing moves. systemd takes up to
+    // a quarter of a second more, and the peer half of one.
+    'RestartSec=100ms',
+    // What ended by itself said why, and will say so again: its next try has time, and the instances have the processor.
+    `ExecStopPost=/bin/sh -c "[ $$SERVICE_RESULT != exit-code ] || sleep 2"`,
     // Instances live in the same cgroup and outlive the peer, at a restart, an upgrade and a crash.
     'KillMode=process',
     // A peer lets go within a second; a disk that hangs may take longer.

@@ -80,7 +80,8 @@ Type=exec
 ExecStart="/opt/tutti/bin/tutti" "up" "--data" "/var/lib/tutti" "--name" "a"
 Environment="PATH=/usr/local/bin:/usr/bin:/bin"
 Restart=always
-RestartSec=500ms
+RestartSec=100ms
+ExecStopPost=/bin/sh -c "[ $$SERVICE_RESULT != exit-code ] || sleep 2"
 KillMode=process
 TimeoutStopSec=20s
 Delegate=yes
