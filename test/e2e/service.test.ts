@@ -27,7 +27,7 @@ if (missing !== null) process.stderr.write(`SKIPPED: services under systemd are 
 const UNIT = 'tutti.service'
 const UNIT_FILE = 'etc-systemd/system/tutti.service'
 const WANTED = 'etc-systemd/system/multi-user.target.wants/tutti.service'
-/** What a peer must not have forgotten to be adopted, and a number of them. */
+/** Instances: enough to tell one that was forgotten from all. */
 const FEW = 3
 
 interface Machine {

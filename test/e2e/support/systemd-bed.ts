@@ -117,18 +117,13 @@ export class SystemdBed {
   async boot(): Promise<void> {
     const groups = groupsOf(this.#name)
     for (const group of groups) mkdirSync(group, { recursive: true })
-    const join = groups.map((group) => `echo 0 >'${group}/cgroup.procs'`).join(' && ')
+    const joins = groups.map((group) => `echo 0 >'${group}/cgroup.procs'`).join(' && ')
+    const spaces = '--pid --fork --kill-child --mount --propagation private --mount-proc --uts --ipc --net'
+    const points = hierarchies().map(({ point }) => point)
     // In two steps: who makes the namespaces stays outside of the groups, or none could hand controllers down.
-    const script = `${join} && exec unshare --cgroup sh "$@"`
-    const spaces = ['--pid', '--fork', '--kill-child', '--mount', '--propagation', 'private', '--mount-proc']
-    const child = spawn(
-      'unshare',
-      [
-        ...[...spaces, '--uts', '--ipc', '--net', 'sh', '-c', script, 'sh'],
-        ...[BOOT, this.directory, this.#name, this.layout, ...hierarchies().map(({ point }) => point)],
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    )
+    const become = ['sh', '-c', `${joins} && exec unshare --cgroup sh "$@"`, 'sh', BOOT]
+    const words = [...spaces.split(' '), ...become, this.directory, this.#name, this.layout, ...points]
+    const child = spawn('unshare', words, { stdio: ['ignore', 'ignore', 'pipe'] })
     let said = ''
     child.stderr.on('data', (text: Buffer) => (said += text.toString()))
     const maker = child.pid
