@@ -51,6 +51,9 @@
   mkdir /run/lock
   mount --bind "$disk/etc-systemd" /etc/systemd
   mount --bind "$disk/var" /var
+  # Without one systemd would write it, into the host's.
+  [ -s "$disk/machine-id" ] || tr -d - </proc/sys/kernel/random/uuid >"$disk/machine-id"
+  [ ! -e /etc/machine-id ] || mount --bind "$disk/machine-id" /etc/machine-id
 
   # Settings of the kernel are the host's. The boot is not.
   mount --bind /proc/sys /proc/sys
@@ -58,6 +61,7 @@
   cat /proc/sys/kernel/random/uuid >/run/boot-id
   mount --bind /run/boot-id /proc/sys/kernel/random/boot_id
 
+  # That it is in a container keeps it from the hardware, and from mounting anything anew. No units but the disk's.
   exec env -i container=tutti PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    SYSTEMD_UNIT_PATH="/etc/systemd/system:$disk/units" "$(command -v systemd || echo /lib/systemd/systemd)" --system
+    SYSTEMD_UNIT_PATH="/etc/systemd/system:$disk/units" SYSTEMD_GENERATOR_PATH="$disk/none" "$(command -v systemd || echo /lib/systemd/systemd)" --system
 }
