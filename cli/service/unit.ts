@@ -59,11 +59,11 @@ export const unitOf = ({ launcher, data, options, path, user }: UnitOptions): st
     'RestartSec=100ms',
     // What ended by itself said why, and will say so again: its next try has time, and the instances have the processor.
     `ExecStopPost=/bin/sh -c "[ $$SERVICE_RESULT != exit-code ] || sleep 2"`,
-    // Instances live in the same cgroup and outlive the peer, at a restart, an upgrade and a crash.
+    // Instances outlive the peer at a restart, an upgrade and a crash, also those that no group could be made for.
     'KillMode=process',
     // A peer lets go within a second; a disk that hangs may take longer.
     'TimeoutStopSec=20s',
-    // Groups for instances, with limits, are the peer's to make below its own.
+    // Controllers for the groups of instances, which lie beside its own (docs/adr/0026-beside-the-unit.md).
     'Delegate=yes',
     ...(user
       ? []
