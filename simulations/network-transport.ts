@@ -51,6 +51,8 @@ export class SimulatedTransport implements Transport {
   readonly #address: string
   readonly #mesh: Mesh
   readonly #wires = new Map<MemberId, Wire[]>()
+  /** Who is at their other ends, sorted; null: to be worked out anew. */
+  #connected: readonly MemberId[] | null = null
   readonly #undelivered = new Map<string, number>()
   readonly #seen = new Set<string>()
   readonly #asked = new Set<Asked>()
@@ -198,6 +200,7 @@ export class SimulatedTransport implements Transport {
       if (told) for (const wire of wires) this.#sayClosed(member, wire)
     }
     this.#wires.clear()
+    this.#rewired()
     for (const leaving of this.#answering.values()) leaving.abort()
     for (const asked of this.#asked) fail(asked, broke(asked))
   }
@@ -229,7 +232,14 @@ export class SimulatedTransport implements Transport {
   // ------------------------------------------------------------------------------------------------------ connections
 
   #peers(): readonly MemberId[] {
-    return [...this.#wires.keys()].sort(compareStrings)
+    this.#connected ??= [...this.#wires.keys()].sort(compareStrings)
+    return this.#connected
+  }
+
+  /** Somebody is connected now who was not, or the other way round. */
+  #rewired(): void {
+    this.#connected = null
+    this.#mesh.changed()
   }
 
   /** Runs at the other end, if it still holds the connection by then; else its machine answers with a reset. */
@@ -260,7 +270,7 @@ export class SimulatedTransport implements Transport {
       others.push(wire)
     } else {
       this.#wires.set(member, [wire])
-      this.#mesh.changed()
+      this.#rewired()
       this.#events.connected(member)
     }
     return true
@@ -279,7 +289,7 @@ export class SimulatedTransport implements Transport {
     for (const [asked, leaving] of this.#answering) if (asked.wire === wire) leaving.abort()
     if (wires.length > 0) return
     this.#wires.delete(member)
-    this.#mesh.changed()
+    this.#rewired()
     for (const channel of ['beat', 'sync'] as const) this.#undelivered.delete(`${member}/${channel}`)
     this.#events?.disconnected(member, silent)
   }
