@@ -1,9 +1,10 @@
-// `npm run sim:scale -- [PEERS…]`: measures clusters of growing size, each in a process of its own, prints the table, and
-// writes it and the plot into docs/ with `--write`. Stops before a size that this machine has no memory for, and says so.
-// Deals out sizes, prints and writes; scale/measure.ts measures.
+// `npm run sim:scale -- [PEERS…]`: measures clusters of growing size, each in a process of its own, and prints the table. With
+// `--write` what was measured takes the place of its sizes in docs/scale.json, and table and plot in docs/ are made of all that
+// is there: the largest takes a while. Stops before a size that this machine has no memory for, and says so. Deals out
+// sizes, prints and writes; scale/measure.ts measures.
 
 import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
@@ -14,6 +15,7 @@ import { plotOf, type Panel } from './scale/plot.ts'
 const USAGE = 'usage: npm run sim:scale -- [PEERS…] [--write]'
 const SIZES = [10, 30, 100, 300, 1000]
 const DOCS = join(import.meta.dirname, '../docs')
+const ROWS = join(DOCS, 'scale.json')
 const BEGIN = '<!-- measured by npm run sim:scale -- --write -->'
 const END = '<!-- end -->'
 /** Five times what a thousand peers take, for whatever a change may cost; V8's own limit is too low for them. */
@@ -106,13 +108,21 @@ const panelsOf = (measured: readonly Measured[]): readonly Panel[] => {
   ]
 }
 
-const write = (table: readonly string[], measured: readonly Measured[]): void => {
+/** What was measured now and before, in order of size. */
+const withEarlier = (measured: readonly Measured[]): readonly Measured[] => {
+  const now = new Set(measured.map(({ peers }) => peers))
+  const earlier = existsSync(ROWS) ? (JSON.parse(readFileSync(ROWS, 'utf8')) as Measured[]) : []
+  return [...earlier.filter(({ peers }) => !now.has(peers)), ...measured].sort((a, b) => a.peers - b.peers)
+}
+
+const write = (measured: readonly Measured[]): void => {
+  writeFileSync(ROWS, `${JSON.stringify(measured, null, 2)}\n`)
   const page = join(DOCS, 'SCALE.md')
   const text = readFileSync(page, 'utf8')
   const from = text.indexOf(BEGIN)
   const to = text.indexOf(END)
   if (from < 0 || to < from) throw new TypeError(`${page} has no place for the table`)
-  writeFileSync(page, `${text.slice(0, from)}${BEGIN}\n\n${table.join('\n')}\n\n${text.slice(to)}`)
+  writeFileSync(page, `${text.slice(0, from)}${BEGIN}\n\n${tableOf(measured).join('\n')}\n\n${text.slice(to)}`)
   writeFileSync(join(DOCS, 'scale.svg'), plotOf(panelsOf(measured)))
 }
 
@@ -144,9 +154,8 @@ const main = async (): Promise<number> => {
     measured.push(one)
     process.stdout.write(`${JSON.stringify(one)}\n`)
   }
-  const table = tableOf(measured)
-  process.stdout.write(`\n${table.join('\n')}\n`)
-  if (values.write) write(table, measured)
+  process.stdout.write(`\n${tableOf(measured).join('\n')}\n`)
+  if (values.write) write(withEarlier(measured))
   return 0
 }
 
