@@ -7,7 +7,7 @@ import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { STATUS_KEYS_MAX } from './schema/status.ts'
 import type { StatusRecord } from './status-record.ts'
-import { isSharing, sharedBeginning, sharedStep } from './status-share.ts'
+import { sharesStates, sharedBeginning, sharedStep } from './status-share.ts'
 
 /** What one member may occupy here: its live entries, and as much again of records not yet replaced. */
 const MEMBER_BYTES_MAX = 3 * LIMITS.statusBytesMax
@@ -27,7 +27,7 @@ export type Admission = 'new' | 'gap' | 'known' | 'full'
 
 /** A log of another member that nothing has been added to. */
 export const emptyLog = (member: MemberId, incarnation: number): MemberLog =>
-  isSharing()
+  sharesStates()
     ? sharedBeginning(`${member} ${incarnation}`, () => new MemberLog(incarnation))
     : new MemberLog(incarnation)
 
@@ -37,7 +37,7 @@ export const extendedLog = (
   record: StatusRecord,
   sealed: Uint8Array,
 ): { readonly log: MemberLog; readonly admission: Admission } => {
-  if (!isSharing()) return { log, admission: log.add(record, sealed) }
+  if (!sharesStates()) return { log, admission: log.add(record, sealed) }
   return sharedStep(log, record, () => {
     const next = log.copy()
     const admission = next.add(record, sealed)

@@ -25,7 +25,7 @@ import { Registers, type PlacedOp, type WriteOrigin } from './registers.ts'
 import type { View } from './schema/view.ts'
 import type { Judged, Refusal, ReplicaOptions, Restored, Staged } from './staged.ts'
 import { judgeChange, locateOps, pastOf, type CausalContext } from './validate.ts'
-import { isSharing, sharedBytes, sharedRecord, sharedStep } from './status-share.ts'
+import { sharesStates, sharedBytes, sharedRecord, sharedStep } from './status-share.ts'
 import { ViewBuilder } from './view.ts'
 
 export type { Judged, Refusal, ReplicaOptions, Restored, Staged } from './staged.ts'
@@ -329,7 +329,7 @@ export class IntentReplica {
   #judgeOne(encoded: Uint8Array, trusted = false): Outcome {
     let author: MemberId | null = null
     try {
-      const record = sharedRecord(encoded, decodeRecord)
+      const record = sharesStates() ? sharedRecord(encoded, decodeRecord) : decodeRecord(encoded)
       author = record.author
       if (changeHashOf(record.bytes) !== record.hash)
         return refusal(author, 'its hash is not that of its bytes')
@@ -354,7 +354,7 @@ export class IntentReplica {
               bytes,
               hash,
               author,
-              record: sharedBytes(encoded),
+              record: sharesStates() ? sharedBytes(encoded) : encoded,
               ops,
               membership,
             }),
@@ -428,7 +428,7 @@ interface Admitted {
 
 /** What a record's change says; read once where records are shared. */
 const changeOf = (record: IntentRecord): Change =>
-  isSharing() ? sharedStep(record, CHANGE, () => decodeChange(record.bytes)) : decodeChange(record.bytes)
+  sharesStates() ? sharedStep(record, CHANGE, () => decodeChange(record.bytes)) : decodeChange(record.bytes)
 
 /** Names the change of a shared record. */
 const CHANGE = {}

@@ -17,7 +17,7 @@ import {
   type MemberStatus,
 } from './schema/status.ts'
 import { decodeStatus, STATUS_KEYS, type DecodedInstances } from './status-decode.ts'
-import { isSharing, sharedBytes, sharedStep } from './status-share.ts'
+import { sharesStates, sharedBytes, sharedStep } from './status-share.ts'
 import { shortList, type ListedCursors } from './sync-message.ts'
 import { openStatus, statusHeadOf, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
 
@@ -347,7 +347,7 @@ export class StatusMap {
 
   #decode(member: MemberId, log: MemberLog): MemberStatus {
     const isOwn = member === this.#signer.member
-    if (!isOwn && isSharing())
+    if (!isOwn && sharesStates())
       return sharedStep(log, DECODED, () => decodeStatus(log.incarnation, new Map(log.live())))
     const instances = this.#instances.get(member) ?? new Map()
     this.#instances.set(member, instances)

@@ -22,12 +22,22 @@ let beginnings = new Map<string, object>()
 export const shareStatuses = (max: number): void => {
   sharedMax = max
   records.clear()
+}
+
+let statesShared = false
+
+/**
+ * From now on logs of members, and what changes say, are shared too, as long as this process runs: none of them is dropped. Records must
+ * be shared as well. For one simulation of very many peers. @default false
+ */
+export const shareStates = (share: boolean): void => {
+  statesShared = share
   steps = new WeakMap()
   beginnings = new Map()
 }
 
-/** Whether anything is shared: then what is shared is never changed, but followed by another value. */
-export const isSharing = (): boolean => sharedMax > 0
+/** Whether states are shared: then none is ever changed, but followed by another one. */
+export const sharesStates = (): boolean => statesShared
 
 /** What `step` makes of a state and an input, made once for all who hold both. Only while sharing. */
 export const sharedStep = <T>(state: object, input: object, step: () => T): T => {

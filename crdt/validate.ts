@@ -13,7 +13,7 @@ import { clusterIdOf, containerPathOf, isOwnActor, type Genesis } from './genesi
 import type { History } from './history.ts'
 import type { IntentRecord } from './record.ts'
 import type { PlacedOp } from './registers.ts'
-import { isSharing, sharedStep } from './status-share.ts'
+import { sharesStates, sharedStep } from './status-share.ts'
 import { packageEntryOf } from './view-package.ts'
 
 /** What a judgement may look at. The document holds every change that the history knows. */
@@ -93,7 +93,7 @@ export interface Located {
 
 /** Where the ops of a change belong; a sentence when one of them belongs nowhere. Needs no causal past. */
 export const locateOps = (genesis: Genesis, change: Change): readonly Located[] | string =>
-  isSharing() ? sharedStep(change, genesis, () => locateAll(genesis, change)) : locateAll(genesis, change)
+  sharesStates() ? sharedStep(change, genesis, () => locateAll(genesis, change)) : locateAll(genesis, change)
 
 const locateAll = (genesis: Genesis, change: Change): readonly Located[] | string => {
   const located: Located[] = []

@@ -5,7 +5,7 @@
 import { shareDocuments } from '../../crdt/automerge.ts'
 import { addMember, applyCell, scale } from '../../crdt/edits.ts'
 import { clusterIdOf } from '../../crdt/genesis.ts'
-import { shareStatuses } from '../../crdt/status-share.ts'
+import { shareStates, shareStatuses } from '../../crdt/status-share.ts'
 import { defined } from '../../lib/assert.ts'
 import { sha256Hex } from '../../lib/hash.ts'
 import { serviceIdOf } from '../../lib/ids.ts'
@@ -69,6 +69,7 @@ export const measure = async ({ peers, seed, say }: ScaleOptions): Promise<Measu
   // Each record is verified by every peer.
   keepVerdicts(50_000)
   shareStatuses(50_000)
+  shareStates(true)
   shareDocuments(true)
   const began = process.cpuUsage()
   const traffic = { messages: 0, bytes: 0 }

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { StatusMap } from '../../crdt/status-map.ts'
 import { openStatus, sealStatus } from '../../crdt/status-record.ts'
+import { shareStates, shareStatuses } from '../../crdt/status-share.ts'
 import { signerOf, memberOf } from './cluster.ts'
 
 const mapOf = (name: string, incarnation = 1): StatusMap =>
@@ -30,12 +31,67 @@ const seal = (map: StatusMap): Uint8Array => {
   return sealed
 }
 
+/** The same with peers of one process sharing what they hold. */
+const sharing = <T>(act: () => T): T => {
+  shareStatuses(1000)
+  shareStates(true)
+  try {
+    return act()
+  } finally {
+    shareStates(false)
+    shareStatuses(0)
+  }
+}
+
 const pull = (to: StatusMap, from: StatusMap): void => {
   for (const record of from.missingFrom(to.vector(), Infinity))
     assert.notEqual(to.ingest(record).kind, 'invalid')
 }
 
 describe('status map', () => {
+  it('tells once who has said something', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('report', report('d1'))
+    assert.deepEqual(ada.takeChanged(), [memberOf('ada')])
+    const sealed = seal(ada)
+    bob.ingest(sealed)
+    bob.ingest(sealed)
+    assert.deepEqual(bob.takeChanged(), [memberOf('ada')])
+    assert.deepEqual(bob.takeChanged(), [])
+    assert.equal(bob.statusOf(memberOf('ada'))?.report?.digest, 'd1')
+    bob.retain(new Set([memberOf('bob')]))
+    assert.deepEqual(bob.takeChanged(), [memberOf('ada')])
+    assert.equal(bob.statusOf(memberOf('ada')), null)
+  })
+
+  it('holds the same whether peers of one process share it or not, in any order and with repeats', () => {
+    const ada = mapOf('ada')
+    const records = Array.from({ length: 30 }, (_, at) => {
+      ada.set(
+        `instance/shop/web/${at % 4}@r1`,
+        at % 7 === 0 ? null : instance(at % 3 === 0 ? 'ready' : 'failing'),
+      )
+      ada.set('report', report(`d${at}`))
+      return seal(ada)
+    })
+    const orders = fc.array(fc.nat({ max: records.length - 1 }), { maxLength: 60 })
+    const heldAfter = (order: readonly number[]) => {
+      const map = mapOf('bob')
+      const admissions = order.map((at) => map.ingest(records[at] ?? new Uint8Array()).kind)
+      return { admissions, said: map.statuses(), digest: map.digest(), records: map.records() }
+    }
+    fc.assert(
+      fc.property(fc.array(orders, { minLength: 1, maxLength: 4 }), (peers) => {
+        const alone = peers.map(heldAfter)
+        assert.deepEqual(
+          sharing(() => peers.map(heldAfter)),
+          alone,
+        )
+      }),
+      { numRuns: 30 },
+    )
+  })
+
   it('says the same elsewhere as at home', () => {
     const [ada, bob] = [mapOf('ada'), mapOf('bob')]
     ada.set('report', report('d1'))

@@ -32,15 +32,16 @@ const handClock = (): Clock & { advance: (ms: number) => void; spend: (ms: numbe
   }
 }
 
-const loopOf = (passMs: number) => {
+const loopOf = (passMs: number, members = 0) => {
   const clock = handClock()
   const began: number[] = []
   const wake: { at: number | null } = { at: null }
-  const loop = new PassLoop(clock, () => {
+  const pass = () => {
     began.push(clock.now())
     clock.spend(passMs)
     return wake.at
-  })
+  }
+  const loop = new PassLoop(clock, pass, () => members)
   return { clock, began, wake, loop }
 }
 
@@ -50,6 +51,16 @@ describe('pass loop', () => {
     for (let turn = 0; turn < 100; turn += 1) loop.dirty()
     clock.advance(1000)
     assert.deepEqual(began, [3])
+  })
+
+  it('rests a fifth of a millisecond for each member, and waits for nobody after a quiet time', () => {
+    const { clock, began, loop } = loopOf(0, 1000)
+    for (const waitMs of [0, 50, 1000]) {
+      clock.advance(waitMs)
+      loop.dirty()
+    }
+    clock.advance(1000)
+    assert.deepEqual(began, [3, 203, 1053])
   })
 
   it('rests nine times as long as a pass took, and a quarter of a second at most', () => {

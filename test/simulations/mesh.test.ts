@@ -1,0 +1,38 @@
+// Gossip's mesh in simulations: few neighbours each, and everybody is reached.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { hash32 } from '../../lib/hash.ts'
+import type { MemberId } from '../../lib/ids.ts'
+import { Mesh } from '../../simulations/mesh.ts'
+
+describe('a mesh', () => {
+  const ids = Array.from({ length: 300 }, (_, at) => `m${at}` as MemberId)
+  // About eighteen connections each, as the dialler makes them.
+  const connected = new Map(
+    ids.map((id) => [
+      id,
+      ids.filter((other) => other !== id && hash32([id, other].sort().join()) % 300 < 18),
+    ]),
+  )
+  const meshes = new Map(ids.map((id) => [id, new Mesh(id, 3)]))
+  const among = (id: MemberId): readonly MemberId[] =>
+    meshes
+      .get(id)
+      ?.among(connected.get(id) ?? [], (other) => meshes.get(other)?.choose(connected.get(other) ?? [])) ?? []
+
+  it('is the same from both ends, with some five neighbours each', () => {
+    const degrees = ids.map((id) => {
+      for (const other of among(id)) assert.ok(among(other).includes(id))
+      return among(id).length
+    })
+    const mean = degrees.reduce((sum, degree) => sum + degree, 0) / ids.length
+    assert.ok(mean > 3 && mean < 6, `${mean} neighbours`)
+  })
+
+  it('reaches everybody within a few hops', () => {
+    let reached = new Set<MemberId>(ids.slice(0, 1))
+    for (let hop = 0; hop < 8; hop += 1) reached = new Set([...reached, ...[...reached].flatMap(among)])
+    assert.equal(reached.size, ids.length)
+  })
+})
