@@ -103,6 +103,21 @@ const bench = (self: MemberId, members: readonly MemberId[], seed = 'dialler'): 
 }
 
 describe('dialler', () => {
+  it('dials a member at once where it says that it is now', () => {
+    const dialler = new Dialler('a' as MemberId, seededRandom('moved'))
+    const b = 'b' as MemberId
+    dialler.setMembers([target(b)], 0)
+    assert.deepEqual(
+      dialler.tick(0).map(({ kind }) => kind),
+      ['dial'],
+    )
+    dialler.dialled(b, false, 20)
+    dialler.setAddresses(b, ['/dns4/elsewhere/tcp/1'], 30)
+    dialler.setAddresses('c' as MemberId, ['/dns4/nobody/tcp/1'], 30)
+    assert.ok(dialler.nextTickMs <= 30)
+    assert.deepEqual(dialler.tick(30), [{ kind: 'dial', member: b, addresses: ['/dns4/elsewhere/tcp/1'] }])
+  })
+
   const [self = '' as MemberId, ...others] = named(200)
 
   it('holds a full mesh up to a dozen members', () => {
