@@ -60,7 +60,9 @@ const DECODED = {}
 
 export class StatusMap {
   readonly #signer: Signer
-  readonly #logs = new Map<MemberId, MemberLog>()
+  #logs = new Map<MemberId, MemberLog>()
+  /** The logs are in the order of ids. */
+  #isSorted = true
   readonly #decoded = new Map<MemberId, MemberStatus>()
   readonly #instances = new Map<MemberId, DecodedInstances>()
   /** What this member says of itself, sealed or not, as JSON text. */
@@ -75,7 +77,6 @@ export class StatusMap {
   #statuses: ReadonlyMap<MemberId, MemberStatus> | null = null
   /** Whose status may be another one since `takeChanged` was last asked. */
   readonly #unheard = new Set<MemberId>()
-  #sorted: readonly MemberId[] | null = null
   #digest: string | null = null
 
   constructor(options: { readonly signer: Signer; readonly incarnation: number }) {
@@ -169,7 +170,7 @@ export class StatusMap {
     if (admission === 'full')
       return { kind: 'invalid', member, reason: 'its member says more than a member may' }
     if (admission === 'known') return { kind: 'known', member }
-    if (!this.#logs.has(member)) this.#sorted = null
+    if (!this.#logs.has(member)) this.#isSorted = false
     this.#logs.set(member, extended.log)
     this.#changed(member)
     // A record that retains nothing restates everything, and may have dropped entries that it does not name.
@@ -181,7 +182,7 @@ export class StatusMap {
   /** How far everything of each member is here. */
   vector(): ReadonlyMap<MemberId, StatusCursor> {
     return new Map(
-      this.#sortedLogs().map(([member, { incarnation, cursor }]) => [member, { incarnation, seq: cursor }]),
+      [...this.#inOrder()].map(([member, { incarnation, cursor }]) => [member, { incarnation, seq: cursor }]),
     )
   }
 
@@ -217,7 +218,7 @@ export class StatusMap {
   missingFrom(vector: ReadonlyMap<MemberId, StatusCursor>, bytesMax: number): Uint8Array[] {
     const batch: Uint8Array[] = []
     let bytes = 0
-    for (const [member, log] of this.#sortedLogs()) {
+    for (const [member, log] of this.#inOrder()) {
       const theirs = vector.get(member)
       if (theirs !== undefined && theirs.incarnation > log.incarnation) continue
       const records = log.recordsAfter(theirs?.incarnation === log.incarnation ? theirs.seq : 0)
@@ -233,7 +234,7 @@ export class StatusMap {
   statuses(): ReadonlyMap<MemberId, MemberStatus> {
     if (this.#statuses === null) {
       const statuses = new Map<MemberId, MemberStatus>()
-      for (const [member, log] of this.#sortedLogs()) statuses.set(member, this.#statusOf(member, log))
+      for (const [member, log] of this.#inOrder()) statuses.set(member, this.#statusOf(member, log))
       this.#statuses = statuses
     }
     return this.#statuses
@@ -270,7 +271,6 @@ export class StatusMap {
     for (const member of this.#logs.keys()) {
       if (member === this.#signer.member || members.has(member)) continue
       this.#logs.delete(member)
-      this.#sorted = null
       this.#instances.delete(member)
       this.#changed(member)
     }
@@ -278,13 +278,13 @@ export class StatusMap {
 
   /** Every record kept, for the snapshot. */
   records(): Uint8Array[] {
-    return this.#sortedLogs().flatMap(([, log]) => log.recordsAfter(0))
+    return [...this.#inOrder().values()].flatMap((log) => log.recordsAfter(0))
   }
 
   /** Equal when two maps hold the same records completely. Own entries count from their seal on. */
   digest(): string {
     this.#digest ??= sha256Hex(
-      this.#sortedLogs()
+      [...this.#inOrder()]
         .filter(([, { cursor }]) => cursor > 0)
         .map(([member, { incarnation, cursor }]) => `${member} ${incarnation} ${cursor}`)
         .join('\n'),
@@ -319,12 +319,10 @@ export class StatusMap {
   }
 
   /** Who there is changes seldom, what they say all the time. */
-  #sortedLogs(): readonly (readonly [MemberId, MemberLog])[] {
-    this.#sorted ??= [...this.#logs.keys()].sort(compareStrings)
-    return this.#sorted.flatMap((member) => {
-      const log = this.#logs.get(member)
-      return log === undefined ? [] : [[member, log] as const]
-    })
+  #inOrder(): ReadonlyMap<MemberId, MemberLog> {
+    if (!this.#isSorted) this.#logs = new Map(sortedEntries(this.#logs))
+    this.#isSorted = true
+    return this.#logs
   }
 
   #ownLog(): MemberLog {

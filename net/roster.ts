@@ -243,7 +243,12 @@ export class Roster {
     this.#anyLost = entries.some(({ lostSinceMs }) => lostSinceMs !== null)
     const others = entries.filter((entry) => entry.id !== this.#self && entry.state !== 'left')
     this.#brake.update(
-      others.map((entry) => ({ ...entry, dead: entry.state === 'dead' })),
+      others.map(({ id, state, lostSinceMs, accusers: by }) => ({
+        id,
+        dead: state === 'dead',
+        lostSinceMs,
+        accusers: by,
+      })),
       nowMs,
     )
   }

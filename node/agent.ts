@@ -20,6 +20,7 @@ import { Journal } from './agent/journal.ts'
 import { journalLines } from './agent/journal-text.ts'
 import { Invitations } from './agent/invitations.ts'
 import { Leases } from './agent/leases.ts'
+import { nameAmong } from './agent/names.ts'
 import { Neighbourhood } from './agent/neighbourhood.ts'
 import type { AgentOptions } from './agent/options.ts'
 import { packageKeeperOf, type PackageKeeper } from './agent/package-keeper.ts'
@@ -444,6 +445,6 @@ export class Agent implements AgentPort {
   }
 
   #nameOf(id: MemberId): string {
-    return this.#replication.view().members.find((member) => member.id === id)?.name ?? id
+    return nameAmong(this.#replication.view().members, id)
   }
 }

@@ -6,6 +6,7 @@ import { formatDuration } from '../../lib/time.ts'
 import { sortedEntries } from '../../lib/order.ts'
 import { exitText } from '../plan/health.ts'
 import type { AgentSnapshot, PeerEvent } from '../ports.ts'
+import { nameAmong } from './names.ts'
 
 /** Events kept: a busy day of a small fleet, some 300 kB. */
 const EVENTS_MAX = 2000
@@ -55,8 +56,7 @@ export const eventsBetween = (before: AgentSnapshot | null, after: AgentSnapshot
   ...rolloutEvents(before, after),
 ]
 
-const nameIn = (snapshot: AgentSnapshot, id: string): string =>
-  snapshot.view.members.find((member) => member.id === id)?.name ?? id
+const nameIn = ({ view }: AgentSnapshot, id: string): string => nameAmong(view.members, id)
 
 const memberEvents = (before: AgentSnapshot | null, after: AgentSnapshot): NewEvent[] => {
   // Nobody came, went or was judged otherwise since: they are the same values then, and mostly so.

@@ -114,15 +114,7 @@ export const measure = async ({ peers, seed, say }: ScaleOptions): Promise<Measu
   const victim = defined(machines.at(-1), 'a last machine')
   victim.powerOff()
   const left = machines.filter((machine) => machine !== victim)
-  const deaths = await within(
-    world,
-    'a death',
-    left,
-    (machine) =>
-      agentOf(machine)
-        .snapshot()
-        .membership.members.find(({ id }) => id === victim.signer.member)?.state === 'dead',
-  )
+  const deaths = await within(world, 'a death', left, (machine) => seesDead(machine, victim))
   say('a death was seen')
   const { user, system } = process.cpuUsage(began)
   return {
@@ -217,6 +209,11 @@ const edit = async (world: World, machine: Machine, replicas: number) => {
     : applyCell(view, { name: CELL, services: [spec] }).edits
   const { change } = await agent.edit(edits, { message: 'as many as machines', at: 0 })
   return defined(change ?? undefined, 'the edit changes something')
+}
+
+const seesDead = (machine: Machine, other: Machine): boolean => {
+  const { members } = agentOf(machine).snapshot().membership
+  return members.some(({ id, state }) => state === 'dead' && id === other.signer.member)
 }
 
 const seesAll = (machine: Machine, peers: number): boolean => {

@@ -122,10 +122,12 @@ export class VoterChange {
   }
 
   #isDue({ nowMs, wanted, inSight }: ChangeScene, voters: VoterSet): boolean {
+    const isChanging = voters.former !== null
+    // Mostly they are right, and to see that is cheaper than to see who would change them.
+    if (!isChanging && (wanted.length === 0 || sameMembers(voters.present, wanted))) return false
     const [first] = votersOf(voters).filter((voter) => inSight.has(voter))
     if (first !== this.#self || !isQuorum(voters, inSight)) return false
-    if (voters.former !== null) return true
-    if (wanted.length === 0 || sameMembers(voters.present, wanted)) return false
+    if (isChanging) return true
     // Voters that cannot make a majority by themselves would stop every lease.
     const here = wanted.filter((member) => inSight.has(member)).length
     return here >= majorityOf(wanted.length) && nowMs - this.#wantedSinceMs >= STEADY_MS
