@@ -8,13 +8,15 @@ import { plotOf } from '../../simulations/scale/plot.ts'
 import { linkBetween, REGIONS } from '../../simulations/scale/regions.ts'
 
 describe('a scale run', () => {
-  it('measures an edit, a death and rest in a cluster over six regions', async () => {
-    const measured = await measure({ peers: 6, seed: 'small', say: () => undefined })
-    const { editHalfMs, editAllMs, deathHalfMs, deathAllMs, restMessages, restBytes, editBytes } = measured
+  it('measures an edit, a death and rest in a cluster over six regions, in which not everybody is connected', async () => {
+    const measured = await measure({ peers: 20, seed: 'small', say: () => undefined })
+    const { editHalfMs, editAllMs, deathHalfMs, deathAllMs } = measured
+    const { restMessages, restBytes, editBytes, editSecondBytes } = measured
     assert.ok(editHalfMs <= editAllMs && editAllMs < 1000, `an edit took ${editAllMs} ms`)
     assert.ok(deathHalfMs <= deathAllMs && deathAllMs < 4000, `a death took ${deathAllMs} ms`)
     assert.ok(restMessages > 1 && restMessages < 50, `${restMessages} messages at rest`)
     assert.ok(restBytes > restMessages && editBytes > 1000)
+    assert.ok(editSecondBytes > 0 && editSecondBytes < 2 * editBytes)
   })
 })
 
