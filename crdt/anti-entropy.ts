@@ -241,8 +241,8 @@ export class AntiEntropy {
     const { answer, intent } = message
     const status = state.namedVector(message.status)
     if (status !== null) return this.#receiveVectors(from, { answer, intent, status }, nowMs, state)
-    // Its members are others than ours: the intent will tell, and until then names are said. Its question came with
-    // what it has of the intent; what it has of status it says when it is asked by name.
+    // Its members are others than ours. What it has of the intent it said in words that everybody reads; of status it is
+    // asked by names, and answers so.
     const effects =
       intent === null ? [] : this.#receiveVectors(from, { answer, intent, status }, nowMs, state)
     return answer
