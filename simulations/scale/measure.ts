@@ -5,13 +5,14 @@
 import { shareDocuments } from '../../crdt/automerge.ts'
 import { addMember, applyCell, scale } from '../../crdt/edits.ts'
 import { clusterIdOf } from '../../crdt/genesis.ts'
+import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
 import { shareStates, shareStatuses } from '../../crdt/status-share.ts'
 import { defined } from '../../lib/assert.ts'
 import { sha256Hex } from '../../lib/hash.ts'
 import { serviceIdOf } from '../../lib/ids.ts'
 import { keepVerdicts } from '../../lib/signature.ts'
 import type { Machine } from '../machine.ts'
-import { CELL, specOf } from '../services.ts'
+import { CELL } from '../services.ts'
 import { agentOf, World } from '../world.ts'
 import { FrameStore } from './frame-store.ts'
 import { linkBetween } from './regions.ts'
@@ -195,13 +196,13 @@ const edit = async (world: World, machine: Machine, replicas: number) => {
   const agent = agentOf(machine)
   const view = agent.view()
   const known = view.services.length > 0
-  const spec = {
-    ...specOf(world.random, SERVICE, 'ready=50ms'),
-    onPartition: 'run' as const,
-    mode: 'replicated' as const,
-    constraints: [],
-    reservedCpusMilli: 0,
-    healthcheck: null,
+  // The same at every size: nothing that a seed draws, and no waves, which would take as long as there are slots.
+  const spec: ServiceSpec = {
+    ...SERVICE_DEFAULTS,
+    name: SERVICE,
+    command: ['serve', 'ready=50ms'],
+    ports: { http: 0 },
+    update: { order: 'start-first', parallelism: 0 },
     replicas,
   }
   const edits = known
