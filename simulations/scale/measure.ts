@@ -88,7 +88,7 @@ export const measure = async ({ peers, seed, say }: ScaleOptions): Promise<Measu
   const first = defined(machines[0], 'a first machine')
   say('started')
   await within(world, 'everybody sees everybody', machines, (machine) => seesAll(machine, peers))
-  await world.finish(edit(world, first, peers))
+  await world.finish(edit(first, peers))
   const afterEditMs = Math.max(AFTER_EDIT_MIN_MS, AFTER_EDIT_PER_PEER_MS * peers)
   await world.run(afterEditMs + CALM_MS)
   say('at rest')
@@ -99,7 +99,7 @@ export const measure = async ({ peers, seed, say }: ScaleOptions): Promise<Measu
   const perPeerSecond = (count: number): number => (count * 1000) / REST_MS / peers
 
   const editBefore = { ...traffic }
-  const edited = await world.finish(edit(world, first, peers + 1))
+  const edited = await world.finish(edit(first, peers + 1))
   const edits = await within(world, 'an edit', machines, (machine) => agentOf(machine).holds(edited))
   const countedMs = edits.allMs + afterEditMs
   let busiest = since(traffic, editBefore).bytes
@@ -192,7 +192,7 @@ const startCluster = async (
 }
 
 /** As many slots as machines. */
-const edit = async (world: World, machine: Machine, replicas: number) => {
+const edit = async (machine: Machine, replicas: number) => {
   const agent = agentOf(machine)
   const view = agent.view()
   const known = view.services.length > 0
