@@ -1,5 +1,5 @@
 // One size of a scale run: a cluster of N machines in six regions is made, comes to rest, and is asked what one edit, one
-// death and half a minute of nothing cost. Members are written into the document in a few changes and every machine starts from
+// death and ten seconds of nothing cost. Members are written into the document in a few changes and every machine starts from
 // a copy of it, since joins one after the other would be N² of work that is not measured. Prints nothing.
 
 import { shareDocuments } from '../../crdt/automerge.ts'
@@ -25,7 +25,7 @@ export interface Measured {
   /** From a power loss until half of the peers, and all of them, call the member dead. */
   readonly deathHalfMs: number
   readonly deathAllMs: number
-  /** Per peer and second, over half a minute of rest; bytes are what is said, without the transport's own. */
+  /** Per peer and second, over ten seconds of rest; bytes are what is said, without the transport's own. */
   readonly restMessages: number
   readonly restBytes: number
   /** Per peer, for one edit, from it until everybody has heard that everybody has it, less what rest would have cost. */
@@ -56,7 +56,7 @@ const EDIT_LIMIT_MS = 60_000
 /** Everybody has said that it has the edit, and everybody has heard it: at least this long, and so long for each peer. */
 const AFTER_EDIT_MIN_MS = 10_000
 const AFTER_EDIT_PER_PEER_MS = 15
-const REST_MS = 30_000
+const REST_MS = 10_000
 /** And a little more until rest is measured. */
 const CALM_MS = 5000
 /** Chosen by one of both ends, which makes some five for each: gossipsub is set up for a mesh of four, three to eight. */
