@@ -122,7 +122,10 @@ const write = (measured: readonly Measured[]): void => {
   const from = text.indexOf(BEGIN)
   const to = text.indexOf(END)
   if (from < 0 || to < from) throw new TypeError(`${page} has no place for the table`)
-  writeFileSync(page, `${text.slice(0, from)}${BEGIN}\n\n${tableOf(measured).join('\n')}\n\n${text.slice(to)}`)
+  writeFileSync(
+    page,
+    `${text.slice(0, from)}${BEGIN}\n\n${tableOf(measured).join('\n')}\n\n${text.slice(to)}`,
+  )
   writeFileSync(join(DOCS, 'scale.svg'), plotOf(panelsOf(measured)))
 }
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { decodeSync, encodeSync, type SyncMessage } from '../../crdt/sync-message.ts'
 import type { ActorId, MemberId } from '../../lib/ids.ts'
 
