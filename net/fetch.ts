@@ -22,8 +22,13 @@ const ASKS_PER_SOURCE_MAX = 2
 const ASK_BYTES_MAX = 768 * 1024
 /** On their way to one fetch. At 100 ms to the other side it is still 80 MB/s. */
 export const OUTSTANDING_BYTES_MAX = 8 * 1024 * 1024
-/** How old a swarm member's word of what it has may be. Each word costs a question, a thousandth of a core. */
-const HAVE_INTERVAL_MS = 250
+/** A member that ended its words of what it has is asked again after this long. */
+const HAVE_REST_MS = 250
+/**
+ * Members of the swarm whose words are followed, each a question that stays open: in a larger swarm everybody follows others, and
+ * what one has spreads by way of them.
+ */
+const FOLLOWED_MAX = 16
 /** An answer that has stood still for this long: its chunks are asked for elsewhere too. */
 const SLOW_MS = 1000
 /** And for so many times the usual pause between two chunks: where everybody is slow, asking twice makes it worse. */
@@ -51,7 +56,7 @@ export type FetchEffect =
       readonly member: MemberId
       readonly chunks: readonly number[]
     }
-  /** Ask which chunks it has; then tell `has`, or `ended` with the ask. */
+  /** Ask which chunks it has and keep listening: tell `has` at each word of it, and `ended` when no more will come. */
   | { readonly kind: 'ask-have'; readonly ask: number; readonly member: MemberId }
   /** Do not wait for that ask's answer any longer. Nothing more is to be told of it. */
   | { readonly kind: 'leave'; readonly ask: number }
@@ -102,9 +107,12 @@ export class Fetch {
   #outstandingBytes = 0
   /** The usual pause between two chunks of one answer. */
   #pauseMs = 0
+  /** Questions open for what members have. */
+  #followed = 0
   #left = 0
-  /** Own order of the chunks, and which of them are this fetcher's to get from a holder. */
-  readonly #order: readonly number[]
+  #bytesLeft = 0
+  /** Own order of the chunks that are not here (and some that are), and which are this fetcher's to get from a holder. */
+  #order: readonly number[]
   #own = new Uint8Array()
   #movedAtMs: number
 
@@ -115,6 +123,7 @@ export class Fetch {
     for (const chunk of here) this.#mark(chunk)
     for (const chunk of lengths.keys()) if (!hasBit(this.#here, chunk)) this.#missing.add(chunk)
     this.#left = this.#missing.size
+    for (const chunk of this.#missing) this.#bytesLeft += this.#lengthOf(chunk)
     this.#order = shuffled([...this.#missing], random)
     this.#movedAtMs = nowMs
     this.#divide()
@@ -132,9 +141,7 @@ export class Fetch {
 
   /** Bytes that are not here yet. */
   get bytesLeft(): number {
-    let bytes = 0
-    for (const chunk of this.#order) if (!hasBit(this.#here, chunk)) bytes += this.#lengthOf(chunk)
-    return bytes
+    return this.#bytesLeft
   }
 
   /** Nobody there to ask. */
@@ -179,9 +186,8 @@ export class Fetch {
   has(ask: number, bits: Uint8Array, nowMs: number): void {
     const asked = this.#asks.get(ask)
     const source = asked === undefined ? undefined : this.#sources.get(asked.member)
-    this.#asks.delete(ask)
-    if (source === undefined || source.haveAsk !== ask) return
-    source.haveAsk = null
+    if (asked === undefined || source === undefined || source.haveAsk !== ask) return
+    asked.movedAtMs = nowMs
     source.have = bits
     source.haveAtMs = nowMs
     source.failures = 0
@@ -203,6 +209,10 @@ export class Fetch {
     if (hasBit(this.#here, chunk)) return
     this.#mark(chunk)
     this.#left -= 1
+    this.#bytesLeft -= this.#lengthOf(chunk)
+    // What is here need not be looked at again and again.
+    if (this.#left * 2 < this.#order.length)
+      this.#order = this.#order.filter((each) => !hasBit(this.#here, each))
   }
 
   /** The source of an ask sent bytes that are not the chunk's. The ask is over. */
@@ -237,7 +247,9 @@ export class Fetch {
   }
 
   #askHave(member: MemberId, source: Source, nowMs: number, effects: FetchEffect[]): void {
-    if (source.haveAsk !== null || nowMs - source.haveAtMs < HAVE_INTERVAL_MS) return
+    if (source.haveAsk !== null || nowMs - source.haveAtMs < HAVE_REST_MS) return
+    if (this.#followed >= FOLLOWED_MAX) return
+    this.#followed += 1
     const ask = this.#open(member, [], true, nowMs)
     source.haveAsk = ask
     effects.push({ kind: 'ask-have', ask, member })
@@ -302,6 +314,7 @@ export class Fetch {
     const asked = this.#asks.get(ask)
     if (asked === undefined) return
     this.#asks.delete(ask)
+    if (asked.isHave) this.#followed -= 1
     for (const chunk of asked.chunks) {
       this.#outstandingBytes -= this.#lengthOf(chunk)
       if (!hasBit(this.#here, chunk)) this.#missing.add(chunk)

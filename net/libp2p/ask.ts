@@ -9,7 +9,7 @@ import { messageOf, TuttiError } from '../../lib/errors.ts'
 import type { MemberId } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
 import type { Log } from '../../lib/log.ts'
-import { framesOf, sendFrame } from './frames.ts'
+import { framesOf, sendFrame, sendPieces } from './frames.ts'
 import { ASK_BYTES_MAX, ASKS_MAX, ASKS_PER_MEMBER_MAX, OPEN_TIMEOUT_MS } from './wire.ts'
 
 // The first byte of each frame of an answer, here and in join.ts; of input only the first two.
@@ -19,6 +19,11 @@ export const REFUSED = 2
 /** A sentence of refusal is cut at this length: it is shown to a person. */
 const SENTENCE_BYTES_MAX = 2000
 const FRAME_BYTES_MAX = LIMITS.messageBytesMax + 1
+
+const PART_MARK = Uint8Array.of(PART)
+const END_MARK = Uint8Array.of(END)
+/** Why signals here fire: made once, since an error of each question's own costs more than the rest of its end. */
+const OVER = new Error('the question is over')
 
 /** A frame of an answer: a mark and its content. */
 export const marked = (mark: number, content: Uint8Array): Uint8Array =>
@@ -61,7 +66,7 @@ export class AskServer {
   async serve(from: MemberId, stream: Stream): Promise<void> {
     const own = this.#open.get(from) ?? 0
     const gone = new AbortController()
-    stream.addEventListener('close', () => gone.abort(), { once: true })
+    stream.addEventListener('close', () => gone.abort(OVER), { once: true })
     this.#open.set(from, own + 1)
     this.#openInAll += 1
     try {
@@ -72,7 +77,7 @@ export class AskServer {
       this.#log.log('debug', 'a question was not answered', { from, reason: messageOf(thrown) })
       await refuse(stream, thrown)
     } finally {
-      gone.abort()
+      gone.abort(OVER)
       const left = (this.#open.get(from) ?? 1) - 1
       if (left > 0) this.#open.set(from, left)
       else this.#open.delete(from)
@@ -90,9 +95,9 @@ export class AskServer {
       const body = reader.bytes(ASK_BYTES_MAX)
       reader.end()
       for await (const part of this.#answer(from, method, body, signal, inputOf(frames))) {
-        await sendFrame(stream, marked(PART, part), signal)
+        await sendPieces(stream, [PART_MARK, part], signal)
       }
-      await sendFrame(stream, marked(END, new Uint8Array()), signal)
+      await sendFrame(stream, END_MARK, signal)
       await stream.close({ signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) })
     } finally {
       // Not awaited: an answer may end while its input is still waited for, which then ends with the stream.
@@ -170,6 +175,7 @@ export async function* askOver(
 ): AsyncGenerator<Uint8Array, void, void> {
   let stream: Stream | null = null
   const over = new AbortController()
+  let isRead = false
   const leave = (): void => stream?.abort(new Error('the asker left'))
   signal.addEventListener('abort', leave, { once: true })
   try {
@@ -184,7 +190,10 @@ export async function* askOver(
     if (question.input !== null) void sendInput(stream, question.input, over.signal)
     for await (const frame of framesOf(stream, FRAME_BYTES_MAX)) {
       const content = frame.subarray(1)
-      if (frame[0] === END) return
+      if (frame[0] === END) {
+        isRead = question.input === null
+        return
+      }
       if (frame[0] === REFUSED) throw new TuttiError('refused', sentenceOf(content))
       yield content
     }
@@ -197,10 +206,16 @@ export async function* askOver(
       cause: thrown,
     })
   } finally {
-    over.abort()
+    over.abort(OVER)
     signal.removeEventListener('abort', leave)
-    if (stream !== null && stream.status !== 'closed') stream.abort(new Error('the answer is read'))
+    if (stream !== null && isRead) endGently(stream)
+    else if (stream !== null && stream.status !== 'closed') stream.abort(OVER)
   }
+}
+
+/** Both sides have said all: a reset would cost each of them an error with its stack, more than a small answer itself. */
+const endGently = (stream: Stream): void => {
+  stream.close({ signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) }).catch(() => stream.abort(OVER))
 }
 
 /** Sends what goes along, at the other side's pace, until the answer is over. Never rejects. */
@@ -212,9 +227,9 @@ const sendInput = async (
   try {
     for await (const part of input) {
       if (over.aborted) return
-      await sendFrame(stream, marked(PART, part), over)
+      await sendPieces(stream, [PART_MARK, part], over)
     }
-    if (!over.aborted) await sendFrame(stream, marked(END, new Uint8Array()), over)
+    if (!over.aborted) await sendFrame(stream, END_MARK, over)
   } catch (thrown) {
     // The other side must not take a broken input for a whole one.
     if (!over.aborted) stream.abort(thrown instanceof Error ? thrown : new Error('the input broke'))

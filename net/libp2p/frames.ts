@@ -4,12 +4,15 @@
 
 import type { Stream } from '@libp2p/interface'
 import { assert } from '../../lib/assert.ts'
-import { ByteWriter } from '../../lib/bytes.ts'
+import { ByteWriter, concatBytes } from '../../lib/bytes.ts'
 import { TuttiError } from '../../lib/errors.ts'
 import { UNREAD_BYTES_MAX } from './wire.ts'
 
-/** `payload` with its length before it. */
-export const frameOf = (payload: Uint8Array): Uint8Array => new ByteWriter().bytes(payload).finish()
+/** A payload, given in pieces, with its length before it: one allocation, and one copy of each piece. */
+export const frameOf = (...pieces: readonly Uint8Array[]): Uint8Array => {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  return concatBytes([new ByteWriter().varint(length).finish(), ...pieces])
+}
 
 // A length of four seven-bit groups reaches 256 MiB, far above every limit here.
 const LENGTH_BYTES_MAX = 4
@@ -91,9 +94,17 @@ export async function* framesOf(stream: Stream, lengthMax: number): AsyncGenerat
 }
 
 /** Sends one frame and waits until the stream takes more. @throws when the stream is closed, or `signal` fires. */
-export const sendFrame = async (stream: Stream, payload: Uint8Array, signal?: AbortSignal): Promise<void> => {
+export const sendFrame = async (stream: Stream, payload: Uint8Array, signal?: AbortSignal): Promise<void> =>
+  sendPieces(stream, [payload], signal)
+
+/** The same for a frame whose payload is in pieces, which need not be put together first. */
+export const sendPieces = async (
+  stream: Stream,
+  pieces: readonly Uint8Array[],
+  signal?: AbortSignal,
+): Promise<void> => {
   signal?.throwIfAborted()
-  if (!stream.send(frameOf(payload))) await drained(stream, signal)
+  if (!stream.send(frameOf(...pieces))) await drained(stream, signal)
 }
 
 /**

@@ -130,10 +130,12 @@ export const createPeerNode = async (options: {
   readonly seed: Uint8Array
   readonly listen: readonly string[]
   readonly topic: string
+  /** Of questions between members. */
+  readonly askProtocol: string
   readonly admission: Admission
 }): Promise<PeerNode> => {
   const { admission } = options
-  return createLibp2p<PeerServices>({
+  const node = await createLibp2p<PeerServices>({
     start: false,
     ...(await baseOptions(options.seed, admission.gater())),
     addresses: { listen: [...options.listen] },
@@ -160,6 +162,22 @@ export const createPeerNode = async (options: {
         }),
     },
   })
+  forgetQuestions(node, options.askProtocol)
+  return node
+}
+
+/**
+ * libp2p notes the protocol of every stream with its peer, a locked read and write of its address book, on both sides; here a
+ * stream is a question, of which a package takes hundreds. So a question's protocol is not noted: nothing asks for it.
+ */
+const forgetQuestions = ({ peerStore }: PeerNode, protocol: string): void => {
+  const merge = peerStore.merge.bind(peerStore)
+  peerStore.merge = async (id, news, options) => {
+    const { protocols = [], ...others } = news
+    const isQuestion = protocols.length === 1 && protocols[0] === protocol && Object.keys(others).length === 0
+    if (!isQuestion) return await merge(id, news, options)
+    return { id, addresses: [], protocols: [], metadata: new Map(), tags: new Map() }
+  }
 }
 
 /** A newcomer's node: dials with the key of its ticket, listens nowhere, offers nothing. Not started yet. */

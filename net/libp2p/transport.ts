@@ -50,7 +50,12 @@ export const createLibp2pTransport = async (options: Libp2pTransportOptions): Pr
   const admission = new Admission()
   const topic = gossipTopic(options.cluster)
   try {
-    const node = await createPeerNode({ ...options, topic, admission })
+    const node = await createPeerNode({
+      ...options,
+      topic,
+      askProtocol: askProtocol(options.cluster),
+      admission,
+    })
     return new Libp2pTransport(options, node, admission)
   } catch (cause) {
     throw new TuttiError(

@@ -237,9 +237,9 @@ export class PackageFetch {
         signal,
       )) {
         fetch.has(ask, decodeHave(part, this.#chunks.length), clock.now())
-        return
+        this.#wake()
       }
-      fetch.ended(ask, true, clock.now())
+      fetch.ended(ask, false, clock.now())
     } catch {
       fetch.ended(ask, true, clock.now())
     }

@@ -2,7 +2,8 @@
 // used. What is answered, and when, is packages.ts's.
 //
 //   package-manifest  package                → the manifest's bytes, in parts
-//   package-have      package                → 1: all of it, or 0 and a bitmap over the manifest's chunks
+//   package-have      package                → 1: all of it, or 0 and a bitmap over the manifest's chunks; again whenever
+//                                              there is more, until it is all or no more will come
 //   package-chunks    package, n × chunk     → for each, in order: 1 and its bytes, or 0: not here
 //   package-copy      package                → a part now and then while it is fetched; the end: it is held
 

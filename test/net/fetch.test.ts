@@ -8,6 +8,7 @@ import { seededRandom, type Random } from '../../lib/random.ts'
 import { Fetch, hasBit, OUTSTANDING_BYTES_MAX, type FetchEffect } from '../../net/fetch.ts'
 
 const STEP_MS = 20
+const TELL_MS = 140
 const CHUNK_BYTES = 64 * 1024
 const ORIGIN = 'origin' as MemberId
 
@@ -23,6 +24,13 @@ interface Manners {
 
 const GOOD: Manners = { pace: 8, lies: false, hangs: false, diesAtMs: Infinity }
 
+/** A member that follows another's words of what it has. */
+interface Following {
+  readonly of: MemberId
+  readonly to: MemberId
+  readonly ask: number
+}
+
 interface Answer {
   readonly of: MemberId
   readonly to: MemberId
@@ -36,6 +44,7 @@ class Swarm {
   readonly fetches = new Map<MemberId, Fetch>()
   readonly sent = new Map<MemberId, number>()
   answers: Answer[] = []
+  followings: Following[] = []
   nowMs = 0
   /** The most that was on its way to one fetch. */
   outstandingMax = 0
@@ -73,6 +82,7 @@ class Swarm {
     for (; this.nowMs < limitMs; this.nowMs += STEP_MS) {
       if (this.finishing.every(({ done }) => done)) return this.nowMs
       this.#ask()
+      this.#tell()
       this.#answer()
     }
     return Infinity
@@ -94,11 +104,23 @@ class Swarm {
   #perform(id: MemberId, fetch: Fetch, effect: FetchEffect): void {
     if (effect.kind === 'leave') {
       this.answers = this.answers.filter(({ to, ask }) => to !== id || ask !== effect.ask)
+      this.followings = this.followings.filter(({ to, ask }) => to !== id || ask !== effect.ask)
     } else if (effect.kind === 'ask') {
       for (const chunk of effect.chunks) assert.ok(!hasBit(fetch.have, chunk), 'asks for what is here')
       this.answers.push({ of: effect.member, to: id, ask: effect.ask, chunks: [...effect.chunks] })
     } else if (this.manners.get(effect.member)?.hangs !== true)
-      fetch.has(effect.ask, new Uint8Array(this.fetches.get(effect.member)?.have ?? []), this.nowMs)
+      this.followings.push({ of: effect.member, to: id, ask: effect.ask })
+  }
+
+  /** Everybody tells what it has to whoever follows it, a few times a second. */
+  #tell(): void {
+    if (this.nowMs % TELL_MS !== 0) return
+    for (const { of, to, ask } of this.followings) {
+      const fetch = this.fetches.get(to)
+      if (this.isAlive(of)) fetch?.has(ask, new Uint8Array(this.fetches.get(of)?.have ?? []), this.nowMs)
+      else fetch?.ended(ask, true, this.nowMs)
+    }
+    this.followings = this.followings.filter(({ of }) => this.isAlive(of))
   }
 
   #answer(): void {

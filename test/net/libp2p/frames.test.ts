@@ -12,7 +12,7 @@ describe('FrameDecoder', () => {
     const payloads = array(uint8Array({ maxLength: 300 }), { maxLength: 8 })
     check(
       property(payloads, array(integer({ min: 1, max: 50 }), { minLength: 1 }), (sent, cuts) => {
-        const whole = concatBytes(sent.map(frameOf))
+        const whole = concatBytes(sent.map((payload) => frameOf(payload)))
         const decoder = new FrameDecoder(300)
         const got: Uint8Array[] = []
         for (let at = 0, turn = 0; at < whole.length; turn += 1) {
