@@ -14,8 +14,8 @@ const bundle = async (): Promise<void> => {
   rmSync(drafts, { recursive: true, force: true })
   await build({
     absWorkingDir: root,
-    // The command line, which is everything, and the small process that holds a terminal for an exec.
-    entryPoints: ['cli/main.ts', 'node/act/exec/terminal-host.ts'],
+    // The command line, which is everything, the small process that holds a terminal for an exec, and the packages' thread.
+    entryPoints: ['cli/main.ts', 'node/act/exec/terminal-host.ts', 'node/act/packages/chunk-thread-main.ts'],
     outdir: drafts,
     entryNames: '[name]',
     chunkNames: '[name]-[hash]',

@@ -14,7 +14,7 @@ import type {
   ServiceMap,
   StreamMuxerFactory,
 } from '@libp2p/interface'
-import { noise } from '@libp2p/noise'
+import { quickNoise } from './quick-noise.ts'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2pInit } from 'libp2p'
@@ -30,6 +30,7 @@ import {
   HANDSHAKES_MAX,
   OPEN_TIMEOUT_MS,
   PROBE_TIMEOUT_MS,
+  SOCKET_QUEUED_BYTES,
   STREAM_WINDOW_BYTES_MAX,
 } from './wire.ts'
 
@@ -100,13 +101,16 @@ const lazily = <S extends object>(stream: S): S => {
   return stream
 }
 
+/** Node.js takes all of them; libp2p's types name the first. */
+const SOCKET_OPTIONS = { noDelay: true, highWaterMark: SOCKET_QUEUED_BYTES }
+
 /** What a full peer and a newcomer's short-lived node have in common. */
 const baseOptions = async (seed: Uint8Array, gater: ConnectionGater) =>
   ({
     privateKey: await generateKeyPairFromSeed('Ed25519', seed),
     connectionGater: gater,
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
-    connectionEncrypters: [noise()],
+    transports: [tcp({ dialOpts: SOCKET_OPTIONS, listenOpts: SOCKET_OPTIONS })],
+    connectionEncrypters: [quickNoise()],
     streamMuxers: [carefulYamux],
     connectionMonitor: { enabled: false },
     connectionManager: {

@@ -94,3 +94,8 @@ export const HANDSHAKES_MAX = 256
 export const CONNECTIONS_PER_HOST_MAX = 256
 /** Received but unread bytes of one stream: grows with use, and stays below libp2p's 4 MiB read buffer. */
 export const STREAM_WINDOW_BYTES_MAX = 2 * 1024 * 1024
+/**
+ * Waits in the peer for the kernel to take it, of one connection: four of Noise's frames, so that a busy connection writes a few
+ * at a time, and no more, since a beat waits behind them.
+ */
+export const SOCKET_QUEUED_BYTES = 256 * 1024

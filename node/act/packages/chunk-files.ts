@@ -1,18 +1,18 @@
 // Chunks on the disk: one file each, named by its digest, in 256 folders. Written to a draft and renamed, so a name stands for
 // whole bytes unless the power failed; therefore every read is verified, and what is damaged is removed and counts as missing.
-// Knows no packages: whose chunks stay is the store's to say.
+// The reading and writing is done in a thread
+// (chunk-work.ts). Knows no packages: whose chunks stay is the store's to say.
 
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { storageError, systemCodeOf } from '../../../crdt/log/files.ts'
-import { sha256Hex } from '../../../lib/hash.ts'
+import { TuttiError } from '../../../lib/errors.ts'
 import type { ChunkDigest } from '../../../lib/ids.ts'
 import { syncDirectory } from '../disk/files.ts'
+import { ChunkThread, readIn } from './chunk-thread.ts'
+import { DIRECTORY_MODE, type ChunkWord } from './chunk-work.ts'
 import { syncDisk } from './sync-disk.ts'
 
-/** The peer's own user alone, as everything else of its data. */
-const DIRECTORY_MODE = 0o700
-const FILE_MODE = 0o600
 /**
  * Syncs at once. Node.js has four threads for all files of the peer, and the log's own syncs, which operators wait for, must
  * find one free.
@@ -29,6 +29,7 @@ export const markOf = (digest: string): number => Number.parseInt(digest.slice(0
 export class ChunkFiles {
   readonly #folder: string
   readonly #drafts: string
+  readonly #thread = new ChunkThread()
   /** Written since, and maybe not on the disk. */
   readonly #unsynced = new Set<ChunkDigest>()
   #written = 0
@@ -65,33 +66,32 @@ export class ChunkFiles {
   /** Null: not here. What is damaged is removed. */
   async read(digest: ChunkDigest): Promise<Uint8Array | null> {
     const path = this.#pathOf(digest)
-    let bytes: Uint8Array
+    let damaged: number | null = null
     try {
-      bytes = await readFile(path)
+      const word = await this.#thread.perform({ kind: 'read', path, digest })
+      const bytes = readIn(word, (length) => (damaged = length))
+      if (damaged !== null) await this.#remove(path, damaged)
+      return bytes
     } catch (thrown) {
-      if (systemCodeOf(thrown) === 'ENOENT') return null
       throw storageError(thrown, `chunk ${digest} could not be read`)
     }
-    if (sha256Hex(bytes) === digest) return bytes
-    await this.#remove(path, bytes.length)
-    return null
   }
 
-  /** The caller has verified the bytes. Not durable before `sync`. @throws TuttiError `storage`. */
+  /** Not durable before `sync`. @throws TuttiError `invalid` when the bytes are not of that digest, `storage`. */
   async write(digest: ChunkDigest, bytes: Uint8Array): Promise<void> {
-    if (await this.has(digest, bytes.length)) return
     this.#written += 1
-    const path = this.#pathOf(digest)
+    const { length } = bytes
     const draft = join(this.#drafts, `${digest}.${this.#written}`)
+    let word: ChunkWord
     try {
-      await writeFile(draft, bytes, { mode: FILE_MODE, flag: 'wx' })
-      await this.#rename(draft, path)
+      word = await this.#thread.perform({ kind: 'write', digest, path: this.#pathOf(digest), draft, bytes })
     } catch (thrown) {
-      await rm(draft, { force: true }).catch(() => undefined)
       throw storageError(thrown, `a chunk could not be written to ${this.#folder}`)
     }
+    if (word.kind === 'false') throw new TuttiError('invalid', 'a chunk is not what its digest says')
+    if (word.kind !== 'written') return
     this.#unsynced.add(digest)
-    this.#bytes += bytes.length
+    this.#bytes += length
   }
 
   /** Those of them that were written since are on the disk when this resolves. @throws TuttiError `storage`. */
@@ -142,16 +142,6 @@ export class ChunkFiles {
       if (!/^[0-9a-f]{2}$/.test(folder)) continue
       for (const name of await readdir(join(this.#folder, folder)))
         yield { name, path: join(this.#folder, folder, name) }
-    }
-  }
-
-  async #rename(draft: string, path: string): Promise<void> {
-    try {
-      await rename(draft, path)
-    } catch (thrown) {
-      if (systemCodeOf(thrown) !== 'ENOENT') throw thrown
-      await mkdir(dirname(path), { recursive: true, mode: DIRECTORY_MODE })
-      await rename(draft, path)
     }
   }
 
