@@ -5,6 +5,7 @@ import { unreachable } from '../lib/assert.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { ChangeReply } from '../node/serve/api/contract.ts'
 import type { Sink } from './io.ts'
+import { shownValue } from './package/shown.ts'
 import { counted, fitted, harmless, type Colour, type Paint } from './render.ts'
 
 type Edit = ChangeReply['edits'][number]
@@ -43,12 +44,12 @@ const splitPath = (path: string): readonly [string, string] => {
   return space < 0 ? [path, ''] : [path.slice(0, space), path.slice(space + 1)]
 }
 
-const editLine = ({ from, to }: Edit, field: string, sink: Sink, paint: Paint): string => {
+const editLine = ({ path, from, to }: Edit, field: string, sink: Sink, paint: Paint): string => {
   // On a terminal a long value (a command, a certificate) keeps to its line; piped, nothing is cut.
   const columns = sink.isTerminal
     ? Math.max(16, Math.floor((sink.columns - field.length - 12) / 2))
     : Infinity
-  const value = (text: string): string => fitted(harmless(text), columns)
+  const value = (text: string): string => fitted(harmless(shownValue(path, text)), columns)
   // Its value is a random word; that it changes is all there is to say.
   if (field === 'restartToken') return paint('yellow', '  ~ restarted')
   const words = rolloutWords(field, to)

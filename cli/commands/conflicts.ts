@@ -4,6 +4,7 @@
 import type { ConflictsReply } from '../../node/serve/api/contract.ts'
 import { clientOf } from '../client.ts'
 import { EXIT, UsageError } from '../exit.ts'
+import { shownValue } from '../package/shown.ts'
 import { writeJson, type Context } from '../io.ts'
 import { harmless, paintFor, short, timeText, type Paint } from '../render.ts'
 import { tellFreshness } from '../talk.ts'
@@ -37,12 +38,14 @@ const holdsText = (
   paint: Paint,
 ): string => {
   const by = winnerAuthor === undefined ? '' : byText(winnerAuthor, winnerAt ?? 0, winnerChange ?? '')
-  return `${paint('bold', harmless(path))}\n  ${paint('green', harmless(winner))} holds${harmless(by)}\n`
+  return `${paint('bold', harmless(path))}\n  ${paint('green', harmless(shownValue(path, winner)))} holds${harmless(by)}\n`
 }
 
 /** One value that lost, and what to do about it. */
 const lostText = ({ path, value, author, at, change, settle }: Conflict, paint: Paint): string => {
-  const lines = [`  ${paint('yellow', harmless(value))} lost${harmless(byText(author, at, change))}`]
+  const lines = [
+    `  ${paint('yellow', harmless(shownValue(path, value)))} lost${harmless(byText(author, at, change))}`,
+  ]
   if (settle === '')
     lines.push(`    to bring its service back: tutti rollback ${serviceOf(path)} ${short(change)}`)
   else if (settle !== undefined)
