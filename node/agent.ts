@@ -132,6 +132,7 @@ export class Agent implements AgentPort {
       replication,
       neighbourhood: this.#neighbourhood,
       changed: () => this.#passes.dirty(),
+      note: (event) => this.note(event),
     })
     this.#invitations = new Invitations({
       cluster,
@@ -231,6 +232,7 @@ export class Agent implements AgentPort {
       leases: this.#leases.standings(),
       promises: this.#leases.promises(),
       voters: this.#leases.voters,
+      shortages: this.packages?.shortages() ?? [],
       plan: this.#plan,
       nowMs: clock.now(),
       wall: clock.wall(),

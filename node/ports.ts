@@ -12,6 +12,7 @@ import type { Action } from './plan/action.ts'
 import type { Adopted, Exit, InstanceRecord } from './plan/facts.ts'
 import type { HeldLease, LeasePromise, LeaseStanding } from './plan/lease/terms.ts'
 import type { LocalInstance } from './plan/local.ts'
+import type { PackageShortage } from './plan/package-copies.ts'
 import type { Plan } from './plan/plan.ts'
 
 export type { Adopted, Exit, InstanceRecord } from './plan/facts.ts'
@@ -261,6 +262,8 @@ export interface AgentSnapshot {
   readonly voters?: VoterSet | null
   /** What this peer has promised as a voter, sorted by slot. @default nothing */
   readonly promises?: readonly LeasePromise[]
+  /** Packages that releases run from and that have had too few copies for long. @default none */
+  readonly shortages?: readonly PackageShortage[]
   /** The last pass's plan; null before the first. */
   readonly plan: Plan | null
   readonly nowMs: number

@@ -125,6 +125,10 @@ export const showStatus = async (context: Context, of: string | undefined): Prom
   const paint = paintFor(stdout, environment)
   tell(context, reply.settled ? paint('green', 'settled') : paint('yellow', 'not settled'))
   for (const { peer, reason } of reply.waiting) tell(context, `  ${harmless(`${peer}: ${reason}`)}`)
+  for (const { name, copies, wanted, since } of reply.packages ?? []) {
+    const text = `package ${name} for ${ago(since, reply.asOf.at)}: ${copies} of ${wanted} copies`
+    tell(context, `  ${paint('red', 'unfulfilled')} ${harmless(text)}`)
+  }
   if (isNothing(ref, cells.length)) context.io.stderr.write(`${typable(NOTHING, context.io)}\n`)
   for (const { name, services } of cells) {
     tell(context, paint('bold', harmless(name)))

@@ -8,7 +8,10 @@ import type { Replication } from './replication.ts'
 export type { PackageKeeper } from './packages.ts'
 
 /** Parts of the agent that a keeper needs. */
-export interface KeeperSurroundings extends Pick<PackageKeeperOptions, 'ask' | 'answer' | 'changed'> {
+export interface KeeperSurroundings extends Pick<
+  PackageKeeperOptions,
+  'ask' | 'answer' | 'changed' | 'note'
+> {
   readonly replication: Pick<Replication, 'say' | 'statuses' | 'view'>
   readonly neighbourhood: Pick<Neighbourhood, 'membership'>
 }

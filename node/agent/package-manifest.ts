@@ -1,10 +1,11 @@
-// Asks one member for a package's manifest and takes no other for it.
+// Asks members for a package's manifest and takes no other for it.
 
 import { concatBytes } from '../../lib/bytes.ts'
-import { TuttiError } from '../../lib/errors.ts'
+import { messageOf, TuttiError } from '../../lib/errors.ts'
 import type { MemberId, PackageDigest } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
-import { digestOfManifest } from '../package/manifest.ts'
+import type { Log } from '../../lib/log.ts'
+import { decodeManifest, digestOfManifest, type Manifest } from '../package/manifest.ts'
 import type { AgentPort } from '../ports.ts'
 import { encodePackageQuestion } from './package-wire.ts'
 
@@ -25,4 +26,22 @@ export const manifestFrom = async (
   const bytes = concatBytes(parts)
   if (digestOfManifest(bytes) === digest) return bytes
   throw new TuttiError('invalid', 'a manifest is not what its digest says')
+}
+
+/** From the first of some members that gives it. @throws TuttiError `unreachable`. */
+export const manifestFromAny = async (
+  ask: AgentPort['ask'],
+  members: readonly MemberId[],
+  digest: PackageDigest,
+  signal: AbortSignal,
+  log: Log,
+): Promise<Manifest> => {
+  for (const member of members) {
+    try {
+      return decodeManifest(await manifestFrom(ask, member, digest, signal))
+    } catch (thrown) {
+      log.log('debug', 'a member did not give a manifest', { member, reason: messageOf(thrown) })
+    }
+  }
+  throw new TuttiError('unreachable', 'no member that is there has the package; see tutti package ls')
 }

@@ -7,7 +7,6 @@
 // Deliberately absent: when anything starts (node/plan), how chunks are chosen (net/fetch.ts), the disk (the store).
 
 import { asTuttiError, messageOf, TuttiError } from '../../lib/errors.ts'
-import { hash32 } from '../../lib/hash.ts'
 import type { ChunkDigest, MemberId, PackageDigest } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
 import { compareStrings, type Json } from '../../lib/order.ts'
@@ -17,16 +16,19 @@ import { PACKAGES_SAID_MAX, packageMark, type MemberStatus } from '../../crdt/sc
 import { STATUS_KEYS } from '../../crdt/status-decode.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { Membership } from '../../net/membership.ts'
-import { chunksOf, decodeManifest, type Manifest } from '../package/manifest.ts'
+import { chunksOf, type Manifest } from '../package/manifest.ts'
 import type { PackageCounters, Packages, PackageState, PackageStore } from '../package/store.ts'
 import { isPresent } from '../plan/eligibility.ts'
+import type { PackageShortage } from '../plan/package-copies.ts'
 import type { AgentPort } from '../ports.ts'
+import { CopyWatch } from './package-copies.ts'
 import { PackageFetch, type Sources } from './package-fetch.ts'
-import { manifestFrom } from './package-manifest.ts'
+import { manifestFromAny } from './package-manifest.ts'
 import { isSameState, packageState } from './package-state.ts'
 import { usesAfter } from './package-uses.ts'
+import { secureCopies } from './package-secure.ts'
 import { answerPackages } from './package-serving.ts'
-import { decodePackageQuestion, encodePackageQuestion } from './package-wire.ts'
+import { decodePackageQuestion } from './package-wire.ts'
 
 /** Packages fetched at once: a deploy is one or two, and more would share the same links. */
 const FETCHES_MAX = 2
@@ -38,6 +40,9 @@ const RETRY_MS = 5000
 const TIDY_MS = 60_000
 /** While a copy is fetched for somebody, a word to it this often. */
 const COPY_WORD_MS = 1000
+/** The number of copies in the cluster is looked at this often: cheap, and what is missing is waited for much longer. */
+const COPIES_LOOK_MS = 5000
+
 export interface PackageKeeperOptions {
   readonly self: MemberId
   readonly store: PackageStore
@@ -52,6 +57,8 @@ export interface PackageKeeperOptions {
   readonly view: () => View
   /** What a plan would see has changed. */
   readonly changed: () => void
+  /** For people. */
+  readonly note: AgentPort['note']
 }
 
 /** A package that is wanted here. */
@@ -69,11 +76,13 @@ export class PackageKeeper implements Packages {
   readonly #wanted = new Map<PackageDigest, Wanted>()
   /** Asked for by others, and who asked: whom to fetch it from, whatever the statuses say. */
   readonly #copies = new Map<PackageDigest, Set<MemberId>>()
+  readonly #copyWatch = new CopyWatch()
   readonly #arrivals = new Set<() => void>()
   #states: ReadonlyMap<PackageDigest, PackageState> = new Map()
   #told = ''
   #running: ReadonlySet<PackageDigest> = new Set()
   #cancelTidy: () => void = () => undefined
+  #cancelLook: () => void = () => undefined
   #counts = { fetchedBytes: 0, servedBytes: 0, refusedChunks: 0 }
   #stopped = false
 
@@ -93,11 +102,13 @@ export class PackageKeeper implements Packages {
     answer('package-copy', (from, body, signal) => this.#takeCopy(from, decodePackageQuestion(body), signal))
     this.#say()
     this.#tidyLater()
+    this.#lookLater()
   }
 
   stop(): void {
     this.#stopped = true
     this.#cancelTidy()
+    this.#cancelLook()
     for (const wanted of this.#wanted.values()) {
       wanted.cancelRetry()
       wanted.fetch?.leave()
@@ -120,7 +131,13 @@ export class PackageKeeper implements Packages {
 
   counters(): PackageCounters {
     const { store } = this.#options
-    return { ...this.#counts, held: store.held().size, ...store.usage() }
+    const short = this.#copyWatch.shortages.length
+    return { ...this.#counts, held: store.held().size, short, ...store.usage() }
+  }
+
+  /** Packages that a release runs from and that have had too few copies for long, as this peer sees it. */
+  shortages(): readonly PackageShortage[] {
+    return this.#copyWatch.shortages
   }
 
   // ------------------------------------------------------------------------------------------------- for the face
@@ -142,34 +159,19 @@ export class PackageKeeper implements Packages {
   }
 
   async secure(digest: PackageDigest, copies: number, signal: AbortSignal): Promise<readonly MemberId[]> {
-    const { self, store } = this.#options
+    const { self, store, ask, view } = this.#options
     await store.finish(digest)
     this.#say()
-    const having = new Set<MemberId>([self, ...this.#sources(digest).holders])
-    const reasons: string[] = []
-    const candidates = this.#present()
-      .filter((member) => !having.has(member))
-      .toSorted((a, b) => hash32(`${digest}${b}`) - hash32(`${digest}${a}`) || compareStrings(a, b))
-    const rest = candidates.values()
-    await Promise.all(
-      Array.from({ length: Math.max(0, copies - having.size) }, async () => {
-        for (const member of rest) {
-          const reason = await this.#askForCopy(member, digest, signal)
-          if (reason === null) {
-            having.add(member)
-            return
-          }
-          reasons.push(`${this.#nameOf(member)}: ${reason}`)
-        }
-      }),
-    )
-    if (having.size >= copies) return [...having].toSorted(compareStrings)
-    if (signal.aborted)
-      throw new TuttiError('timeout', `the package has ${having.size} of ${copies} copies; try again`)
-    const why = reasons.length === 0 ? 'no other member is there' : reasons.slice(0, 3).join('; ')
-    throw new TuttiError(
-      'unreachable',
-      `the package has ${having.size} of ${copies} copies (${why}); mend that, or push with --copies ${having.size}`,
+    return await secureCopies(
+      {
+        digest,
+        copies,
+        having: [self, ...this.#sources(digest).holders],
+        present: this.#present(),
+        nameOf: (member) => view().members.find(({ id }) => id === member)?.name ?? member,
+        ask,
+      },
+      signal,
     )
   }
 
@@ -177,14 +179,7 @@ export class PackageKeeper implements Packages {
     const { store, ask, log } = this.#options
     const own = await store.manifest(digest)
     if (own !== null) return own
-    for (const member of this.#sources(digest).holders) {
-      try {
-        return decodeManifest(await manifestFrom(ask, member, digest, signal))
-      } catch (thrown) {
-        log.log('debug', 'a member did not give a manifest', { member, reason: messageOf(thrown) })
-      }
-    }
-    throw new TuttiError('unreachable', 'no member that is there has the package; see tutti package ls')
+    return await manifestFromAny(ask, this.#sources(digest).holders, digest, signal, log)
   }
 
   // ----------------------------------------------------------------------------------------------------- what is wanted
@@ -193,7 +188,7 @@ export class PackageKeeper implements Packages {
   #work(): void {
     if (this.#stopped) return
     const { store } = this.#options
-    const digests = new Set([...this.#running, ...this.#copies.keys()])
+    const digests = new Set([...this.#running, ...this.#copies.keys(), ...this.#copyWatch.taken])
     for (const [digest, wanted] of this.#wanted) {
       if (digests.has(digest)) continue
       wanted.cancelRetry()
@@ -291,12 +286,36 @@ export class PackageKeeper implements Packages {
 
   #keep(): void {
     const { store, view } = this.#options
-    const needed = new Set([...this.#running, ...this.#copies.keys(), ...this.#wanted.keys()])
+    const needed = new Set([
+      ...this.#running,
+      ...this.#copies.keys(),
+      ...this.#wanted.keys(),
+      ...this.#copyWatch.kept,
+    ])
     for (const digests of store.remembered().values()) for (const digest of digests) needed.add(digest)
     const listed = new Set(
       (view().packages ?? []).flatMap(({ digest, removed }) => (removed ? [] : [digest])),
     )
     store.keep({ needed, listed, run: this.#running })
+  }
+
+  #lookLater(): void {
+    const { self, clock, store, view, membership, statuses, note } = this.#options
+    this.#cancelLook = clock.after(COPIES_LOOK_MS, () => {
+      const news = this.#copyWatch.look({
+        self,
+        view: view(),
+        membership: membership(),
+        statuses: statuses(),
+        held: store.held(),
+        usage: store.usage(),
+        nowMs: clock.now(),
+        wall: clock.wall(),
+      })
+      for (const { name, message } of news) note({ kind: 'unfulfilled', subject: `package ${name}`, message })
+      this.#work()
+      this.#lookLater()
+    })
   }
 
   #tidyLater(): void {
@@ -384,10 +403,6 @@ export class PackageKeeper implements Packages {
     return `package ${known?.ref ?? digest.slice(0, 12)}`
   }
 
-  #nameOf(member: MemberId): string {
-    return this.#options.view().members.find(({ id }) => id === member)?.name ?? member
-  }
-
   // ------------------------------------------------------------------------------------------------ copies for others
 
   /** Fetches a copy because a member asked for it; ends when it is held. */
@@ -420,22 +435,6 @@ export class PackageKeeper implements Packages {
       asked.delete(from)
       if (asked.size === 0) this.#copies.delete(digest)
       this.#work()
-    }
-  }
-
-  /** Null: the member has it now; else why not. */
-  async #askForCopy(member: MemberId, digest: PackageDigest, signal: AbortSignal): Promise<string | null> {
-    try {
-      for await (const word of this.#options.ask(
-        member,
-        'package-copy',
-        encodePackageQuestion(digest),
-        signal,
-      ))
-        void word
-      return null
-    } catch (thrown) {
-      return messageOf(thrown)
     }
   }
 }

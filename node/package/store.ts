@@ -64,6 +64,8 @@ export type PackageState =
 /** Since the start of the peer, for metrics. */
 export interface PackageCounters {
   readonly held: number
+  /** Run from, and with too few copies in the cluster for long. */
+  readonly short: number
   readonly bytes: number
   readonly budgetBytes: number
   readonly fetchedBytes: number

@@ -318,6 +318,11 @@ const linkMetrics = (registry: Registry, links: () => LinksCounts): void => {
 const packageMetrics = (registry: Registry, packages: () => PackageCounters): void => {
   for (const [name, help, read] of [
     ['tutti_packages_held', 'Packages that are on this peer as a whole', (counts) => counts.held],
+    [
+      'tutti_packages_short',
+      'Packages that releases run from and that have had fewer than two copies for a minute',
+      (counts) => counts.short,
+    ],
     ['tutti_packages_bytes', 'What packages take on the disk of this peer', (counts) => counts.bytes],
     ['tutti_packages_budget_bytes', 'What packages may take there', (counts) => counts.budgetBytes],
   ] as const satisfies readonly (readonly [string, string, (counts: PackageCounters) => number])[]) {

@@ -116,6 +116,32 @@ describe('packages', () => {
     })
   })
 
+  it('are copied again by another member when a peer that had a copy is gone, and plans name them in words', async () => {
+    await withFleet(async (fleet) => {
+      const peers = await fleet.grow(3)
+      const [a] = peers
+      assert.ok(a !== undefined)
+      const directory = await program(fleet, 'app', 'kept', MEGABYTE)
+      const { holders, digest } = await pushed(a, directory, 'web@1')
+      const lost = peers.find((peer) => peer !== a && holders.includes(peer.name))
+      assert.ok(lost !== undefined)
+      await lost.end('SIGKILL')
+      const other = peers.find((peer) => peer !== a && peer !== lost)
+      await until(
+        'two peers that are there have it',
+        async () => {
+          const found = (await packages(a)).find(({ ref }) => ref === 'web@1')
+          return found?.holders.length === 2 && found.holders.includes(other?.name ?? '')
+        },
+        90_000,
+      )
+      const file = join(fleet.directory, 'cell.yaml')
+      await writeFile(file, 'name: shop\nservices:\n  web:\n    command: [bin/run]\n    package: web@1\n')
+      const { stdout, stderr } = await tutti(['plan', '-f', file, '--peer', a.socket])
+      assert.match(`${stdout}${stderr}`, new RegExp(`package: web 1 \\(${digest.slice(0, 12)}\\)`))
+    })
+  })
+
   it('come with apply where a file names a directory, and the old release serves until the new one is there', async () => {
     await withFleet(async (fleet) => {
       const [a] = await fleet.grow(2)

@@ -58,11 +58,20 @@ const push = async (
   return await world.finish(packages.secure(digest, copies, new AbortController().signal))
 }
 
-/** Lists it, and has a service run from it on all machines. */
-const run = async (world: World, machine: Machine, content: ReturnType<typeof contentOf>): Promise<void> => {
+const listPackage = async (
+  world: World,
+  machine: Machine,
+  content: ReturnType<typeof contentOf>,
+): Promise<void> => {
   const agent = agentOf(machine)
   const listed = { ref: 'web@1', digest: content.digest, ...measure(content.manifest) }
   await world.finish(agent.edit(putPackage(agent.view(), listed), { message: 'push web@1', at: 0 }))
+}
+
+/** Lists it, and has a service run from it on all machines. */
+const run = async (world: World, machine: Machine, content: ReturnType<typeof contentOf>): Promise<void> => {
+  const agent = agentOf(machine)
+  await listPackage(world, machine, content)
   const web = {
     ...SERVICE_DEFAULTS,
     environment: {},
@@ -131,6 +140,32 @@ describe('packages, simulated', () => {
       await world.finish(first.start())
       await world.settle(LIMIT_MS)
       assert.equal(holding(world, content.digest), 5, seed)
+    }
+  })
+
+  it('are copied again when a machine that had them is gone for longer than a restart takes, once', async () => {
+    for (const seed of ['a', 'b', 'c']) {
+      const world = worldOf(`gone ${seed}`)
+      const machines = await world.cluster(5)
+      const [first] = machines
+      assert.ok(first !== undefined)
+      const content = contentOf(seed, 40)
+      const holders = await push(world, first, content, 2)
+      await listPackage(world, first, content)
+      const heldBy = (): readonly Machine[] =>
+        machines.filter(
+          ({ signer, agent }) => agent !== null && storeOf(signer.member).held().has(content.digest),
+        )
+      const lost = heldBy().find(({ signer }) => signer !== first.signer && holders.includes(signer.member))
+      assert.ok(lost !== undefined)
+      lost.kill()
+      await world.run(10_000)
+      assert.equal(heldBy().length, 1, 'whoever restarts is waited for')
+      await world.run(40_000)
+      assert.equal(heldBy().length, 2, seed)
+      await world.finish(lost.start())
+      await world.run(120_000)
+      assert.equal(heldBy().length, 3, 'one took it, and nobody gives up what has room')
     }
   })
 

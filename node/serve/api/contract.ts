@@ -151,6 +151,10 @@ export const StatusReply = Type.Object({
   /** Why not, peer by peer. */
   waiting: Type.Array(Type.Object({ peer: Text, reason: Text })),
   voters: Type.Optional(VotersReply),
+  /** Packages that releases run from and that have had too few copies for long; left out: none, or an earlier version. */
+  packages: Type.Optional(
+    Type.Array(Type.Object({ name: Text, copies: Count, wanted: Count, since: Count })),
+  ),
   cells: Type.Array(Type.Object({ name: Text, services: Type.Array(ServiceReply) })),
 })
 export type StatusReply = Static<typeof StatusReply>

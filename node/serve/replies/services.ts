@@ -98,6 +98,7 @@ export const statusReply = (reading: Reading, selection: Selection = {}): Status
     settled: waiting.length === 0,
     waiting: [...waiting],
     voters: votersReply(reading),
+    packages: [...(reading.snapshot.shortages ?? [])],
     cells: [...cells].map(([name, services]) => ({ name, services })),
   }
 }

@@ -11,6 +11,7 @@ const LINKS = { accepted: 7, open: 2, withoutEndpoint: 1, unreachable: 3, retrie
 
 const PACKAGES = {
   held: 2,
+  short: 0,
   bytes: 4096,
   budgetBytes: 8192,
   fetchedBytes: 512,
