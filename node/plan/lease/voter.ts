@@ -90,20 +90,21 @@ export const compareBallots = (a: Ballot, b: Ballot): number =>
 
 const OVER = { untilMs: -Infinity, olderUntilMs: -Infinity }
 
+/** In the order in which it is written, which is the quicker to write. */
 const recordOf = (state: VoterState): VoterRecord => ({
-  voters: state.voters,
+  accepted: state.accepted,
+  ballot: state.ballot,
   forgetful: state.forgetful,
-  tokenFloor: state.tokenFloor,
-  promises: sortedEntries(state.promises).map(([slot, { holder, session, token, epoch, at }]) => ({
-    slot,
+  promises: sortedEntries(state.promises).map(([slot, { at, epoch, holder, session, token }]) => ({
+    at,
+    epoch,
     holder,
     session,
+    slot,
     token,
-    epoch,
-    at,
   })),
-  ballot: state.ballot,
-  accepted: state.accepted,
+  tokenFloor: state.tokenFloor,
+  voters: state.voters,
 })
 
 export class Voter {
