@@ -27,6 +27,10 @@ interface Wire {
   readonly ends: readonly [MemberId, MemberId]
 }
 
+/** Why an answer is given up; a reason of one's own saves making an exception with its stack for each question. */
+const GONE = 'the asker has left'
+
+/** A question on its way. */
 interface Asked {
   readonly wire: Wire
   readonly parts: Uint8Array[]
@@ -187,7 +191,7 @@ export class SimulatedTransport implements Transport {
     } finally {
       options.signal.removeEventListener('abort', leave)
       this.#asked.delete(asked)
-      if (!asked.done) this.#carry(to, wire, (other) => other.#answering.get(asked)?.abort())
+      if (!asked.done) this.#carry(to, wire, (other) => other.#answering.get(asked)?.abort(GONE))
     }
   }
 
@@ -201,7 +205,7 @@ export class SimulatedTransport implements Transport {
     }
     this.#wires.clear()
     this.#rewired()
-    for (const leaving of this.#answering.values()) leaving.abort()
+    for (const leaving of this.#answering.values()) leaving.abort(GONE)
     for (const asked of this.#asked) fail(asked, broke(asked))
   }
 
@@ -286,7 +290,7 @@ export class SimulatedTransport implements Transport {
     if (wires === undefined || at < 0) return
     wires.splice(at, 1)
     for (const asked of this.#asked) if (asked.wire === wire) fail(asked, broke(asked))
-    for (const [asked, leaving] of this.#answering) if (asked.wire === wire) leaving.abort()
+    for (const [asked, leaving] of this.#answering) if (asked.wire === wire) leaving.abort(GONE)
     if (wires.length > 0) return
     this.#wires.delete(member)
     this.#rewired()
@@ -368,7 +372,7 @@ export class SimulatedTransport implements Transport {
       })
     } catch {
       // The other side must not take a broken input for a whole one.
-      this.#carry(to, wire, (other) => other.#answering.get(asked)?.abort())
+      this.#carry(to, wire, (other) => other.#answering.get(asked)?.abort(GONE))
       fail(asked, broke(asked))
     }
   }

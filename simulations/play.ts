@@ -146,7 +146,7 @@ const trouble = async (
   const untilMs = world.simulator.nowMs + durationMs
   while (world.simulator.nowMs < untilMs) {
     await world.run(Math.min(LOOK_MS, untilMs - world.simulator.nowMs))
-    referee.ask('look', (check) => check(scene))
+    referee.look()
     if (isOver(referee, options)) return
   }
 }
@@ -161,7 +161,7 @@ const recover = async (scene: Scene): Promise<number | null> => {
   const { referee, world } = scene
   await scene.heal()
   await closeTrouble(scene)
-  const { settledMs, violations } = await judge(world, () => referee.ask('look', (check) => check(scene)))
+  const { settledMs, violations } = await judge(world, () => referee.look())
   for (const violation of violations) referee.note(violation)
   referee.ask('atRest', (check) => check(scene))
   return settledMs

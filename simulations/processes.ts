@@ -10,7 +10,7 @@
 import { assert, defined } from '../lib/assert.ts'
 import { TuttiError } from '../lib/errors.ts'
 import type { InstanceId } from '../lib/ids.ts'
-import { sortedBy } from '../lib/order.ts'
+import { sortedEntries } from '../lib/order.ts'
 import { parseDuration, type Clock } from '../lib/time.ts'
 import { KILL_MS, type HeldLease } from '../node/plan/lease/terms.ts'
 import type {
@@ -100,6 +100,8 @@ const KILL_LASTS_MS = KILL_MS * 0.95
 export class ScriptedMachine {
   readonly clock: Clock
   readonly #entries = new Map<InstanceId, Entry>()
+  /** By instance; null: to be sorted anew. */
+  #sorted: readonly Entry[] | null = null
   /** Nonces of groups whose leader has ended and whose child has not. */
   readonly #strays = new Map<string, InstanceId>()
   #listener: EndListener | null = null
@@ -111,10 +113,8 @@ export class ScriptedMachine {
 
   /** All processes on record, sorted by instance. */
   processes(): readonly ScriptedProcess[] {
-    return sortedBy(
-      [...this.#entries.values()].map((entry) => entry.process),
-      (process) => process.record.instance,
-    )
+    this.#sorted ??= sortedEntries(this.#entries).map(([, entry]) => entry)
+    return this.#sorted.map(({ process }) => process)
   }
 
   /** What a peer that starts finds: processes that a record names. It takes back what an earlier one has prepared. */
@@ -191,6 +191,7 @@ export class ScriptedMachine {
       gone: Promise.withResolvers(),
     }
     this.#entries.set(record.instance, entry)
+    this.#sorted = null
     if (deadlineMs !== null) this.#guard(entry)
     this.onSpawn(record)
     if (script.exit !== null) {
@@ -274,6 +275,7 @@ export class ScriptedMachine {
     const entry = this.#entries.get(instance)
     assert(entry === undefined || entry.process.exit !== null, `${instance} is forgotten after its exit`)
     this.#entries.delete(instance)
+    this.#sorted = null
   }
 
   /** A process of its own, which no crash or freeze of the peer concerns. */

@@ -49,6 +49,11 @@ export class Referee {
     }
   }
 
+  /** Lets all who look do so, at one moment. */
+  look(): void {
+    this.scene?.world.together(() => this.ask('look', (check, scene) => check(scene)))
+  }
+
   /** The same for hooks that read disks. */
   async askLater<H extends 'acknowledged' | 'losing'>(
     hook: H,

@@ -39,6 +39,8 @@ export class World {
   readonly network: SimulatedNetwork
   readonly machines: Machine[] = []
   readonly #options: WorldOptions
+  /** What peers know, for those who look together; null: nobody does. */
+  #sights: Map<Agent, AgentSnapshot> | null = null
 
   constructor(options: WorldOptions) {
     this.#options = options
@@ -129,7 +131,26 @@ export class World {
   }
 
   snapshots(): readonly AgentSnapshot[] {
-    return this.present().flatMap(({ agent }) => (agent === null ? [] : [agent.snapshot()]))
+    return this.present().flatMap(({ agent }) => (agent === null ? [] : [this.sightOf(agent)]))
+  }
+
+  /** What a peer knows now. Those who look together are all given the same snapshot. */
+  sightOf(agent: Agent): AgentSnapshot {
+    const known = this.#sights?.get(agent)
+    if (known !== undefined) return known
+    const sight = agent.snapshot()
+    this.#sights?.set(agent, sight)
+    return sight
+  }
+
+  /** Calls those who look at one moment and change nothing; most of them look at every peer. */
+  together(look: () => void): void {
+    this.#sights = new Map()
+    try {
+      look()
+    } finally {
+      this.#sights = null
+    }
   }
 
   /** Runs until every running peer has the same digest, knows that all others do, and has nothing left to do. */

@@ -7,6 +7,7 @@ import type { Agent } from '../../node/agent.ts'
 import type { AgentSnapshot } from '../../node/ports.ts'
 import type { Machine } from '../machine.ts'
 import type { Scene } from '../scene.ts'
+import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
 
 /** Detection takes seconds; what precedes it, a redial after a cut, a doubt and a refutation, may take half a minute. */
@@ -29,9 +30,10 @@ export const detection = (): Checker => {
   return {
     invariant: 'L3',
     look: (scene) => {
-      const { nowMs } = scene.world.simulator
+      const { world } = scene
+      const { nowMs } = world.simulator
       if (scene.links.active > 0) troubleMs = nowMs
-      for (const machine of scene.world.machines) {
+      for (const machine of world.machines) {
         const { agent } = machine
         if (agent === null) upSince.delete(machine)
         else if (upSince.get(machine)?.agent !== agent || scene.isBroken(machine))
@@ -47,13 +49,13 @@ export const detection = (): Checker => {
         nowMs - sinceMs >= DEAD_MS ? [machine] : [],
       )
       const restarted = [...upSince.values()].some(({ sinceMs }) => nowMs - sinceMs < OUTLIVED_MS)
-      const hastyNow = new Set(scene.world.machines.flatMap((machine) => hasty(machine, sound, restarted)))
+      const hastyNow = new Set(world.machines.flatMap((machine) => hasty(world, machine, sound, restarted)))
       const stillHasty = [...hastyNow].filter((one) => hastyBefore.has(one))
       hastyBefore = hastyNow
       return [
         ...stillHasty,
         ...(scene.calmMs < CALM_MS ? [] : lingering(scene)),
-        ...(nowMs - troubleMs < CALM_MS ? [] : up.flatMap((machine) => overlooked(machine, down))),
+        ...(nowMs - troubleMs < CALM_MS ? [] : up.flatMap((machine) => overlooked(world, machine, down))),
       ]
     },
   }
@@ -61,12 +63,13 @@ export const detection = (): Checker => {
 
 /** Whom a peer holds for dead on the word of one. */
 const hasty = (
+  world: World,
   { agent, name }: Machine,
   sound: Map<string, number>,
   restarted: boolean,
 ): readonly string[] => {
   if (agent === null) return []
-  const snapshot = agent.snapshot()
+  const snapshot = world.sightOf(agent)
   const { members } = snapshot.membership
   // A suspect may be convicted already, and held back by a peer that is slow itself.
   const living = members.filter(({ state }) => state === 'alive').length
@@ -88,15 +91,16 @@ const lingering = ({ world }: Scene): readonly string[] => {
   const running = world.present().filter(({ agent }) => agent !== null)
   const names = new Map<string, string>(running.map(({ signer, name }) => [signer.member, name]))
   return running.flatMap(({ agent, name }) =>
-    (agent?.snapshot().membership.members ?? [])
+    (agent === null ? [] : world.sightOf(agent).membership.members)
       .filter(({ id, state }) => names.has(id) && state !== 'alive')
       .map(({ id, state }) => `${name} sees ${names.get(id)} ${state} after ${CALM_MS / 1000} calm seconds`),
   )
 }
 
-const overlooked = ({ agent, name }: Machine, down: readonly Machine[]): readonly string[] =>
+const overlooked = (world: World, { agent, name }: Machine, down: readonly Machine[]): readonly string[] =>
   down.flatMap((other) => {
-    const seen = agent?.snapshot().membership.members.find(({ id }) => id === other.signer.member)
+    const members = agent === null ? [] : world.sightOf(agent).membership.members
+    const seen = members.find(({ id }) => id === other.signer.member)
     if (seen === undefined || seen.state === 'dead' || seen.state === 'left') return []
     return [`${name} sees ${other.name} ${seen.state}, which has been down for ${DEAD_MS / 1000} s`]
   })

@@ -2,6 +2,7 @@
 // of its accuser meanwhile. Asked of what the accused peer itself knows, so no fault between the two is an excuse.
 
 import type { Agent } from '../../node/agent.ts'
+import type { AgentSnapshot } from '../../node/ports.ts'
 import type { Machine } from '../machine.ts'
 import type { Checker } from './checker.ts'
 
@@ -31,7 +32,7 @@ export const refutation = (): Checker => {
           watched.delete(machine)
           return []
         }
-        const { accusers, incarnation } = accusedOf(agent)
+        const { accusers, incarnation } = accusedOf(scene.world.sightOf(agent))
         const before = watched.get(machine)
         const same = before?.agent === agent && before.incarnation === incarnation
         const sinceMs = same ? before.sinceMs : nowMs
@@ -44,8 +45,11 @@ export const refutation = (): Checker => {
 }
 
 /** How many members accuse it at its present incarnation, as far as it knows. */
-const accusedOf = (agent: Agent): { readonly accusers: number; readonly incarnation: number } => {
-  const { self, statuses, membership } = agent.snapshot()
+const accusedOf = ({
+  self,
+  statuses,
+  membership,
+}: AgentSnapshot): { readonly accusers: number; readonly incarnation: number } => {
   const incarnation = statuses.get(self)?.incarnation ?? 0
   const accusers = membership.members.filter(({ id, state }) => {
     const alert = id === self || state === 'left' ? undefined : statuses.get(id)?.alerts.get(self)

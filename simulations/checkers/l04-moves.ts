@@ -25,9 +25,9 @@ export const moves = (
       if (looks % EVERY_LOOKS !== 0) return []
       const machines = world.present()
       const machine = machines[(looks / EVERY_LOOKS) % machines.length]
-      const snapshot = machine?.agent?.snapshot()
-      if (machine === undefined || snapshot === undefined) return []
-      const { self, view, statuses, membership, local, nowMs } = snapshot
+      const agent = machine?.agent ?? null
+      if (machine === undefined || agent === null) return []
+      const { self, view, statuses, membership, local, nowMs } = world.sightOf(agent)
       const input = { self, view, statuses, membership, local, nowMs }
       if (membership.members.some(({ state }) => state !== 'alive')) return []
       if (view.members.some(({ id, cordoned, draining }) => cordoned || draining || !statuses.has(id)))

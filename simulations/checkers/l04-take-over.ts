@@ -18,7 +18,7 @@ export const takeOver = (): Checker => {
     look: ({ world }) => {
       for (const { agent } of world.machines) {
         if (agent === null) continue
-        const { view, nowMs } = agent.snapshot()
+        const { view, nowMs } = world.sightOf(agent)
         if (views.get(agent)?.digest !== view.digest)
           views.set(agent, { digest: view.digest, sinceMs: nowMs })
       }

@@ -6,6 +6,7 @@ import type { MemberId, SlotId } from '../../lib/ids.ts'
 import { place } from '../../node/plan/placement.ts'
 import type { PlanInput } from '../../node/plan/plan.ts'
 import type { Machine } from '../machine.ts'
+import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
 
 /** Placing costs a millisecond, so one look in so many asks one peer. */
@@ -24,7 +25,7 @@ export const placementIsPure = (
       looks += 1
       if (looks % EVERY_LOOKS !== 0) return []
       const machine = world.machines[(looks / EVERY_LOOKS) % world.machines.length]
-      const input = machine === undefined ? null : inputOf(machine)
+      const input = machine === undefined ? null : inputOf(world, machine)
       if (machine === undefined || input === null) return []
       const once = placing(input)
       const differing = (again: Places): SlotId[] =>
@@ -42,9 +43,9 @@ export const placementIsPure = (
   }
 }
 
-const inputOf = ({ agent }: Machine): PlanInput | null => {
+const inputOf = (world: World, { agent }: Machine): PlanInput | null => {
   if (agent === null) return null
-  const { self, view, statuses, membership, local, nowMs } = agent.snapshot()
+  const { self, view, statuses, membership, local, nowMs } = world.sightOf(agent)
   return { self, view, statuses, membership, local, nowMs }
 }
 

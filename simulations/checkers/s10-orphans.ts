@@ -2,6 +2,7 @@
 // outlives its leader there, and nothing is adopted that has ended.
 
 import type { Agent } from '../../node/agent.ts'
+import type { LocalInstance } from '../../node/plan/local.ts'
 import type { Machine } from '../machine.ts'
 import type { Checker } from './checker.ts'
 
@@ -11,24 +12,27 @@ export const orphans = (): Checker => {
   return {
     invariant: 'S10',
     look: ({ world }) =>
-      world.machines.flatMap((machine) => [...wrongs(machine), ...strangers(machine, firstMs)]),
+      world.machines.flatMap((machine) => {
+        if (machine.agent === null) return []
+        const { local } = world.sightOf(machine.agent)
+        return [...wrongs(machine, local), ...strangers(machine, machine.agent, local, firstMs)]
+      }),
   }
 }
 
 /** What a peer has adopted although it had ended before. */
 const strangers = (
-  { agent, processes, name }: Machine,
+  { processes, name }: Machine,
+  agent: Agent,
+  local: readonly LocalInstance[],
   firstMs: WeakMap<Agent, number>,
 ): readonly string[] => {
-  if (agent === null) return []
   const sinceMs = firstMs.get(agent)
   if (sinceMs === undefined) {
     firstMs.set(agent, processes.clock.now())
     return []
   }
-  const running = new Set<string>(
-    agent.snapshot().local.flatMap(({ id, phase }) => (phase === 'running' ? [id] : [])),
-  )
+  const running = new Set<string>(local.flatMap(({ id, phase }) => (phase === 'running' ? [id] : [])))
   return processes
     .processes()
     .filter(
@@ -37,9 +41,7 @@ const strangers = (
     .map(({ record }) => `${name} has adopted ${record.instance}, which had ended`)
 }
 
-const wrongs = ({ agent, processes, name }: Machine): readonly string[] => {
-  if (agent === null) return []
-  const { local } = agent.snapshot()
+const wrongs = ({ processes, name }: Machine, local: readonly LocalInstance[]): readonly string[] => {
   const held = new Set<string>(local.map(({ id }) => id))
   const over = new Set<string>(local.flatMap(({ id, phase }) => (phase === 'exited' ? [id] : [])))
   return [

@@ -12,7 +12,7 @@ export const bounded = (): Checker => ({
   look: ({ world }) =>
     world.machines.flatMap(({ agent, disk, name }) => {
       if (agent === null) return []
-      const { view, statuses, self } = agent.snapshot()
+      const { view, statuses, self } = world.sightOf(agent)
       const wrongs: string[] = []
       const known = new Set<string>(view.members.map(({ id }) => id))
       // Before its first sync a peer knows no members and keeps what its bootstrap says.

@@ -14,16 +14,10 @@ export const isolation = (): Checker => {
       scene.world.machines.flatMap((machine) => {
         const { agent, processes, name } = machine
         if (agent === null || !machine.acting || scene.isBroken(machine)) return []
-        const running = new Set<string>(
-          agent
-            .snapshot()
-            .local.filter(({ phase }) => phase === 'running')
-            .map(({ id }) => id),
-        )
+        const { local, plan } = scene.world.sightOf(agent)
+        const running = new Set<string>(local.filter(({ phase }) => phase === 'running').map(({ id }) => id))
         const ready = new Set<string>(
-          (agent.snapshot().plan?.reports ?? [])
-            .filter(({ state }) => state === 'ready')
-            .map(({ instance }) => instance),
+          (plan?.reports ?? []).filter(({ state }) => state === 'ready').map(({ instance }) => instance),
         )
         return processes.processes().flatMap(({ record, exit }) => {
           const key = `${name} ${record.nonce}`

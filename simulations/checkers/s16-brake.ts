@@ -17,7 +17,7 @@ export const brake = (): Checker => {
     look: ({ world }) => {
       for (const { agent } of world.machines) {
         if (agent === null) continue
-        const { membership, nowMs } = agent.snapshot()
+        const { membership, nowMs } = world.sightOf(agent)
         const seen = sightings.get(agent) ?? new Map<MemberId, number>()
         sightings.set(agent, seen)
         for (const { id, state } of membership.members) if (state === 'alive') seen.set(id, nowMs)

@@ -101,7 +101,7 @@ export class Stage {
 
   #look(): void {
     this.#looks += 1
-    if (this.#looks % LOOKS_PER_CHECK === 0) this.#referee.ask('look', (check) => check(this.scene))
+    if (this.#looks % LOOKS_PER_CHECK === 0) this.#referee.look()
     for (const [what, holds] of this.#watches)
       if (!holds()) throw new StoryError(`it does not hold any more that ${what}`)
     const [violation] = this.#referee.violations

@@ -43,7 +43,7 @@ export const tell = async (
     referee.scene = scene
     await scenario.tell(new Stage(world, scene, referee))
     await scene.heal()
-    const verdict = await judge(world, () => referee.ask('look', (check) => check(scene)))
+    const verdict = await judge(world, () => referee.look())
     settledMs = verdict.settledMs
     for (const violation of verdict.violations) referee.note(violation)
     referee.ask('atRest', (check) => check(scene))
