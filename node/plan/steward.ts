@@ -21,16 +21,23 @@ export const presentMembers = (input: Pick<PlanInput, 'view' | 'membership'>): r
 }
 
 /** The steward among some members: the highest hash, and on a tie the lowest id. */
-export const stewardAmong = (duty: string, members: readonly MemberId[]): MemberId | null => {
-  const dutyHash = hash32(`steward/${duty}`)
-  let best: MemberId | null = null
-  let bestHash = -1
-  for (const member of members) {
-    const hash = mix32(dutyHash ^ hash32(member))
-    if (hash > bestHash || (hash === bestHash && best !== null && compareStrings(member, best) < 0)) {
-      best = member
-      bestHash = hash
+export const stewardAmong = (duty: string, members: readonly MemberId[]): MemberId | null =>
+  stewardsAmong(members)(duty)
+
+/** The same for many duties of the same members. */
+export const stewardsAmong = (members: readonly MemberId[]): ((duty: string) => MemberId | null) => {
+  const hashed = members.map((member) => ({ member, hash: hash32(member) }))
+  return (duty) => {
+    const dutyHash = hash32(`steward/${duty}`)
+    let best: MemberId | null = null
+    let bestHash = -1
+    for (const { member, hash } of hashed) {
+      const mixed = mix32(dutyHash ^ hash)
+      if (mixed > bestHash || (mixed === bestHash && best !== null && compareStrings(member, best) < 0)) {
+        best = member
+        bestHash = mixed
+      }
     }
+    return best
   }
-  return best
 }

@@ -10,7 +10,7 @@ import type { ServiceView } from '../../../crdt/schema/view.ts'
 import type { Action } from '../action.ts'
 import type { InstanceReport, PlanInput, SlotPlacement } from '../plan.ts'
 import type { Sightings } from '../sightings.ts'
-import { presentMembers, stewardAmong } from '../steward.ts'
+import { presentMembers, stewardAmong, stewardsAmong } from '../steward.ts'
 import { evidenceOf } from './evidence.ts'
 import type { HookDesk } from './hook-desk.ts'
 import { endHook, hookKeyOf, isHookSlot } from './hooks.ts'
@@ -60,15 +60,17 @@ export const rolloutSteward = (
   service: ServiceId,
   input: Pick<PlanInput, 'view' | 'membership'>,
   without?: MemberId,
-): ReturnType<typeof stewardAmong> => {
+): MemberId | null => rolloutStewards(input, without)(service)
+
+/** The same for many services. */
+const rolloutStewards = (
+  input: Pick<PlanInput, 'view' | 'membership'>,
+  without?: MemberId,
+): ((service: ServiceId) => MemberId | null) => {
   const present = presentMembers(input).filter((id) => id !== without)
   const operators = new Set(input.view.members.flatMap(({ id, role }) => (role === 'operator' ? [id] : [])))
-  return (
-    stewardAmong(
-      service,
-      present.filter((id) => operators.has(id)),
-    ) ?? stewardAmong(service, present)
-  )
+  const among = stewardsAmong(present.filter((id) => operators.has(id)))
+  return (service) => among(service) ?? stewardAmong(service, present)
 }
 
 /** One pass over every service that has a steward. */
@@ -89,12 +91,13 @@ export const steward = (scene: StewardshipScene): Stewardship => {
     needed: new Set(),
   }
   followPreDeploys(turn)
+  const stewardOf = rolloutStewards(input)
   for (const service of input.view.services) {
     if (!isStewarded(service) || service.stopped) continue
-    const present = rolloutSteward(service.id, input)
+    const present = stewardOf(service.id)
     if (present === input.self) judge(turn, service)
     else {
-      keepWord(turn, service)
+      keepWord(turn, service, present)
       if (present !== null) standIn(turn, service, present)
     }
   }
@@ -141,10 +144,9 @@ const standIn = (turn: Turn, service: ServiceView, present: MemberId): void => {
  * A former steward's word stands until the present one has said its own, and as much: slots that change now rest on it. One
  * that comes back says first what it said when it went.
  */
-const keepWord = (turn: Turn, service: ServiceView): void => {
+const keepWord = (turn: Turn, service: ServiceView, present: MemberId | null): void => {
   const { input } = turn
   const own = input.statuses.get(input.self)?.rollouts?.get(service.id)
-  const present = rolloutSteward(service.id, input)
   const theirs = present === null ? undefined : input.statuses.get(present)?.rollouts?.get(service.id)
   if (own === undefined) return
   if (theirs?.release === service.release && !(own.release === service.release && isFurther(own, theirs)))

@@ -22,10 +22,13 @@ export const wordsOf = (
   { view, statuses }: Pick<PlanInput, 'view' | 'statuses'>,
   service: ServiceId,
 ): readonly SaidWord[] =>
-  sortedBy(view.members, ({ id }) => id).flatMap(({ id: member }) => {
-    const word = statuses.get(member)?.rollouts?.get(service)
-    return word === undefined ? [] : [{ member, word }]
-  })
+  sortedBy(
+    view.members.flatMap(({ id: member }) => {
+      const word = statuses.get(member)?.rollouts?.get(service)
+      return word === undefined ? [] : [{ member, word }]
+    }),
+    ({ member }) => member,
+  )
 
 /** A word that lets no further slot begin. Where nothing earlier is known to be good, nothing is gained by that. */
 const holds = ({ phase, good }: RolloutWord): boolean =>
