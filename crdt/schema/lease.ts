@@ -130,7 +130,17 @@ const record = Compile(VoterRecord)
 const question = Compile(LeaseQuestion)
 const answer = Compile(LeaseAnswer)
 
-const encode = (value: Json): Uint8Array => utf8(canonicalJson(value))
+/** Texts of what is said again and again; none of it ever changes. */
+const texts = new WeakMap<object, string>()
+
+const textFor = (value: Extract<Json, object> | null): string => {
+  if (value === null) return 'null'
+  const known = texts.get(value)
+  if (known !== undefined) return known
+  const text = canonicalJson(value)
+  texts.set(value, text)
+  return text
+}
 
 const parsed = (bytes: Uint8Array): unknown => {
   try {
@@ -140,9 +150,24 @@ const parsed = (bytes: Uint8Array): unknown => {
   }
 }
 
-export const encodeVoterRecord = (value: VoterRecord): Uint8Array => encode(value)
-export const encodeQuestion = (value: LeaseQuestion): Uint8Array => encode(value)
-export const encodeAnswer = (value: LeaseAnswer): Uint8Array => encode(value)
+/** A record is written for each promise, and all but that one promise in it was written before. */
+export const encodeVoterRecord = (value: VoterRecord): Uint8Array => {
+  const { accepted, ballot, forgetful, promises, tokenFloor, voters } = value
+  return utf8(
+    `{"accepted":${textFor(accepted)},"ballot":${textFor(ballot)},"forgetful":${forgetful}` +
+      `,"promises":[${promises.map(textFor).join(',')}],"tokenFloor":${tokenFloor},"voters":${textFor(voters)}}`,
+  )
+}
+
+/** All voters are asked the same. */
+export const encodeQuestion = ({ asks, change, releases, session, voters }: LeaseQuestion): Uint8Array =>
+  utf8(
+    `{"asks":${textFor(asks)},"change":${textFor(change)},"releases":${textFor(releases)}` +
+      `,"session":${session},"voters":${textFor(voters)}}`,
+  )
+
+export const encodeAnswer = ({ change, grants, voters }: LeaseAnswer): Uint8Array =>
+  utf8(`{"change":${textFor(change)},"grants":${canonicalJson(grants)},"voters":${textFor(voters)}}`)
 
 /** Null: not one that this version can read. */
 export const decodeVoterRecord = (bytes: Uint8Array): VoterRecord | null => {

@@ -10,6 +10,7 @@ import {
   encodeAnswer,
   encodeQuestion,
   LEASE_SLOTS_MAX,
+  type Ask,
   type LeaseAnswer,
   type LeaseQuestion,
   type VoterSet,
@@ -105,6 +106,8 @@ export class Leases {
       this.#wanted = view.members.filter(({ role }) => role === 'operator').map(({ id }) => id)
       this.#names = new Map(view.members.map(({ id, name }) => [id, name]))
     }
+    if (this.#members === members) return
+    this.#members = members
     const present = members.filter(({ state }) => state === 'alive' || state === 'suspect')
     this.#inSight = new Set([this.#options.self, ...present.map(({ id }) => id)])
   }
@@ -163,8 +166,8 @@ export class Leases {
       for (let at = 0; at === 0 || at < Math.max(asks.length, releases.length); at += LEASE_SLOTS_MAX)
         this.#send(to, {
           ...this.#words(),
-          asks: asks.slice(at, at + LEASE_SLOTS_MAX),
-          releases: releases.slice(at, at + LEASE_SLOTS_MAX),
+          asks: partOf(asks, at),
+          releases: partOf(releases, at),
         })
     }
     for (const { to, change } of this.#change.tick(scene)) this.#send(to, { ...this.#words(), change })
@@ -311,3 +314,7 @@ export class Leases {
     void this.#enter(() => this.#voter.prune(wanted, nowMs))
   }
 }
+
+/** As many as one question takes; mostly all of them, and then the same list for every voter. */
+const partOf = (list: Ask[], at: number): Ask[] =>
+  list.length <= LEASE_SLOTS_MAX && at === 0 ? list : list.slice(at, at + LEASE_SLOTS_MAX)

@@ -30,8 +30,8 @@ const RETRY_MS = 500
 /** What one voter is to be asked: asks and releases of many slots together. */
 export interface HolderEffect {
   readonly to: string
-  readonly asks: readonly Ask[]
-  readonly releases: readonly Ask[]
+  readonly asks: Ask[]
+  readonly releases: Ask[]
 }
 
 /** What a tick looks at. */

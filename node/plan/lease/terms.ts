@@ -71,9 +71,17 @@ export const isQuorum = ({ former, present }: VoterSet, who: ReadonlySet<string>
   countIn(present, who) >= majorityOf(present.length) &&
   (former === null || countIn(former, who) >= majorityOf(former.length))
 
+/** Asked of the same sets all the time, which never change. */
+const everybody = new WeakMap<VoterSet, readonly string[]>()
+
 /** Everybody who votes, sorted. */
-export const votersOf = ({ former, present }: VoterSet): readonly string[] =>
-  [...new Set([...(former ?? []), ...present])].sort()
+export const votersOf = (voters: VoterSet): readonly string[] => {
+  const known = everybody.get(voters)
+  if (known !== undefined) return known
+  const all = [...new Set([...(voters.former ?? []), ...voters.present])].sort()
+  everybody.set(voters, all)
+  return all
+}
 
 /**
  * Whether these voters are lost: so few of them are members still that they can decide nothing, and never will. Only then

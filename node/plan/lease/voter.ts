@@ -90,21 +90,25 @@ export const compareBallots = (a: Ballot, b: Ballot): number =>
 
 const OVER = { untilMs: -Infinity, olderUntilMs: -Infinity }
 
-/** In the order in which it is written, which is the quicker to write. */
+/** Promises as they are written; one that stands is the same value in every record. */
+const written = new WeakMap<Promised, VoterRecord['promises'][number]>()
+
+const entryOf = (slot: string, promise: Promised): VoterRecord['promises'][number] => {
+  const known = written.get(promise)
+  if (known !== undefined) return known
+  const { at, epoch, holder, session, token } = promise
+  const entry = { at, epoch, holder, session, slot, token }
+  written.set(promise, entry)
+  return entry
+}
+
 const recordOf = (state: VoterState): VoterRecord => ({
-  accepted: state.accepted,
-  ballot: state.ballot,
-  forgetful: state.forgetful,
-  promises: sortedEntries(state.promises).map(([slot, { at, epoch, holder, session, token }]) => ({
-    at,
-    epoch,
-    holder,
-    session,
-    slot,
-    token,
-  })),
-  tokenFloor: state.tokenFloor,
   voters: state.voters,
+  forgetful: state.forgetful,
+  tokenFloor: state.tokenFloor,
+  promises: sortedEntries(state.promises).map(([slot, promise]) => entryOf(slot, promise)),
+  ballot: state.ballot,
+  accepted: state.accepted,
 })
 
 export class Voter {
@@ -172,11 +176,11 @@ export class Voter {
       if (refusal === null)
         state = this.#promised(state, { ...ask, holder: from, session: question.session }, time)
       grants.push({
-        slot: ask.slot,
-        token: ask.token,
+        holder: state.promises.get(ask.slot)?.holder ?? null,
         refusal,
         seen: this.#seen(state, ask.slot),
-        holder: state.promises.get(ask.slot)?.holder ?? null,
+        slot: ask.slot,
+        token: ask.token,
       })
     }
     const voted = question.change === null ? null : this.#vote(state, question.change, time)
@@ -250,7 +254,7 @@ export class Voter {
       olderUntilMs:
         before.epoch === epoch ? before.olderUntilMs : Math.max(before.untilMs, before.olderUntilMs),
     }
-    return { ...state, promises: new Map([...state.promises, [slot, promise]]) }
+    return { ...state, promises: new Map(state.promises).set(slot, promise) }
   }
 
   /**
