@@ -8,7 +8,7 @@ import { unreachable } from '../lib/assert.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { ActorId, MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
-import { sortedBy } from '../lib/order.ts'
+import { compareStrings } from '../lib/order.ts'
 import type { Random } from '../lib/random.ts'
 import type { StatusCursor } from './status-map.ts'
 import {
@@ -161,15 +161,13 @@ export class AntiEntropy {
   tick(nowMs: number, state: SyncState): readonly SyncEffect[] {
     const effects: SyncEffect[] = []
     this.#followUp(nowMs, state)
-    for (const [member, dueMs] of sortedBy(this.#peers, ([id]) => id)) {
-      if (dueMs === null || dueMs > nowMs) continue
-      effects.push(this.#digestTo(member, state))
-    }
+    const due = [...this.#peers].flatMap(([id, dueMs]) => (dueMs !== null && dueMs <= nowMs ? [id] : []))
+    for (const member of due.sort(compareStrings)) effects.push(this.#digestTo(member, state))
     if (nowMs < this.#nextRoundMs) return effects
     this.#nextRoundMs = nowMs + this.#intervalMs * (0.75 + this.#random.next() / 2)
-    const idle = sortedBy(this.#peers, ([id]) => id).filter(([, dueMs]) => dueMs === null)
+    const idle = [...this.#peers].flatMap(([id, dueMs]) => (dueMs === null ? [id] : [])).sort(compareStrings)
     const chosen = idle[this.#random.below(idle.length)]
-    if (effects.length === 0 && chosen !== undefined) effects.push(this.#digestTo(chosen[0], state))
+    if (effects.length === 0 && chosen !== undefined) effects.push(this.#digestTo(chosen, state))
     return effects
   }
 

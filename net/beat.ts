@@ -15,8 +15,19 @@ const PROBE = 2
 const UNIT_MS = 100
 const UNITS_MAX = 255
 
-export const encodeBeat = (kind: 'beat' | 'probe', extraMs = 0): Uint8Array =>
-  Uint8Array.of(kind === 'beat' ? BEAT : PROBE, Math.min(UNITS_MAX, Math.ceil(extraMs / UNIT_MS)))
+/** Words that were said before, by their first byte and units: nearly always one of two. Nobody changes a message. */
+const said = new Map<number, Uint8Array>()
+
+export const encodeBeat = (kind: 'beat' | 'probe', extraMs = 0): Uint8Array => {
+  const word = kind === 'beat' ? BEAT : PROBE
+  const units = Math.min(UNITS_MAX, Math.ceil(extraMs / UNIT_MS))
+  const key = (word << 8) | units
+  const known = said.get(key)
+  if (known !== undefined) return known
+  const bytes = Uint8Array.of(word, units)
+  said.set(key, bytes)
+  return bytes
+}
 
 /** Never throws: an older peer says less, a newer one more than this one understands. */
 export const decodeBeat = (bytes: Uint8Array): Beat => {
