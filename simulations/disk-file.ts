@@ -113,10 +113,10 @@ export class SimulatedFile {
     for (let page = Math.floor(from / PAGE_BYTES); page * PAGE_BYTES < to; page += 1) this.#dirty.add(page)
   }
 
-  /** Doubles the cache as it grows: a file of n appends is copied n log n times, not n². */
+  /** Doubles the cache as it grows: a file of n appends is copied n log n times, not n². Most are written once. */
   #reserve(length: number): void {
     if (length <= this.#cache.length) return
-    const grown = new Uint8Array(Math.max(length, this.#cache.length * 2, PAGE_BYTES))
+    const grown = new Uint8Array(Math.max(length, this.#cache.length * 2))
     grown.set(this.#cache.subarray(0, this.#length))
     this.#cache = grown
   }

@@ -30,6 +30,22 @@ interface Wire {
 /** Why an answer is given up; a reason of one's own saves making an exception with its stack for each question. */
 const GONE = 'the asker has left'
 
+/** An answer under way. */
+class Answering {
+  readonly #controller = new AbortController()
+  /** Ends the wait for the asker. A listener of the signal would do, at ten times the cost. */
+  wake: () => void = () => undefined
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  giveUp(): void {
+    this.#controller.abort(GONE)
+    this.wake()
+  }
+}
+
 /** A question on its way. */
 interface Asked {
   readonly wire: Wire
@@ -57,10 +73,13 @@ export class SimulatedTransport implements Transport {
   readonly #wires = new Map<MemberId, Wire[]>()
   /** Who is at their other ends, sorted; null: to be worked out anew. */
   #connected: readonly MemberId[] | null = null
-  readonly #undelivered = new Map<string, number>()
+  readonly #undelivered: Readonly<Record<Channel, Map<MemberId, number>>> = {
+    beat: new Map(),
+    sync: new Map(),
+  }
   readonly #seen = new Set<string>()
   readonly #asked = new Set<Asked>()
-  readonly #answering = new Map<Asked, AbortController>()
+  readonly #answering = new Map<Asked, Answering>()
   #members: ReadonlySet<MemberId> = new Set()
   #invites: ReadonlySet<MemberId> = new Set()
   #events: TransportEvents | null = null
@@ -140,14 +159,14 @@ export class SimulatedTransport implements Transport {
   send(to: MemberId, channel: Channel, bytes: Uint8Array): boolean {
     const wire = this.#wires.get(to)?.at(-1)
     if (wire === undefined || bytes.length > MESSAGE_BYTES_MAX[channel]) return false
-    const key = `${to}/${channel}`
-    const waiting = this.#undelivered.get(key) ?? 0
+    const undelivered = this.#undelivered[channel]
+    const waiting = undelivered.get(to) ?? 0
     if (waiting > 0 && waiting + bytes.length > UNDELIVERED_BYTES_MAX[channel]) return false
     if (this.#network.copies(this.self, to, false) === 0) return true
-    this.#undelivered.set(key, waiting + bytes.length)
+    undelivered.set(to, waiting + bytes.length)
     const sent = this.#network.altered(this.self, to, bytes)
     this.#carry(to, wire, (other) => {
-      this.#undelivered.set(key, Math.max(0, (this.#undelivered.get(key) ?? 0) - bytes.length))
+      undelivered.set(to, Math.max(0, (undelivered.get(to) ?? 0) - bytes.length))
       this.#network.delivered(this.self, to)
       this.#network.carried(this.self, to, sent.length)
       other.#events?.message(this.self, channel, sent)
@@ -191,7 +210,7 @@ export class SimulatedTransport implements Transport {
     } finally {
       options.signal.removeEventListener('abort', leave)
       this.#asked.delete(asked)
-      if (!asked.done) this.#carry(to, wire, (other) => other.#answering.get(asked)?.abort(GONE))
+      if (!asked.done) this.#carry(to, wire, (other) => other.#answering.get(asked)?.giveUp())
     }
   }
 
@@ -205,7 +224,7 @@ export class SimulatedTransport implements Transport {
     }
     this.#wires.clear()
     this.#rewired()
-    for (const leaving of this.#answering.values()) leaving.abort(GONE)
+    for (const answering of this.#answering.values()) answering.giveUp()
     for (const asked of this.#asked) fail(asked, broke(asked))
   }
 
@@ -290,11 +309,11 @@ export class SimulatedTransport implements Transport {
     if (wires === undefined || at < 0) return
     wires.splice(at, 1)
     for (const asked of this.#asked) if (asked.wire === wire) fail(asked, broke(asked))
-    for (const [asked, leaving] of this.#answering) if (asked.wire === wire) leaving.abort(GONE)
+    for (const [asked, answering] of this.#answering) if (asked.wire === wire) answering.giveUp()
     if (wires.length > 0) return
     this.#wires.delete(member)
     this.#rewired()
-    for (const channel of ['beat', 'sync'] as const) this.#undelivered.delete(`${member}/${channel}`)
+    for (const channel of ['beat', 'sync'] as const) this.#undelivered[channel].delete(member)
     this.#events?.disconnected(member, silent)
   }
 
@@ -372,7 +391,7 @@ export class SimulatedTransport implements Transport {
       })
     } catch {
       // The other side must not take a broken input for a whole one.
-      this.#carry(to, wire, (other) => other.#answering.get(asked)?.abort(GONE))
+      this.#carry(to, wire, (other) => other.#answering.get(asked)?.giveUp())
       fail(asked, broke(asked))
     }
   }
@@ -381,13 +400,13 @@ export class SimulatedTransport implements Transport {
   async #answer(from: MemberId, asked: Asked, method: string, body: Uint8Array): Promise<void> {
     const events = this.#events
     if (events === null) return
-    const leaving = new AbortController()
-    const { signal } = leaving
-    this.#answering.set(asked, leaving)
+    const answering = new Answering()
+    const { signal } = answering
+    this.#answering.set(asked, answering)
     const arrived = (effect: () => void): Promise<void> =>
       new Promise((resolve) => {
         if (signal.aborted) resolve()
-        signal.addEventListener('abort', () => resolve(), { once: true })
+        answering.wake = resolve
         this.#carry(from, asked.wire, () => {
           effect()
           asked.wake()

@@ -3,16 +3,21 @@
 // has it (docs/adr/0010-apply-then-write.md), so the next life may begin as one who has not heard yet; what a disk must have
 // kept is asked by S2.
 
+import type { View } from '../../crdt/schema/view.ts'
 import type { Checker } from './checker.ts'
 
 export const deletion = (): Checker => {
   const deleted = new WeakMap<object, Map<string, number>>()
+  /** What each peer had been seen to hold at the last look; views never change. */
+  const seen = new WeakMap<object, View>()
   return {
     invariant: 'S11',
     look: ({ world }) =>
       world.machines.flatMap(({ agent, name }) => {
         if (agent === null) return []
         const view = agent.view()
+        if (seen.get(agent) === view) return []
+        seen.set(agent, view)
         const known = deleted.get(agent) ?? new Map<string, number>()
         deleted.set(agent, known)
         const alive = new Map<string, number>(view.services.map(({ id, generation }) => [id, generation]))
