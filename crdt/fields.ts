@@ -6,7 +6,7 @@ import { Type, type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { unreachable } from '../lib/assert.ts'
 import { utf8 } from '../lib/bytes.ts'
-import { NAME_PATTERN, serviceIdOf, type MemberId, type ServiceId } from '../lib/ids.ts'
+import { memberIdOf, NAME_PATTERN, serviceIdOf, type MemberId, type ServiceId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { canonicalJson, type Json } from '../lib/order.ts'
 import { isMemberId } from '../lib/signature.ts'
@@ -296,7 +296,7 @@ export const serviceOfEntity = (entity: string): ServiceId => entity.slice('serv
 /** `api@1.4.2` of an entity of packages. */
 export const packageOfEntity = (entity: string): string => entity.slice('packages/'.length)
 /** The member id of an entity of members or invites. */
-export const memberOfEntity = (entity: string): MemberId => entity.slice(entity.indexOf('/') + 1) as MemberId
+export const memberOfEntity = (entity: string): MemberId => memberIdOf(entity.slice(entity.indexOf('/') + 1))
 
 /**
  * The place of a path that `formatPath` made with member ids for names; a service's field is without its generation. Names

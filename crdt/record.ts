@@ -4,7 +4,7 @@
 
 import { ByteReader, ByteWriter, concatBytes, fromHex, toHex, utf8 } from '../lib/bytes.ts'
 import { TuttiError } from '../lib/errors.ts'
-import type { ActorId, ChangeHash, ClusterId, MemberId } from '../lib/ids.ts'
+import { memberIdOf, type ActorId, type ChangeHash, type ClusterId, type MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { verifySignature, type Signer } from '../lib/signature.ts'
 
@@ -63,7 +63,7 @@ export const decodeRecord = (bytes: Uint8Array): IntentRecord => {
   const reader = new ByteReader(bytes)
   if (reader.varint() !== VERSION)
     throw new TuttiError('unsupported', 'the record is of another version of tutti')
-  const author = reader.text(MEMBER_BYTES_MAX) as MemberId
+  const author = memberIdOf(reader.text(MEMBER_BYTES_MAX))
   const actor = reader.bytes(16)
   const seq = reader.varint()
   const hash = reader.bytes(32)

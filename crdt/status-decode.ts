@@ -4,6 +4,7 @@
 
 import type { Static, TObject } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { interned } from '../lib/ids.ts'
 import { sortedEntries } from '../lib/order.ts'
 import { sharing } from './status-share.ts'
 import {
@@ -110,7 +111,7 @@ export const decodeStatus = (
   for (const [key, text] of sortedEntries(entries)) {
     const slash = key.indexOf('/')
     const kind = key.slice(0, slash + 1)
-    const name = key.slice(slash + 1)
+    const name = interned(key.slice(slash + 1))
     if (kind === 'instance/') {
       const instance = decodeInstance(key, text, decoded)
       if (instance !== null) instances.set(name, instance)

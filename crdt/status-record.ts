@@ -5,7 +5,7 @@
 
 import { ByteReader, ByteWriter, concatBytes, utf8 } from '../lib/bytes.ts'
 import { TuttiError } from '../lib/errors.ts'
-import type { MemberId } from '../lib/ids.ts'
+import { memberIdOf, type MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { verifySignature, type Signer } from '../lib/signature.ts'
 import { STATUS_KEYS_MAX, STATUS_KEY_BYTES_MAX, STATUS_VALUE_BYTES_MAX } from './schema/status.ts'
@@ -93,7 +93,7 @@ export const statusHeadOf = (sealed: Uint8Array): StatusHead => readHead(new Byt
 const readHead = (reader: ByteReader): StatusHead => {
   if (reader.varint() !== VERSION)
     throw new TuttiError('unsupported', 'the status record is of another version of tutti')
-  const member = reader.text(MEMBER_BYTES_MAX) as MemberId
+  const member = memberIdOf(reader.text(MEMBER_BYTES_MAX))
   return { member, incarnation: reader.varint(), seq: reader.varint() }
 }
 

@@ -4,7 +4,7 @@
 import { unreachable } from '../lib/assert.ts'
 import { ByteReader, ByteWriter, fromHex, toHex } from '../lib/bytes.ts'
 import { TuttiError } from '../lib/errors.ts'
-import type { ActorId, MemberId } from '../lib/ids.ts'
+import { memberIdOf, type ActorId, type MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { compareStrings, sortedEntries } from '../lib/order.ts'
 import { RECORD_BYTES_MAX } from './record.ts'
@@ -149,7 +149,7 @@ const readMessage = (reader: ByteReader): SyncMessage => {
       )
       const status = readVector(
         reader,
-        () => reader.text(64) as MemberId,
+        () => memberIdOf(reader.text(64)),
         () => ({ incarnation: reader.varint(), seq: reader.varint() }),
       )
       return { kind, answer, intent, status }

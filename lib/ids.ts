@@ -30,6 +30,15 @@ export type ChunkDigest = Brand<string, 'ChunkDigest'>
 /** What a cell, a service, a port or a peer may be called: as a DNS label, so that names can become host names. */
 export const NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
 
+/**
+ * The same text as the engine keeps it once for all property names. Such texts are compared and looked up by their address
+ * and not letter by letter, and they do not hold on to what they were cut out of: for ids that are read once and used often.
+ */
+export const interned = (text: string): string => Object.keys({ [text]: null })[0] ?? text
+
+/** A member's id that was read somewhere. */
+export const memberIdOf = (text: string): MemberId => interned(text) as MemberId
+
 export const serviceIdOf = (cell: string, service: string): ServiceId => `${cell}/${service}` as ServiceId
 
 export const slotIdOf = (service: ServiceId, seat: number | string): SlotId => `${service}/${seat}` as SlotId

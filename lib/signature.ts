@@ -4,7 +4,7 @@
 import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto'
 import { decodeBase58, encodeBase58 } from './base58.ts'
 import { TuttiError } from './errors.ts'
-import type { MemberId } from './ids.ts'
+import { memberIdOf, type MemberId } from './ids.ts'
 
 /** Signs in the name of one member. */
 export interface Signer {
@@ -25,7 +25,7 @@ const joined = (head: Uint8Array, tail: Uint8Array): Buffer => Buffer.concat([he
 
 /** The member id of a raw 32-byte public key. */
 export const memberIdOfKey = (publicKey: Uint8Array): MemberId =>
-  encodeBase58(joined(PEER_ID_PREFIX, publicKey)) as MemberId
+  memberIdOf(encodeBase58(joined(PEER_ID_PREFIX, publicKey)))
 
 /** The raw 32-byte public key that a member id is. @throws TuttiError `invalid` when it is not an Ed25519 peer id. */
 export const keyOfMemberId = (member: MemberId): Uint8Array => {

@@ -4,7 +4,7 @@
 
 import { ByteReader, ByteWriter } from '../lib/bytes.ts'
 import { TuttiError } from '../lib/errors.ts'
-import type { ClusterId, MemberId } from '../lib/ids.ts'
+import { memberIdOf, type ClusterId, type MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { verifySignature, type Signer } from '../lib/signature.ts'
 
@@ -96,7 +96,7 @@ export const decodeJoinAnswer = (bytes: Uint8Array): JoinAnswer => {
   const count = countOf(reader.varint(), LIMITS.membersMax)
   const members: JoinAnswer['members'][number][] = []
   for (let at = 0; at < count; at += 1) {
-    members.push({ id: reader.text(TEXT_BYTES_MAX) as MemberId, addresses: readAll(reader) })
+    members.push({ id: memberIdOf(reader.text(TEXT_BYTES_MAX)), addresses: readAll(reader) })
   }
   reader.end()
   return { cluster, name, members }

@@ -13,6 +13,7 @@
 // were replaced, all that was promised before has run out when it begins to promise.
 
 import { defined } from '../../../lib/assert.ts'
+import { interned } from '../../../lib/ids.ts'
 import { compareStrings, sortedEntries } from '../../../lib/order.ts'
 import {
   PROMISES_MAX,
@@ -109,6 +110,13 @@ const recordOf = (state: VoterState): VoterRecord => ({
   promises: sortedEntries(state.promises).map(([slot, promise]) => entryOf(slot, promise)),
   ballot: state.ballot,
   accepted: state.accepted,
+})
+
+/** Voters that were read from a message, as they are looked up from now on. */
+const kept = ({ epoch, former, present }: VoterSet): VoterSet => ({
+  epoch,
+  former: former?.map(interned) ?? null,
+  present: present.map(interned),
 })
 
 export class Voter {
@@ -281,14 +289,15 @@ export class Voter {
     // Whoever was a voter before and knows nothing has lost its disk, and with it what it has voted in this epoch.
     const was = (voters.former ?? voters.present).includes(this.#self)
     const quietUntilMs = isReplaced ? nowMs + LEASE_MS : state.quietUntilMs
-    return { ...state, voters, forgetful: known === null && was, ballot: null, accepted: null, quietUntilMs }
+    const forgetful = known === null && was
+    return { ...state, voters: kept(voters), forgetful, ballot: null, accepted: null, quietUntilMs }
   }
 
   /** Nothing was voted in that epoch before it was named, so nothing that was said in it can be forgotten. */
   #replaced(state: VoterState, voters: VoterSet, nowMs: number): VoterState {
     if (state.voters !== null && state.voters.epoch >= voters.epoch) return state
     const quietUntilMs = nowMs + LEASE_MS
-    return { ...state, voters, forgetful: false, ballot: null, accepted: null, quietUntilMs }
+    return { ...state, voters: kept(voters), forgetful: false, ballot: null, accepted: null, quietUntilMs }
   }
 
   /** Paxos, one instance an epoch: which voters come after these. */
