@@ -87,6 +87,8 @@ export class Dialler {
   readonly #random: Random
   readonly #options: DiallerOptions
   readonly #lines = new Map<MemberId, Line>()
+  /** Of small clusters; null: to be listed anew. */
+  #everybody: ReadonlySet<MemberId> | null = null
   #neighbours: ReadonlySet<MemberId> = new Set()
   /** Null: to be worked out anew, since what it depends on has changed. */
   #wantedNow: ReadonlySet<MemberId> | null = null
@@ -116,6 +118,7 @@ export class Dialler {
       line.lost = lost
       this.#lines.set(id, line)
     }
+    this.#everybody = null
     this.#dueMs = Math.min(this.#dueMs, nowMs)
   }
 
@@ -231,8 +234,8 @@ export class Dialler {
 
   #chooseWanted(): ReadonlySet<MemberId> {
     const { fullMeshMax, randomOthers } = this.#options
+    if (this.#lines.size + 1 <= fullMeshMax) return (this.#everybody ??= new Set(this.#lines.keys()))
     const lines = [...this.#lines.values()]
-    if (lines.length + 1 <= fullMeshMax) return new Set(this.#lines.keys())
     const wanted = new Set<MemberId>()
     for (const line of lines) if (this.#neighbours.has(line.id) || line.lost) wanted.add(line.id)
     let places = randomOthers

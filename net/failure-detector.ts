@@ -57,8 +57,11 @@ export class FailureDetector {
   }
   /** The roster's judgements when they were drawn last. */
   #drawnAt = -1
+  /** Who expects our beats, by the rings as drawn now and by the rings of a peer that still believes in everybody. */
   #observers: ReadonlySet<MemberId> = new Set()
   #neighbours: readonly MemberId[] = []
+  /** Who watches whom may be another since the neighbours were listed. */
+  #pairsChanged = false
   #nextBeatMs = Number.NEGATIVE_INFINITY
   #sparedUntilMs: number | null = null
   #dueMs = Number.POSITIVE_INFINITY
@@ -157,7 +160,9 @@ export class FailureDetector {
 
   /** Whom this peer watches and who watches it, sorted: connections to these are never surplus. The same array until it changes. */
   neighbours(): readonly MemberId[] {
-    const ids = new Set([...this.#watches.keys(), ...this.#ownObservers()])
+    if (!this.#pairsChanged) return this.#neighbours
+    this.#pairsChanged = false
+    const ids = new Set([...this.#watches.keys(), ...this.#observers])
     const known = this.#neighbours
     if (ids.size !== known.length || known.some((id) => !ids.has(id)))
       this.#neighbours = [...ids].sort(compareStrings)
@@ -219,12 +224,13 @@ export class FailureDetector {
       ...this.#rings.observersOf(this.#self),
       ...this.#fullRings.observersOf(this.#self),
     ])
+    this.#pairsChanged = true
     this.#changed = true
     const watched = all.filter((id) => id !== this.#self && this.#rings.observersOf(id).includes(this.#self))
     for (const id of watched) {
       if (this.#watches.has(id)) continue
       this.#watches.set(id, this.#newWatch(id, nowMs))
-      this.#sortedWatches = null
+      this.#watchesChanged()
     }
     for (const [id, watch] of this.#watches) {
       // An alert outlives the appointment: new observers take the case over before it is closed (see #retract).
@@ -234,7 +240,12 @@ export class FailureDetector {
 
   #unwatch(id: MemberId): void {
     this.#watches.delete(id)
+    this.#watchesChanged()
+  }
+
+  #watchesChanged(): void {
     this.#sortedWatches = null
+    this.#pairsChanged = true
   }
 
   #watchesInOrder(): readonly (readonly [MemberId, Watch])[] {
@@ -255,17 +266,12 @@ export class FailureDetector {
     return new Watch(this.#options, isConnected, deadlineMs, nowMs)
   }
 
-  /** Who expects our beats, by the rings as drawn now and by the rings of a peer that still believes in everybody. */
-  #ownObservers(): ReadonlySet<MemberId> {
-    return this.#observers
-  }
-
   // ----------------------------------------------------------------------------------------------------- what is due
 
   #sendBeats(nowMs: number, effects: DetectorEffect[]): void {
     if (nowMs >= this.#nextBeatMs) {
       this.#nextBeatMs = nowMs + this.#options.beatIntervalMs
-      for (const id of this.#ownObservers()) this.#owed.add(id)
+      for (const id of this.#observers) this.#owed.add(id)
     }
     const extraMs = this.#slowness.extraMs(nowMs)
     for (const id of [...this.#owed].sort(compareStrings)) {
