@@ -95,6 +95,8 @@ export class SimulatedNetwork implements Lanes {
   /** By sender, then by receiver: a key made of both would be built several times for every message. */
   readonly #lanes = new Map<MemberId, Map<MemberId, Lane>>()
   readonly #byAddress = new Map<string, MemberId>()
+  /** The lane that was asked for last. */
+  #last: { readonly from: MemberId; readonly lane: Lane } | null = null
 
   constructor(options: NetworkOptions) {
     this.clock = options.clock
@@ -338,6 +340,14 @@ export class SimulatedNetwork implements Lanes {
   // --------------------------------------------------------------------------------------------------------------- lanes
 
   #lane(from: MemberId, to: MemberId): Lane {
+    // A message asks several times in a row.
+    if (from === this.#last?.from && to === this.#last.lane.to) return this.#last.lane
+    const lane = this.#laneOf(from, to)
+    this.#last = { from, lane }
+    return lane
+  }
+
+  #laneOf(from: MemberId, to: MemberId): Lane {
     let lanes = this.#lanes.get(from)
     if (lanes === undefined) this.#lanes.set(from, (lanes = new Map()))
     let lane = lanes.get(to)
