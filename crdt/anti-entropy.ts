@@ -161,7 +161,8 @@ export class AntiEntropy {
   tick(nowMs: number, state: SyncState): readonly SyncEffect[] {
     const effects: SyncEffect[] = []
     this.#followUp(nowMs, state)
-    const due = [...this.#peers].flatMap(([id, dueMs]) => (dueMs !== null && dueMs <= nowMs ? [id] : []))
+    const due: MemberId[] = []
+    for (const [id, dueMs] of this.#peers) if (dueMs !== null && dueMs <= nowMs) due.push(id)
     for (const member of due.sort(compareStrings)) effects.push(this.#digestTo(member, state))
     if (nowMs < this.#nextRoundMs) return effects
     this.#nextRoundMs = nowMs + this.#intervalMs * (0.75 + this.#random.next() / 2)

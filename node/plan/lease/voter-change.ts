@@ -125,7 +125,7 @@ export class VoterChange {
     const isChanging = voters.former !== null
     // Mostly they are right, and to see that is cheaper than to see who would change them.
     if (!isChanging && (wanted.length === 0 || sameMembers(voters.present, wanted))) return false
-    const [first] = votersOf(voters).filter((voter) => inSight.has(voter))
+    const first = votersOf(voters).find((voter) => inSight.has(voter))
     if (first !== this.#self || !isQuorum(voters, inSight)) return false
     if (isChanging) return true
     // Voters that cannot make a majority by themselves would stop every lease.
