@@ -10,6 +10,7 @@ import { compareStrings } from '../lib/order.ts'
 import type { Channel, RequestOptions, Transport, TransportEvents } from '../net/transport.ts'
 import type { Lanes } from './lanes.ts'
 import { Mesh } from './mesh.ts'
+import { Answering, broke, fail, tooLate, type Asked, type Input, type Wire } from './network-questions.ts'
 
 /** As the production transport's dial. */
 const DIAL_TIMEOUT_MS = 3000
@@ -21,49 +22,6 @@ const UNDELIVERED_BYTES_MAX: Readonly<Record<Channel, number>> = {
 const MESSAGE_BYTES_MAX: Readonly<Record<Channel, number>> = { beat: 4096, sync: LIMITS.messageBytesMax }
 /** Hashes of gossip heard, to drop repetitions; the oldest go first. */
 const SEEN_MAX = 10_000
-
-/** One connection; each end holds it until it knows of its end. */
-interface Wire {
-  readonly ends: readonly [MemberId, MemberId]
-}
-
-/** Why an answer is given up; a reason of one's own saves making an exception with its stack for each question. */
-const GONE = 'the asker has left'
-
-/** An answer under way. */
-class Answering {
-  readonly #controller = new AbortController()
-  /** Ends the wait for the asker. A listener of the signal would do, at ten times the cost. */
-  wake: () => void = () => undefined
-
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-
-  giveUp(): void {
-    this.#controller.abort(GONE)
-    this.wake()
-  }
-}
-
-/** A question on its way. */
-interface Asked {
-  readonly wire: Wire
-  readonly parts: Uint8Array[]
-  failure: TuttiError | null
-  done: boolean
-  wake: () => void
-  readonly input: Input
-}
-
-/** What an asker sends along, as it stands at the answering end. */
-interface Input {
-  /** Null: there is none. */
-  readonly source: AsyncIterator<Uint8Array> | null
-  readonly parts: Uint8Array[]
-  ended: boolean
-  wake: () => void
-}
 
 export class SimulatedTransport implements Transport {
   readonly self: MemberId
@@ -445,16 +403,4 @@ const hashOf = (bytes: Uint8Array): string => {
   const hash = sha256Hex(bytes)
   hashes.set(bytes, hash)
   return hash
-}
-
-const tooLate = (method: string): TuttiError =>
-  new TuttiError('timeout', `the peer did not answer '${method}' in time`)
-
-const broke = (asked: Asked): TuttiError =>
-  new TuttiError('unreachable', `the connection to ${asked.wire.ends.join(' or ')} broke while it was asked`)
-
-const fail = (asked: Asked, failure: TuttiError): void => {
-  asked.failure ??= failure
-  asked.done = true
-  asked.wake()
 }
