@@ -4,7 +4,7 @@
 
 import type { Edit } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
-import type { Role, View } from '../crdt/schema/view.ts'
+import type { View } from '../crdt/schema/view.ts'
 import { defined } from '../lib/assert.ts'
 import type { ChangeHash, MemberId } from '../lib/ids.ts'
 import type { Json } from '../lib/order.ts'
@@ -36,7 +36,7 @@ import { adoptedWishes } from './plan/exclusive.ts'
 import { makePlan } from './plan/make-plan.ts'
 import { PlacementMemo } from './plan/placement.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
-import type { AgentCounters, AgentPort, AgentSnapshot, Invitation, PeerEvent } from './ports.ts'
+import type { AgentCounters, AgentPort, AgentSnapshot, PeerEvent } from './ports.ts'
 
 /** Bounds of the wait for what is due next: no busy loop, and a look now and then. */
 const TICK_MIN_MS = 5
@@ -314,13 +314,7 @@ export class Agent implements AgentPort {
 
   readonly replaceVoters: AgentPort['replaceVoters'] = () => this.#leases.replaceVoters()
 
-  async invite(options: {
-    readonly expiresMs: number
-    readonly uses: number
-    readonly role: Role
-  }): Promise<Invitation> {
-    return await this.#invitations.invite(options)
-  }
+  readonly invite: AgentPort['invite'] = (options) => this.#invitations.invite(options)
 
   #transportEvents(): TransportEvents {
     return {

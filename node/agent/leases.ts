@@ -99,8 +99,6 @@ export class Leases {
 
   /** Who is a member, and who is here. */
   follow(view: View, { members }: Membership): void {
-    if (this.#view === view && this.#members === members) return
-    this.#members = members
     if (this.#view !== view) {
       this.#view = view
       this.#wanted = view.members.filter(({ role }) => role === 'operator').map(({ id }) => id)

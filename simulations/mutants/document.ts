@@ -10,8 +10,8 @@ export const DOCUMENT_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'crdt/registers.ts',
-        find: 'if (kept.length > 1) kept.sort((a, b) => compareOps(a.op, b.op))',
-        replace: 'void compareOps',
+        find: '[...kept, write].sort((a, b) => compareOps(a.op, b.op))',
+        replace: '[...kept, write].filter(() => compareOps)',
       },
     ],
   },
