@@ -1,6 +1,7 @@
 // Status of all members (DESIGN §3): a last-value map for each, written by itself alone, ordered by (incarnation, seq).
 // No history: records are kept while they hold a current entry, so memory follows what lives. A higher incarnation voids
-// everything of a lower one. Deliberately absent: who is a member (`retain` is told), time, and when to seal.
+// everything of a lower one, once it is whole: until then, a part of it would look as if the member had lost the rest.
+// Deliberately absent: who is a member (`retain` is told), time, and when to seal.
 
 import { TuttiError, messageOf } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/hash.ts'
@@ -65,6 +66,8 @@ export class StatusMap {
   #isSorted = true
   readonly #decoded = new Map<MemberId, MemberStatus>()
   readonly #instances = new Map<MemberId, DecodedInstances>()
+  /** What a member last said as a whole, while of its present incarnation only a part is here. */
+  readonly #former = new Map<MemberId, MemberStatus>()
   /** What this member says of itself, sealed or not, as JSON text. */
   readonly #own = new Map<string, string>()
   #ownBytes = 0
@@ -164,12 +167,16 @@ export class StatusMap {
     let log = this.#logs.get(member)
     if (log !== undefined && log.incarnation > incarnation) return { kind: 'known', member }
     const isAnew = log === undefined || log.incarnation < incarnation
+    const former = log !== undefined && isAnew ? this.#statusOf(member, log) : null
     if (log === undefined || log.incarnation < incarnation) log = emptyLog(member, incarnation)
     const extended = extendedLog(log, record, sharedBytes(sealed))
     const { admission } = extended
     if (admission === 'full')
       return { kind: 'invalid', member, reason: 'its member says more than a member may' }
     if (admission === 'known') return { kind: 'known', member }
+    if (former !== null) this.#former.set(member, former)
+    // As it rises a member restates everything: what comes after that holds without it only where that is here.
+    if (extended.log.cursor > 0) this.#former.delete(member)
     if (!this.#logs.has(member)) this.#isSorted = false
     this.#logs.set(member, extended.log)
     this.#changed(member)
@@ -272,6 +279,7 @@ export class StatusMap {
       if (member === this.#signer.member || members.has(member)) continue
       this.#logs.delete(member)
       this.#instances.delete(member)
+      this.#former.delete(member)
       this.#changed(member)
     }
   }
@@ -338,7 +346,9 @@ export class StatusMap {
   #statusOf(member: MemberId, log: MemberLog): MemberStatus {
     const kept = this.#decoded.get(member)
     if (kept !== undefined) return kept
-    const status = this.#decode(member, log)
+    const former = this.#former.get(member)
+    const status =
+      former === undefined ? this.#decode(member, log) : { ...former, incarnation: log.incarnation }
     this.#decoded.set(member, status)
     return status
   }

@@ -179,6 +179,31 @@ describe('status map', () => {
     assert.equal(bob.statuses().get(memberOf('ada'))?.incarnation, 2)
   })
 
+  it('shows what was said before until the next incarnation is whole, whatever of it comes first (L4)', () => {
+    const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    ada.set('instance/shop/web/0@r1', instance('ready'))
+    bob.ingest(seal(ada))
+    ada.refute(4)
+    ada.set('instance/shop/web/1@r1', instance('ready'))
+    const whole = seal(ada)
+    ada.set('report', report('d2'))
+    const later = seal(ada)
+    assert.equal(bob.ingest(later).kind, 'gap')
+    const said = bob.statuses().get(memberOf('ada'))
+    assert.equal(said?.incarnation, 5)
+    assert.deepEqual([...(said?.instances.keys() ?? [])], ['shop/web/0@r1'])
+    assert.equal(said?.report, null)
+    // Nor does a third incarnation of which a part comes first take anything away.
+    ada.refute(9)
+    seal(ada)
+    ada.set('report', report('d3'))
+    bob.ingest(seal(ada))
+    assert.deepEqual([...(bob.statuses().get(memberOf('ada'))?.instances.keys() ?? [])], ['shop/web/0@r1'])
+    assert.equal(bob.ingest(whole).kind, 'known')
+    pull(bob, ada)
+    assert.deepEqual(bob.statuses().get(memberOf('ada')), ada.statuses().get(memberOf('ada')))
+  })
+
   it('refutes with a higher incarnation and restates everything', () => {
     const [ada, bob] = [mapOf('ada'), mapOf('bob')]
     ada.set('report', report('d'))
