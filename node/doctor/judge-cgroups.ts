@@ -49,7 +49,11 @@ const judgeGroups = ({ version, subsystems, killable, unified }: CgroupFacts): r
   const consequence = isEnding
     ? 'limits of services cannot be enforced'
     : 'limits of services cannot be enforced, and a stop reaches process groups only, not what has left them'
-  const delegate = 'run the peer as a service with a cgroup of its own: tutti install-service'
+  // Version 1 delegates nothing to others than root, whoever started the peer.
+  const delegate =
+    version === 'v2'
+      ? 'run the peer as a service with a cgroup of its own: tutti install-service'
+      : 'run the peer as root, or boot with systemd.unified_cgroup_hierarchy=1'
   if (version === 'none')
     return [warn('cgroups', `none here; ${consequence}`, 'mount cgroup2 on /sys/fs/cgroup')]
   const missing = LIMITED.filter((name) => !writable.includes(name))

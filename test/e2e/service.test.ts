@@ -258,4 +258,39 @@ describe('a peer as a service of systemd', { skip: missing ?? false }, () => {
       await backAgain(machine, 0)
       await assertAdopted(machine, before)
     }))
+
+  it("of a user's own is installed without root, tracks its instances in their slice, and is back with them", (test) =>
+    withMachine(async ({ bed, fleet }) => {
+      const user = await bed.startManager()
+      if ((await user.run(TUTTI, '--version')).code !== 0) {
+        process.stderr.write('SKIPPED: a service of a user is not tested: others may not read this folder\n')
+        test.skip('others may not read this folder')
+        return
+      }
+      const peer = fleet.peer({ name: 'own', data: user.data })
+      const { stdout, stderr } = done(
+        await user.run(TUTTI, 'install-service', '--user', '--', '--name', 'own'),
+      )
+      assert.match(stdout, /systemd\/user\/tutti\.service written\npeer own runs as service tutti/)
+      assert.match(stderr, /it starts when you log in, not at boot/, 'nobody keeps logins here')
+      await peer.change(applyOf(idle('web', { replicas: FEW, memoryMaxBytes: 64 * 2 ** 20 })))
+      const before = await ready(peer, 'web', FEW)
+      const { stdout: group } = await bed.run('cat', `/proc/${before[0]?.pid}/cgroup`)
+      assert.match(group, /^0::\/system\.slice\/manager\.service\/app\.slice\/tutti-[0-9a-f]{16}\//m)
+      // Version 1 lets nobody but root limit anything.
+      const reasons = before.map(({ reason }) => reason)
+      const limited = reasons.every((reason) => !/is not limited/.test(reason))
+      assert.equal(limited, bed.hasControllers, reasons.join())
+
+      const mainOf = async (): Promise<string> =>
+        (await user.run('systemctl', '--user', 'show', '--value', '-p', 'MainPID', UNIT)).stdout.trim()
+      const pid = await mainOf()
+      done(await user.run('sh', '-c', 'kill -KILL "$0"', pid))
+      await until('it is another process', async () => !['0', pid].includes(await mainOf()))
+      await until('it answers', async () => (await peer.get('/readyz')) !== null)
+      const after = await ready(peer, 'web', FEW)
+      assert.deepEqual(fingerprint(after), fingerprint(before))
+      const words = ['uninstall-service', '--user', '--stop-instances']
+      assert.match(done(await user.run(TUTTI, ...words)).stdout, new RegExp(`${FEW} instances ended`))
+    }))
 })

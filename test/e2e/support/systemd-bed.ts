@@ -4,10 +4,11 @@
 
 import { execFile, spawn } from 'node:child_process'
 import {
+  chownSync,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   rmdirSync,
   symlinkSync,
   writeFileSync,
@@ -27,6 +28,8 @@ const PROGRAMS = ['/lib/systemd/systemd', '/usr/lib/systemd/systemd', '/usr/bin/
 // Nothing but what a service of the machine refers to: no unit of the host's is started.
 const TARGETS = ['basic', 'local-fs', 'network', 'network-online', 'shutdown', 'sysinit', 'umount']
 const COMMAND_MS = 60_000
+/** A user that every machine has. */
+const NOBODY = 65_534
 
 let machines = 0
 
@@ -67,6 +70,14 @@ const hierarchies = (): readonly MountedHierarchy[] =>
 
 const groupsOf = (name: string): readonly string[] => hierarchies().map(({ point }) => join(point, name))
 
+/** A user of the machine who has services of their own. */
+export interface UserManager {
+  /** Their default data directory. */
+  readonly data: string
+  /** Runs a command as they would, to its end. */
+  run(command: string, ...words: readonly string[]): Promise<Output>
+}
+
 export class SystemdBed {
   readonly directory: string
   readonly #name: string
@@ -102,6 +113,13 @@ export class SystemdBed {
   /** Where version 2 has the controllers, version 1 nothing is mounted of; else both are there, side by side. */
   get layout(): 'unified' | 'hybrid' {
     return hierarchies().every(({ isUnified }) => isUnified) ? 'unified' : 'hybrid'
+  }
+
+  /** Version 2 has controllers that can be handed down. */
+  get hasControllers(): boolean {
+    const unified = hierarchies().find(({ isUnified }) => isUnified)
+    if (unified === undefined) return false
+    return readFileSync(join(unified.point, 'cgroup.subtree_control'), 'utf8').split(/\s/).includes('memory')
   }
 
   /** Of `/var` in the machine. */
@@ -151,6 +169,37 @@ export class SystemdBed {
         done({ code, stdout, stderr })
       })
     })
+  }
+
+  /** A manager of `nobody`'s own, as a login would start it. Resolves when it runs. */
+  async startManager(): Promise<UserManager> {
+    const home = join(this.var, 'lib/nobody')
+    const units = join(home, 'units')
+    mkdirSync(units, { recursive: true })
+    for (const name of ['basic', 'default', 'paths', 'shutdown', 'sockets', 'timers'])
+      writeFileSync(join(units, `${name}.target`), `[Unit]\nDescription=${name}\nDefaultDependencies=no\n`)
+    chownSync(home, NOBODY, NOBODY)
+    const environment = ['HOME=/var/lib/nobody', 'XDG_RUNTIME_DIR=/run/nobody']
+    const path = 'SYSTEMD_UNIT_PATH=/var/lib/nobody/.config/systemd/user:/var/lib/nobody/units'
+    // As user@.service has it.
+    const lines = [
+      '[Service]',
+      'Type=notify',
+      `User=${NOBODY}`,
+      'RuntimeDirectory=nobody',
+      'Delegate=pids memory cpu',
+      `Environment=${[...environment, path].join(' ')}`,
+      `ExecStart=${PROGRAMS.find((program) => existsSync(program)) ?? ''} --user`,
+      'KillMode=mixed',
+    ]
+    writeFileSync(join(this.directory, 'units/manager.service'), `${lines.join('\n')}\n`)
+    const { code, stderr } = await this.run('systemctl', 'start', 'manager.service')
+    if (code !== 0) throw new Error(`no manager of a user: ${stderr}`)
+    const become = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', 'env', ...environment]
+    return {
+      data: join(home, '.local/state/tutti'),
+      run: (command, ...words) => this.run('setpriv', ...become, command, ...words),
+    }
   }
 
   /** What systemd says of a unit. */
