@@ -215,7 +215,10 @@ export async function* askOver(
 
 /** Both sides have said all: a reset would cost each of them an error with its stack, more than a small answer itself. */
 const endGently = (stream: Stream): void => {
-  stream.close({ signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) }).catch(() => stream.abort(OVER))
+  // Who says that all is said and does not end its side is reset all the same.
+  const late = setTimeout(() => stream.abort(OVER), OPEN_TIMEOUT_MS).unref()
+  stream.addEventListener('close', () => clearTimeout(late), { once: true })
+  stream.close().catch(() => stream.abort(OVER))
 }
 
 /** Sends what goes along, at the other side's pace, until the answer is over. Never rejects. */

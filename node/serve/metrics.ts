@@ -320,7 +320,7 @@ const packageMetrics = (registry: Registry, packages: () => PackageCounters): vo
     ['tutti_packages_held', 'Packages that are on this peer as a whole', (counts) => counts.held],
     [
       'tutti_packages_short',
-      'Packages that releases run from and that have had fewer than two copies for a minute',
+      'Packages that releases run from, with fewer than two copies for a minute',
       (counts) => counts.short,
     ],
     ['tutti_packages_bytes', 'What packages take on the disk of this peer', (counts) => counts.bytes],

@@ -64,7 +64,7 @@ export class ChunkThread {
       this.#worker ??= this.#start()
       // Nobody exits while a chunk is being written.
       this.#worker.ref()
-      this.#worker.postMessage(orders)
+      this.#worker.postMessage(orders, [])
     } catch (thrown) {
       this.#fail(thrown instanceof Error ? thrown : new Error('the thread for packages could not be started'))
     }
