@@ -5,6 +5,8 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import {
   instanceIdOf,
+  interned,
+  memberIdOf,
   NAME_PATTERN,
   partsOfInstance,
   partsOfService,
@@ -28,6 +30,17 @@ describe('ids', () => {
         assert.equal(serviceOfSlot(slot), service)
         assert.equal(seatOfSlot(slot), String(at))
         assert.deepEqual(partsOfInstance(instanceIdOf(slot, release as ReleaseId)), { slot, release })
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('are the same text as what they were read from', () => {
+    const odd = fc.constantFrom('', '7', '__proto__', 'constructor', 'é')
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), odd), (text) => {
+        assert.equal(interned(` ${text}`.slice(1)), text)
+        assert.equal(memberIdOf(text), text)
       }),
       { numRuns: 200 },
     )
