@@ -92,10 +92,11 @@ export const slotReleaseRow = (
 /** Everybody's word on the hook before the wanted release. */
 const hookRows = (reading: Reading, service: ServiceView): Pick<RolloutReply, 'preDeploy'> => {
   const key = hookKeyOf(service, service.release)
-  const rows = reading.members.flatMap(({ view: { name }, status }) => {
+  const rows = reading.members.flatMap(({ view: { name }, present, status }) => {
     const hook = status?.hooks?.get(key)
     if (hook === undefined) return []
-    const { state, reason, attempt = 1 } = hook
+    const { state, attempt = 1 } = hook
+    const reason = state === 'running' && !present ? 'its peer is not there' : hook.reason
     return [{ peer: name, state, reason, attempt }]
   })
   return rows.length === 0 ? {} : { preDeploy: rows.sort((a, b) => b.attempt - a.attempt) }
