@@ -27,6 +27,8 @@ export interface RosterEntry {
   readonly original: boolean
   connectedSinceMs: number | null
   status: ReportedStatus | null
+  /** When its process started, as it said last; a refutation raises the incarnation of one that runs on, and forgets nothing. */
+  startedAt: number | null
   state: MemberState
   sinceMs: number
   silent: boolean
@@ -143,7 +145,14 @@ export class Roster {
    * where it refutes an alert on itself meanwhile.
    */
   restated(entry: RosterEntry, before: ReportedStatus, status: ReportedStatus, nowMs: number): void {
-    if (status.incarnation > before.incarnation && !isSameLife(before, status) && entry.id !== this.#self) {
+    entry.startedAt = before.startedAt ?? entry.startedAt
+    const isSameLife = status.startedAt !== null && status.startedAt === entry.startedAt
+    if (isSameLife && before.startedAt === null) {
+      // What came first of its new incarnation did not say so yet.
+      entry.undecidedUntilMs = -Infinity
+      entry.outlived = NONE_OUTLIVED
+    }
+    if (status.incarnation > before.incarnation && !isSameLife && entry.id !== this.#self) {
       entry.undecidedUntilMs = nowMs + this.#sightMs
       this.#outlive(entry, before, nowMs)
     } else
@@ -314,10 +323,6 @@ export class Roster {
   }
 }
 
-/** A refutation raises the incarnation of a process that runs on, and forgets nothing. */
-const isSameLife = (before: ReportedStatus, status: ReportedStatus): boolean =>
-  before.startedAt !== null && before.startedAt === status.startedAt
-
 const hasLeft = (entry: RosterEntry): boolean => entry.status?.running === false
 
 // A thousand members in each of a thousand rosters: nearly all of them are accused of nothing.
@@ -339,6 +344,7 @@ const newEntry = (id: MemberId, original: boolean, nowMs: number): RosterEntry =
   original,
   connectedSinceMs: null,
   status: null,
+  startedAt: null,
   state: 'alive',
   sinceMs: nowMs,
   silent: false,

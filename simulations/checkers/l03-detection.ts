@@ -14,7 +14,7 @@ import type { Checker } from './checker.ts'
 const CALM_MS = 45_000
 /** Silence is found within four seconds, mass doubt and a strained observer included; a death among deaths takes its rings longer. */
 const DEAD_MS = 15_000
-/** For so long what an observer said before its restart may convict with the word of another. */
+/** For so long what an observer said before its restart may convict with the word of another, and stand without. */
 const OUTLIVED_MS = 10_000
 
 export const detection = (): Checker => {
@@ -25,6 +25,8 @@ export const detection = (): Checker => {
   let troubleMs = 0
   /** Deaths that two observers were heard to accuse: what is left of them when these start anew convicts nobody anew. */
   const sound = new Map<string, number>()
+  /** Deaths that a peer found while it saw at most one other alive, and when it last did. */
+  const lone = new Map<string, LoneDeath>()
   /** Found at the last look: a retraction that has just arrived is in the statuses a moment before the detector hears of it. */
   let hastyBefore: ReadonlySet<string> = new Set()
   return {
@@ -49,7 +51,9 @@ export const detection = (): Checker => {
         nowMs - sinceMs >= DEAD_MS ? [machine] : [],
       )
       const restarted = [...upSince.values()].some(({ sinceMs }) => nowMs - sinceMs < OUTLIVED_MS)
-      const hastyNow = new Set(world.machines.flatMap((machine) => hasty(world, machine, sound, restarted)))
+      const hastyNow = new Set(
+        world.machines.flatMap((machine) => hasty(world, machine, { sound, lone, restarted, nowMs })),
+      )
       const stillHasty = [...hastyNow].filter((one) => hastyBefore.has(one))
       hastyBefore = hastyNow
       return [
@@ -61,12 +65,26 @@ export const detection = (): Checker => {
   }
 }
 
+interface LoneDeath {
+  readonly sinceMs: number
+  readonly seenMs: number
+}
+
 /** Whom a peer holds for dead on the word of one. */
 const hasty = (
   world: World,
   { agent, name }: Machine,
-  sound: Map<string, number>,
-  restarted: boolean,
+  {
+    sound,
+    lone,
+    restarted,
+    nowMs,
+  }: {
+    readonly sound: Map<string, number>
+    readonly lone: Map<string, LoneDeath>
+    readonly restarted: boolean
+    readonly nowMs: number
+  },
 ): readonly string[] => {
   if (agent === null) return []
   const snapshot = world.sightOf(agent)
@@ -78,7 +96,11 @@ const hasty = (
     const key = `${name} ${id}`
     const accusers = accusersOf(snapshot, id)
     if (accusers > 1) sound.set(key, sinceMs)
+    if (living <= 2) lone.set(key, { sinceMs, seenMs: nowMs })
     if (restarted || living <= 2 || accusers !== 1 || sound.get(key) === sinceMs) return []
+    // For a peer that was alone, whoever comes back from elsewhere may have begun anew there, and say nothing yet.
+    const found = lone.get(key)
+    if (found?.sinceMs === sinceMs && nowMs - found.seenMs < OUTLIVED_MS) return []
     return [`${name} holds ${nameOf(snapshot, id)} for dead on the word of one observer`]
   })
 }

@@ -144,6 +144,22 @@ describe('Roster', () => {
       assert.equal(one.state('m', rings), 'alive')
     })
 
+    it('is found to have refuted an alert only, also where that comes a word later', () => {
+      const one = lost()
+      const say = (member: string, startedAt: number | null): void => {
+        const entry = one.roster.get(id(member))
+        assert.ok(entry?.status)
+        const before = entry.status
+        entry.status = { incarnation: 9, alerts: new Map(), running: true, startedAt }
+        one.roster.restated(entry, before, entry.status, 1000)
+      }
+      const began = one.roster.get(id('b'))?.status?.startedAt ?? 0
+      say('b', null)
+      assert.equal(one.state('m', rings), 'dead')
+      say('b', began)
+      assert.equal(one.state('m', rings), 'suspect')
+    })
+
     it('convicts nobody by what it said of a suspect', () => {
       const one = new Fixture('a', 'b', 'm')
       one.status('m', 1)
