@@ -74,6 +74,14 @@ describe('peers', () => {
 })
 
 describe('settled', () => {
+  it('names the packages that have had too few copies for long', () => {
+    const reading = read(new FakeAgent())
+    assert.deepEqual(statusReply(reading).packages, [])
+    const shortages = [{ name: 'web@1', copies: 1, wanted: 2, since: 1000 }]
+    const short = { ...reading, snapshot: { ...reading.snapshot, shortages } }
+    assert.deepEqual(statusReply(short).packages, shortages)
+  })
+
   it('holds when every living peer reports this digest and nothing to do', () => {
     const agent = world()
     assert.deepEqual(statusReply(read(agent)).waiting, [])
