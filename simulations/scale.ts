@@ -66,7 +66,7 @@ const COLUMNS: readonly (readonly [string, (measured: Measured) => string])[] = 
   [
     'the simulation',
     ({ simulatedMs, cpuMs, memoryBytes }) =>
-      `${(simulatedMs / 1000).toFixed(0)} s in ${(cpuMs / 1000).toFixed(0)} s, ${(memoryBytes / 1e9).toFixed(1)} GB`,
+      `${(simulatedMs / 1000).toFixed(0)} s in ${(cpuMs / 1000).toFixed(cpuMs < 10_000 ? 1 : 0)} s, ${(memoryBytes / 1e9).toFixed(1)} GB`,
   ],
 ]
 
