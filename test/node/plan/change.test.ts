@@ -46,6 +46,15 @@ const CROSSINGS: [Step[]][] = [
       { ...quietStep, parallelism: 0, draining: 0 },
     ],
   ],
+  // What one that hears late is to hand over is handed on meanwhile: three instances of a slot are ready for a moment.
+  [
+    [
+      { ...quietStep, turns: 6, parallelism: 0, draining: 1, deaf: 0 },
+      { ...quietStep, turns: 1, parallelism: 0, draining: 0, cordoned: 0, deaf: 0 },
+      { ...quietStep, turns: 4, parallelism: 0, draining: 0, cordoned: 0, members: 4, deaf: 0 },
+      { ...quietStep, turns: 6, parallelism: 0, draining: 0, cordoned: 0 },
+    ],
+  ],
 ]
 
 describe('changes of a start-first service: safety', () => {
