@@ -18,7 +18,7 @@ const DOCS = join(import.meta.dirname, '../docs')
 const ROWS = join(DOCS, 'scale.json')
 const BEGIN = '<!-- measured by npm run sim:scale -- --write -->'
 const END = '<!-- end -->'
-/** Five times what a thousand peers take, for whatever a change may cost; V8's own limit is too low for them. */
+/** Twice what a thousand peers were seen to take; V8's own limit is too low for them. */
 const HEAP_MIB = 10_000
 /** Most of what is made lives for one message: a young generation this large keeps it from growing old. */
 const YOUNG_MIB = 64
