@@ -142,11 +142,7 @@ const readMessage = (reader: ByteReader): SyncMessage => {
       return { kind }
     case 'vectors': {
       const answer = reader.varint() === 1
-      const intent = readVector(
-        reader,
-        () => readActor(reader),
-        () => reader.varint(),
-      )
+      const intent = readIntentVector(reader)
       const status = readVector(
         reader,
         () => memberIdOf(reader.text(64)),
@@ -156,11 +152,7 @@ const readMessage = (reader: ByteReader): SyncMessage => {
     }
     case 'listed': {
       const answer = reader.varint() === 1
-      const intent = readVector(
-        reader,
-        () => readActor(reader),
-        () => reader.varint(),
-      )
+      const intent = readIntentVector(reader)
       return { kind, answer, intent, status: readCursors(reader) }
     }
     case 'records': {
@@ -181,6 +173,13 @@ const readActor = (reader: ByteReader): ActorId => {
 }
 
 // A count that lies runs into the end of the message: nothing is allocated ahead.
+const readIntentVector = (reader: ByteReader): Map<ActorId, number> | null =>
+  readVector(
+    reader,
+    () => readActor(reader),
+    () => reader.varint(),
+  )
+
 const readVector = <K, V>(reader: ByteReader, key: () => K, value: () => V): Map<K, V> | null => {
   const count = reader.varint()
   if (count === 0) return null

@@ -18,24 +18,27 @@ const write = (files: Readonly<Record<string, string>>): void => {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
 }
 
+const IDENTITY = { pid: 42, startTime: '777' }
+/** Of a run whose program has not begun. */
+const begun = (confined: string) => ({
+  confined,
+  shim: IDENTITY,
+  isUp: false,
+  words: '',
+  status: '',
+  endedAtMs: null,
+})
+
 describe('toldIn', () => {
   it('reads what a shim has told so far, line by line', () => {
     write({ told: 'confined {"joins":"a b"}\nshim 42 777\n' })
-    const early = toldIn(folder)
-    assert.deepEqual(early, {
-      confined: '{"joins":"a b"}',
-      shim: { pid: 42, startTime: '777' },
-      isUp: false,
-      words: '',
-      status: '',
-      endedAtMs: null,
-    })
+    assert.deepEqual(toldIn(folder), begun('{"joins":"a b"}'))
     write({ told: 'confined {}\nshim 42 777\nup\nTerminated\nexit 143\n' })
     const { endedAtMs, ...late } = toldIn(folder)
     assert.ok(endedAtMs !== null)
     assert.deepEqual(late, {
       confined: '{}',
-      shim: { pid: 42, startTime: '777' },
+      shim: IDENTITY,
       isUp: true,
       words: 'Terminated',
       status: '143',
@@ -58,14 +61,7 @@ describe('toldIn', () => {
 
   it('reads a run of the version that kept a file for each, so that an upgrade adopts it (S6)', () => {
     write({ confined: '{"joins":"x"}', pid: '42 777\n' })
-    assert.deepEqual(toldIn(folder), {
-      confined: '{"joins":"x"}',
-      shim: { pid: 42, startTime: '777' },
-      isUp: false,
-      words: '',
-      status: '',
-      endedAtMs: null,
-    })
+    assert.deepEqual(toldIn(folder), begun('{"joins":"x"}'))
     write({ up: '', signal: 'Killed\n', exit: '137\n' })
     const { isUp, words, status } = toldIn(folder)
     assert.deepEqual({ isUp, words, status }, { isUp: true, words: 'Killed\n', status: '137' })
