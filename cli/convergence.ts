@@ -26,6 +26,8 @@ export interface Hindrance {
   /** Its peer reports that it is beyond its deadline. */
   readonly unfulfilled: boolean
   readonly reason: string
+  /** The wanted one. */
+  readonly release: string
 }
 
 export interface Verdict {
@@ -69,12 +71,13 @@ export class Convergence {
     const slots = watch.slots.filter(({ slot }) => this.#concerns(slot))
     const hindrances = slots
       .filter((slot) => slot.desired && !isFulfilled(slot))
-      .map(({ slot, peer, state, unfulfilled, reason }) => ({
+      .map(({ slot, peer, state, unfulfilled, reason, release }) => ({
         slot,
         peer,
         state,
         unfulfilled: unfulfilled ?? state === 'unfulfilled',
         reason,
+        release,
       }))
     const leaving = slots.filter((slot) => !slot.desired && !ENDED.has(slot.state))
     const living = watch.peers.filter(({ state }) => state === 'alive' || state === 'suspect')

@@ -181,7 +181,7 @@ const failureOf = (outcome: Outcome<Verdict>): Failure | null => {
   }
 }
 
-/** On stderr: each hindered slot with its reason and the end of its output. */
+/** On stderr: each hindered slot with its reason and the end of the wanted release's output. */
 const tellHindrances = async (
   context: Context,
   client: Client,
@@ -189,7 +189,7 @@ const tellHindrances = async (
 ): Promise<void> => {
   const { stderr, environment } = context.io
   const paint = paintFor(stderr, environment)
-  for (const { slot, peer, state, reason } of hindrances.slice(0, HINDRANCES_SHOWN_MAX)) {
+  for (const { slot, peer, state, reason, release } of hindrances.slice(0, HINDRANCES_SHOWN_MAX)) {
     const where = peer === null ? '' : ` on ${peer}`
     const why = reason === '' ? '' : `: ${reason}`
     stderr.write(`${paint('red', harmless(slot))} is ${harmless(`${state}${where}${why}`)}\n`)
@@ -200,7 +200,10 @@ const tellHindrances = async (
         { of: slot, tail: LOG_LINES },
         AbortSignal.timeout(3000),
       )) {
-        if (line.stream !== 'notice') stderr.write(`  ${paint('dim', '|')} ${harmless(line.text)}\n`)
+        // What an earlier release of the slot wrote explains nothing.
+        const isOfRelease = line.instance === `${slot}@${release}`
+        if (line.stream !== 'notice' && isOfRelease)
+          stderr.write(`  ${paint('dim', '|')} ${harmless(line.text)}\n`)
       }
     } catch (thrown) {
       stderr.write(`  (its output cannot be read: ${harmless(messageOf(thrown))})\n`)

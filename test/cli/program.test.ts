@@ -81,8 +81,8 @@ const instance = {
   reason: '',
 }
 
-const line = (at: number, slot: string, text: string, stream = 'stdout') =>
-  `${JSON.stringify({ at, peer: 'a', slot, instance: `${slot}@r`, stream, text })}\n`
+const line = (at: number, slot: string, text: string, stream = 'stdout', release = 'r') =>
+  `${JSON.stringify({ at, peer: 'a', slot, instance: `${slot}@${release}`, stream, text })}\n`
 
 const sendEvents =
   (...values: readonly WatchReply[]): Answer =>
@@ -469,8 +469,19 @@ slots
     assert.equal(accepted, 'local')
   })
 
-  it('exits with 4 and the reason when the time is up', async () => {
-    const slow = await fakePeer(routes({ 'GET /v1/watch': sendEvents(watch('crashed')) }))
+  it('exits with 4, the reason and what the wanted release wrote last when the time is up', async () => {
+    const slow = await fakePeer(
+      routes({
+        'GET /v1/watch': sendEvents(watch('crashed')),
+        'GET /v1/logs': (_asked, response) => {
+          response.end(
+            line(1, 'shop/web/0', 'of the release before', 'stderr', 'q') +
+              line(2, 'shop/web/0', 'first\u001b]0;x\u0007') +
+              line(3, 'shop/web/0', 'second'),
+          )
+        },
+      }),
+    )
     const words = ['apply', '-f', 'cell.yaml', '-y', '--timeout', '50ms']
     const { code, stderr } = await tutti(words, { peer: slow, directory })
     await slow.close()

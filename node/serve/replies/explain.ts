@@ -30,7 +30,7 @@ export const explainReply = (reading: Reading, service: ServiceId, slot?: SlotId
   return {
     asOf: asOf(reading),
     slots: explainService(reading.snapshot, asked).map((explanation) => ({
-      ...explained(reading, explanation),
+      ...explained(reading, explanation, view?.release),
       ...(view === undefined ? {} : { release: slotReleaseRow(reading, view, explanation.slot, slots) }),
     })),
     ...(rollout === undefined ? {} : { rollout }),
@@ -46,6 +46,7 @@ const leasedSlot = (reading: Reading, slot: string): Pick<ExplainReply['slots'][
 const explained = (
   reading: Reading,
   { slot, member, reason, version, candidates, changes }: Explanation,
+  release: string | undefined,
 ): ExplainReply['slots'][number] => ({
   slot,
   peer: member === null ? null : nameOf(reading, member),
@@ -63,5 +64,6 @@ const explained = (
     unfulfilledOf(
       reading,
       [...reading.placements.values()].filter((one) => one.slot === slot),
+      release,
     )[0] ?? null,
 })

@@ -44,18 +44,20 @@ const isReleasing = (reading: Reading, service: ServiceView, slots: readonly Slo
     return running.length === 0 || running.some(({ status }) => status.release !== service.release)
   })
 
-/** Those of the slots that are overdue, with what their peers say. */
+/** Those of the slots that are overdue, with what their peers say: of `release`, which is wanted, before all others. */
 export const unfulfilledOf = (
   reading: Reading,
   slots: readonly SlotPlacement[],
+  release: string | undefined,
 ): ServiceRow['unfulfilled'] => {
   const overdue = overdueOf(reading)
   return slots.flatMap((placement): ServiceRow['unfulfilled'] => {
     const { slot, member, reason } = placement
-    const said = (reading.bySlot.get(slot) ?? [])
+    const rows = (reading.bySlot.get(slot) ?? [])
       .filter((sighting) => sighting.member.present)
       .map((sighting) => rowOf(reading, sighting, () => 0))
-      .find(({ unfulfilledSince }) => unfulfilledSince !== null)
+      .filter(({ unfulfilledSince }) => unfulfilledSince !== null)
+    const said = rows.find((row) => row.release === release) ?? rows[0]
     if (said !== undefined) {
       const { peer, state, exit, output } = said
       return [{ slot, peer, state, reason: said.reason, since: said.unfulfilledSince ?? 0, exit, output }]
@@ -76,7 +78,7 @@ const serviceRow = (reading: Reading, service: ServiceView, slots: readonly Slot
   release: service.release,
   releasing: isReleasing(reading, service, slots),
   stopped: service.stopped,
-  unfulfilled: unfulfilledOf(reading, slots),
+  unfulfilled: unfulfilledOf(reading, slots, service.release),
   conflicts: service.conflicts.map((conflict) => conflictOf(reading, conflict)),
   ...leasesOf(reading, service, slots),
 })
