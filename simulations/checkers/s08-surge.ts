@@ -11,7 +11,9 @@ const ROUNDING_MS = 1
 
 export const surge = (): Checker => ({
   invariant: 'S8',
-  spawned: (scene, machine, { slot, service, release }) => {
+  spawned: (scene, machine, { slot, service, release, runs }) => {
+    // A restart begins no change: what began beside it, it may have done while that machine was out of sight.
+    if (runs > 1) return []
     if (scene.faultlessMs < CALM_MS || machine.agent === null || isHookSlot(slot)) return []
     const wanted = machine.agent.snapshot().view.services.find(({ id }) => id === service)
     if (wanted?.release !== release || wanted.mode === 'global' || wanted.update.parallelism === 0) return []
