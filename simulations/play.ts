@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto'
 import { messageOf } from '../lib/errors.ts'
+import type { ServiceSpec } from '../crdt/schema/service.ts'
 import { shareStatuses } from '../crdt/status-share.ts'
 import { keepVerdicts } from '../lib/signature.ts'
 import { allCheckers } from './checkers/registry.ts'
@@ -139,7 +140,9 @@ const trouble = async (
   if (first !== undefined) {
     const services = SERVICES.map((name) => specOf(world.random, name, 'ready=50ms'))
     // No older version can be put beside what its document cannot hold (faults/versions.ts).
-    if (services.some(({ update }) => update.canary !== undefined)) scene.laterFields = true
+    const isLater = ({ update, preDeploy }: ServiceSpec): boolean =>
+      update.canary !== undefined || preDeploy !== undefined
+    if (services.some(isLater)) scene.laterFields = true
     void scene.edit(first, 'apply the cell', (view) => applyCell(view, { name: CELL, services }).edits)
   }
   scene.schedule(steps)
