@@ -44,8 +44,7 @@ describe('limits, users and isolation', () => {
       await until('the fork is refused', async () =>
         /fork/.test((await peer.cli('logs', 'e2e/forks')).stdout),
       )
-      const ps = await peer.cli('ps')
-      assert.match(ps.stdout, /out of memory/)
+      await until('ps says it, too', async () => /out of memory/.test((await peer.cli('ps')).stdout))
     }))
 
   it('ends by stop what left its group, its session, its parents and its environment (S10)', () =>

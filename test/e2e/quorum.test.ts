@@ -213,37 +213,72 @@ describe('a quorum slot', { skip: missing ?? false }, () => {
   })
 })
 
+/** Three voters of which two are lost for good; `survives` chooses the third, and is told who holds the slot. */
+const withLost = async (
+  survives: (peer: Peer, holder: string) => boolean,
+  scenario: (scene: { survivor: Peer; lost: readonly Peer[]; file: string; before: Run }) => Promise<void>,
+): Promise<void> => {
+  await withFile(async (file) => {
+    await withFleet(async (fleet) => {
+      const peers = await fleet.grow(3)
+      await allVote(peers)
+      await peers[0]?.change(lock(file))
+      const before = await running(file, 'it runs', () => true)
+      const survivor = peers.find((peer) => survives(peer, before.peer))
+      assert.ok(survivor !== undefined)
+      assert.match((await survivor.cli('voters')).stdout, /voters: p0, p1, p2\na majority is in sight/)
+      assert.match((await survivor.cli('voters', 'replace', '-y')).stderr, /the voters are not lost/)
+      const lost = peers.filter((peer) => peer !== survivor)
+      for (const peer of lost) await peer.end('SIGKILL')
+      await until(
+        'the survivor says that they are too few',
+        async () => {
+          const { code, stdout } = await survivor.cli('voters')
+          return code === 1 && stdout.includes('needs 2 of 3 voters; only 1 is in sight')
+        },
+        SETTLE_MS,
+      )
+      await scenario({ survivor, lost, file, before })
+    })
+  })
+}
+
+const replaceLost = async (survivor: Peer, lost: readonly Peer[]): Promise<void> => {
+  for (const { name } of lost) assert.equal((await survivor.cli('peers', 'rm', name, '-y')).code, 0)
+  assert.match((await survivor.cli('voters')).stderr, /too few of them are members still/)
+  const { stdout } = await survivor.cli('voters', 'replace', '-y')
+  assert.match(stdout, new RegExp(`the voters are ${survivor.name} now`))
+}
+
 describe('lost voters', () => {
   it('are replaced by an operator, and the slot runs again with a higher token (S9, L7)', async () => {
-    await withFile(async (file) => {
-      await withFleet(async (fleet) => {
-        const peers = await fleet.grow(3)
-        await allVote(peers)
-        const [survivor, ...lost] = peers
-        assert.ok(survivor !== undefined)
-        await survivor.change(lock(file))
-        const before = await running(file, 'it runs', () => true)
-        assert.match((await survivor.cli('voters')).stdout, /voters: p0, p1, p2\na majority is in sight/)
-        assert.match((await survivor.cli('voters', 'replace', '-y')).stderr, /the voters are not lost/)
-        for (const peer of lost) await peer.end('SIGKILL')
-        await until(
-          'the survivor says that they are too few',
-          async () => {
-            const { code, stdout } = await survivor.cli('voters')
-            return code === 1 && stdout.includes('needs 2 of 3 voters; only 1 is in sight')
-          },
-          SETTLE_MS,
-        )
+    await withLost(
+      ({ name }, holder) => name !== holder,
+      async ({ survivor, lost, file, before }) => {
         const early = await survivor.cli('voters', 'replace', '-y')
-        assert.deepEqual([early.code === 0, /p1, p2 are not in sight/.test(early.stderr)], [false, true])
-        for (const { name } of lost) assert.equal((await survivor.cli('peers', 'rm', name, '-y')).code, 0)
-        assert.match((await survivor.cli('voters')).stderr, /too few of them are members still/)
-        const replaced = await survivor.cli('voters', 'replace', '-y')
-        assert.match(replaced.stdout, /the voters are p0 now/)
+        assert.notEqual(early.code, 0)
+        assert.ok(early.stderr.includes(`${lost.map(({ name }) => name).join(', ')} are not in sight`))
+        await replaceLost(survivor, lost)
         await running(file, 'it runs again', ({ token }) => token > before.token + 2 ** 40)
         assertAlone(await runsIn(file))
         assert.equal((await survivor.cli('voters')).code, 0)
-      })
-    })
+      },
+    )
+  })
+
+  it('are replaced beneath a slot that the survivor holds, which goes on as it was (S9, L6)', async () => {
+    await withLost(
+      ({ name }, holder) => name === holder,
+      async ({ survivor, lost, file, before }) => {
+        await replaceLost(survivor, lost)
+        await running(
+          file,
+          'it outlives a lease',
+          ({ pid, fromMs, toMs }) => pid === before.pid && toMs - fromMs > 2 * LEASE_MS,
+        )
+        assert.equal((await runsIn(file)).length, 1)
+        assert.equal((await survivor.cli('voters')).code, 0)
+      },
+    )
   })
 })
