@@ -5,9 +5,9 @@ import type { ServiceView, View } from '../crdt/schema/view.ts'
 import { SERVICE_DEFAULTS, type ServiceSpec } from '../crdt/schema/service.ts'
 import { forecastView } from '../node/plan/forecast.ts'
 import { place, PlacementMemo } from '../node/plan/placement.ts'
-import { createApi } from '../node/serve/api/server.ts'
 import { fleet, numbered, service } from '../test/node/plan/fleet.ts'
-import { FakeAgent, FakeExec, FakeOutput } from '../test/node/serve/fake-agent.ts'
+import { FakeAgent } from '../test/node/serve/fake-agent.ts'
+import { FakeApis } from '../test/node/serve/fake-api.ts'
 import { print, summarize, type Row } from './support.ts'
 
 const SERVICES = 1000
@@ -79,16 +79,7 @@ const cellOf = (
 const requestRows = async (): Promise<readonly Row[]> => {
   const agent = new FakeAgent(Array.from({ length: MEMBERS }, (_, at) => `m${at}`))
   for (let at = 0; at < CELLS; at += 1) agent.apply(`c${at}`, cellOf(`c${at}`, 1, REPLICAS).services)
-  const api = await createApi({
-    agent,
-    output: new FakeOutput(),
-    exec: new FakeExec(),
-    preview: (edits) => agent.replica.preview(edits),
-    join: () => Promise.reject(new Error('nobody joins a bench')),
-    log: { log: () => undefined },
-    token: null,
-    version: '0',
-  })
+  const api = await new FakeApis().of(agent)
   const post = async (url: string, payload: object): Promise<void> => {
     const reply = await api.app.inject({ method: 'POST', url, payload })
     if (reply.statusCode !== 200) throw new Error(reply.body)

@@ -9,8 +9,6 @@ import { after, describe, it } from 'node:test'
 import { WebSocket } from 'ws'
 import { TuttiError } from '../../../lib/errors.ts'
 import { utf8 } from '../../../lib/bytes.ts'
-import { silentLog } from '../../../lib/log.ts'
-import { createApi, type Api } from '../../../node/serve/api/server.ts'
 import {
   decodeHeard,
   encodeHeard,
@@ -19,12 +17,14 @@ import {
   type Heard,
 } from '../../../node/serve/api/exec-wire.ts'
 import { messagesOf } from '../../../node/serve/api/web-socket.ts'
-import { FakeAgent, FakeExec, FakeOutput, service, until } from './fake-agent.ts'
+import { FakeAgent, FakeExec, service, until } from './fake-agent.ts'
+import { FakeApis } from './fake-api.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tutti-exec-'))
-const apis: Api[] = []
+const apis = new FakeApis()
+let sockets = 0
 after(async () => {
-  for (const api of apis) await api.close()
+  await apis.close()
   rmSync(directory, { recursive: true })
 })
 
@@ -33,19 +33,9 @@ const TOKEN = 'a-token-of-some-length'
 const world = async () => {
   const agent = new FakeAgent()
   const runner = new FakeExec()
-  const api = await createApi({
-    agent,
-    output: new FakeOutput(),
-    exec: runner,
-    preview: () => agent.view,
-    join: () => Promise.reject(new Error('not here')),
-    log: silentLog,
-    token: TOKEN,
-    version: '1.2.3',
-  })
-  apis.push(api)
+  const api = await apis.of(agent, { exec: runner, token: TOKEN })
   agent.apply('shop', [service('web', { replicas: 3 })])
-  const path = join(directory, `${apis.length}.sock`)
+  const path = join(directory, `${(sockets += 1)}.sock`)
   await api.listenUnix(path)
   const open = (): WebSocket =>
     new WebSocket('ws://localhost/v1/exec', { createConnection: () => connect(path) })

@@ -3,10 +3,12 @@
 import { createApi, type Api } from '../../../node/serve/api/server.ts'
 import { FakeExec, FakeOutput, type FakeAgent } from './fake-agent.ts'
 
+type Options = Parameters<typeof createApi>[0]
+
 export class FakeApis {
   readonly #apis: Api[] = []
 
-  async of(agent: FakeAgent): Promise<Api> {
+  async of(agent: FakeAgent, more: Partial<Options> = {}): Promise<Api> {
     const api = await createApi({
       agent,
       output: new FakeOutput(),
@@ -16,6 +18,7 @@ export class FakeApis {
       log: { log: () => undefined },
       token: null,
       version: '1.2.3',
+      ...more,
     })
     this.#apis.push(api)
     return api

@@ -11,13 +11,13 @@ import * as contract from '../../../../node/serve/api/contract.ts'
 import { EventsReply, LogReply } from '../../../../node/serve/api/contract-streams.ts'
 import { PACKAGE_ROUTES } from '../../../../node/serve/api/contract-packages.ts'
 import { VotersReplaced, VotersStanding } from '../../../../node/serve/api/contract-leases.ts'
-import { createApi, type Api } from '../../../../node/serve/api/server.ts'
 import { HTTP_STATUSES } from '../../../../node/serve/api/statuses.ts'
-import { FakeAgent, FakeExec, FakeOutput, logLine, service, WALL } from '../fake-agent.ts'
+import { FakeAgent, FakeOutput, logLine, service, WALL } from '../fake-agent.ts'
+import { FakeApis } from '../fake-api.ts'
 
-const apis: Api[] = []
+const apis = new FakeApis()
 after(async () => {
-  for (const api of apis) await api.close()
+  await apis.close()
 })
 
 interface Logged {
@@ -26,22 +26,16 @@ interface Logged {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-const world = async (more: Partial<Parameters<typeof createApi>[0]> = {}) => {
+const world = async (more: Parameters<FakeApis['of']>[1] = {}) => {
   const agent = new FakeAgent()
   const output = new FakeOutput()
   const logged: Logged[] = []
-  const api = await createApi({
-    agent,
+  const api = await apis.of(agent, {
     output,
-    exec: new FakeExec(),
-    preview: (edits) => agent.replica.preview(edits),
     join: ({ name }) => Promise.resolve({ cluster: 'c', id: 'i', name: name ?? 'oak', members: 3 }),
     log: { log: (level, message, fields = {}) => logged.push({ level, message, fields }) },
-    token: null,
-    version: '1.2.3',
     ...more,
   })
-  apis.push(api)
   agent.apply('shop', [service('web', { replicas: 3 }), service('api', { replicas: 1 })])
   for (const [seat, name] of ['oak', 'elm', 'ash'].entries()) agent.say(seat, name, {})
   const get = async (url: string, headers: Readonly<Record<string, string>> = {}) => {

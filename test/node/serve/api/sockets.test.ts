@@ -8,14 +8,13 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { silentLog } from '../../../../lib/log.ts'
-import { createApi, type Api } from '../../../../node/serve/api/server.ts'
-import { FakeAgent, FakeExec, FakeOutput, logLine, noInput, service, until } from '../fake-agent.ts'
+import { FakeAgent, FakeOutput, logLine, noInput, service, until } from '../fake-agent.ts'
+import { FakeApis } from '../fake-api.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tutti-api-'))
-const apis: Api[] = []
+const apis = new FakeApis()
 after(async () => {
-  for (const api of apis) await api.close()
+  await apis.close()
   rmSync(directory, { recursive: true })
 })
 
@@ -25,17 +24,7 @@ let sockets = 0
 const world = async (token: string | null = TOKEN) => {
   const agent = new FakeAgent()
   const output = new FakeOutput()
-  const api = await createApi({
-    agent,
-    output,
-    exec: new FakeExec(),
-    preview: (edits) => agent.replica.preview(edits),
-    join: () => Promise.reject(new Error('not here')),
-    log: silentLog,
-    token,
-    version: '1.2.3',
-  })
-  apis.push(api)
+  const api = await apis.of(agent, { output, token })
   agent.apply('shop', [service('web', { replicas: 1 })])
   const path = join(directory, `${(sockets += 1)}.sock`)
   return { agent, output, api, path }
@@ -224,16 +213,7 @@ describe('GET /v1/logs, followed', () => {
     output.lines = [logLine(10, 'oak', 'a'), logLine(30, 'oak', 'c')]
     remote.lines = [logLine(20, 'elm', 'b')]
     const far = new FakeAgent(['elm'])
-    await createApi({
-      agent: far,
-      output: remote,
-      exec: new FakeExec(),
-      preview: () => far.view,
-      join: () => Promise.reject(new Error('not here')),
-      log: silentLog,
-      token: null,
-      version: '1',
-    }).then((other) => apis.push(other))
+    await apis.of(far, { output: remote })
     const answer = far.answers.get('logs')
     assert.ok(answer !== undefined)
     agent.states.set(agent.id(2), 'left')

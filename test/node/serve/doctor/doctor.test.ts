@@ -10,10 +10,10 @@ import { TuttiError } from '../../../../lib/errors.ts'
 import type { MemberId } from '../../../../lib/ids.ts'
 import type { MachineFacts, MemberAnswer } from '../../../../node/doctor/facts.ts'
 import { DoctorReply, MemberAnswerShape } from '../../../../node/serve/api/contract-doctor.ts'
-import { createApi } from '../../../../node/serve/api/server.ts'
 import type { Examiner } from '../../../../node/serve/doctor/doctor.ts'
 import { reachOthers } from '../../../../node/serve/doctor/reach.ts'
-import { FakeAgent, FakeExec, FakeOutput } from '../fake-agent.ts'
+import { FakeAgent } from '../fake-agent.ts'
+import { FakeApis } from '../fake-api.ts'
 
 const facts: MachineFacts = {
   node: '24.0.0',
@@ -85,15 +85,8 @@ const world = async (examiner: Partial<Examiner> = {}) => {
       ),
     )
   }
-  const api = await createApi({
-    agent,
-    output: new FakeOutput(),
-    exec: new FakeExec(),
-    preview: (edits) => agent.replica.preview(edits),
-    join: () => Promise.reject(new Error('not here')),
-    log: { log: () => undefined },
-    token: null,
-    version: '1.2.3',
+  const apis = new FakeApis()
+  const api = await apis.of(agent, {
     examiner: {
       examine: () => Promise.resolve(facts),
       connect: () => Promise.resolve(null),
@@ -105,7 +98,7 @@ const world = async (examiner: Partial<Examiner> = {}) => {
     const reply = await api.app.inject({ method: 'GET', url })
     return { status: reply.statusCode, body: reply.json<DoctorReply>() }
   }
-  return { agent, get, machines, close: () => api.close() }
+  return { agent, get, machines, close: () => apis.close() }
 }
 
 const fits = (schema: TSchema, value: unknown): void =>
