@@ -5,8 +5,8 @@ import { unreachable } from '../lib/assert.ts'
 import { formatDuration } from '../lib/time.ts'
 import type { ChangeReply } from '../node/serve/api/contract.ts'
 import type { Sink } from './io.ts'
-import { shownValue } from './package/shown.ts'
 import { counted, fitted, harmless, type Colour, type Paint } from './render.ts'
+import { shownValue } from './shown-value.ts'
 
 type Edit = ChangeReply['edits'][number]
 type SlotChange = ChangeReply['slots'][number]

@@ -4,7 +4,7 @@
 import type { ConflictsReply } from '../../node/serve/api/contract.ts'
 import { clientOf } from '../client.ts'
 import { EXIT, UsageError } from '../exit.ts'
-import { shownValue } from '../package/shown.ts'
+import { shownValue } from '../shown-value.ts'
 import { writeJson, type Context } from '../io.ts'
 import { harmless, paintFor, short, timeText, type Paint } from '../render.ts'
 import { tellFreshness } from '../talk.ts'
