@@ -101,10 +101,24 @@ describe('prober', () => {
     )
     assert.ok(delays.slice(0, 21).every((delay) => delay <= 60))
     // The first one at any time within an interval, so that what became ready at once is not asked at once for ever.
-    assert.ok((delays[21] ?? 0) >= 20 && (delays[21] ?? 9999) <= 5000)
-    assert.ok(delays.slice(22).every((delay) => delay >= 4500 && delay <= 5500))
+    assert.ok((delays[21] ?? 0) >= 20 && (delays[21] ?? 9999) <= 5050)
+    assert.ok(delays.slice(22).every((delay) => delay >= 4500 && delay <= 5550))
     assert.equal(new Set(delays.slice(21)).size, 3)
     assert.equal(tallies.at(-1)?.everOk, true)
+  })
+
+  it('asks on common beats once it is in no hurry, unless a beat is much of the interval', async () => {
+    for (const [intervalMs, onBeats] of [
+      [5000, 8],
+      [1000, 8],
+      [500, 0],
+    ] as const) {
+      const { turn, delays } = turned(tcp(1, { intervalMs, countEveryMs: intervalMs }), [null])
+      await turn(9)
+      const moments = delays.map((_, at) => delays.slice(0, at + 1).reduce((sum, delay) => sum + delay, 0))
+      const far = moments.map((moment) => Math.abs(moment - Math.round(moment / 50) * 50))
+      assert.equal(far.slice(1).filter((distance) => distance < 1e-6).length, onBeats, `${intervalMs} ms`)
+    }
   })
 
   it('counts one failure an interval until the first success, none in the start period, and all after it', async () => {
