@@ -8,7 +8,8 @@ import { seededRandom } from '../../lib/random.ts'
 import { signerFromSeed } from '../../lib/signature.ts'
 import type { Clock } from '../../lib/time.ts'
 import { SimulatedNetwork, type NetworkOptions } from '../../simulations/network.ts'
-import { connectPeers, type Fleet, type Peer, startPeers, transportContract } from '../contracts/transport.ts'
+import { transportContract } from '../contracts/transport.ts'
+import { connectPeers, type Fleet, type Peer, startPeers } from '../contracts/transport/fleet.ts'
 
 /** A clock that stands still between `step`s. */
 class ManualClock implements Clock {

@@ -6,10 +6,17 @@ import { afterEach, describe, it } from 'node:test'
 import { utf8 } from '../../../lib/bytes.ts'
 import { signerFromSeed } from '../../../lib/signature.ts'
 import { gossipTopic } from '../../../net/libp2p/wire.ts'
-import { connectPeers, type Fleet, type Peer, publishUntil, startPeers } from '../../contracts/transport.ts'
+import {
+  connectPeers,
+  type Fleet,
+  heard,
+  type Peer,
+  publishUntil,
+  startPeers,
+} from '../../contracts/transport/fleet.ts'
 import { CLUSTER, makeLibp2pFleet, seedOf, until } from './fleet.ts'
 import { createRawPeer } from './raw-peer.ts'
-import { gossips, talkBothWays } from './talk.ts'
+import { talkBothWays } from './talk.ts'
 
 describe('connections of libp2p transports', () => {
   let fleet: Fleet | null = null
@@ -101,7 +108,7 @@ describe('connections of libp2p transports', () => {
         await until(() => {
           void raw.node.services.pubsub.publish(topic, utf8(`${label}-raw-${round}`))
           round += 1
-          return gossips(a, `${label}-raw`)
+          return heard(a, `${label}-raw`)
         }, 'gossip comes back')
       }
       await gossipBothWays('first')

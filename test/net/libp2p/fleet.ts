@@ -7,7 +7,7 @@ import { silentLog, type Log } from '../../../lib/log.ts'
 import type { Clock } from '../../../lib/time.ts'
 import { createLibp2pTransport, requestJoin } from '../../../net/libp2p/transport.ts'
 import type { Transport } from '../../../net/transport.ts'
-import type { Fleet } from '../../contracts/transport.ts'
+import type { Fleet } from '../../contracts/transport/fleet.ts'
 
 export const CLUSTER = '0123456789abcdef0123456789abcdef' as ClusterId
 

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { afterEach, describe, it } from 'node:test'
 import { textOf, utf8 } from '../../../lib/bytes.ts'
 import { signerFromSeed } from '../../../lib/signature.ts'
-import { type Fleet, Peer, startPeers } from '../../contracts/transport.ts'
+import { type Fleet, Peer, startPeers } from '../../contracts/transport/fleet.ts'
 import { dialUntilConnected, makeLibp2pFleet, makeTransport, seedOf, until } from './fleet.ts'
 import { talkBothWays } from './talk.ts'
 

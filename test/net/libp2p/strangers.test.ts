@@ -8,7 +8,13 @@ import { LIMITS } from '../../../lib/limits.ts'
 import { signerFromSeed } from '../../../lib/signature.ts'
 import { frameOf } from '../../../net/libp2p/frames.ts'
 import { askProtocol, channelProtocol, gossipTopic, JOIN_PROTOCOL } from '../../../net/libp2p/wire.ts'
-import { connectPeers, type Fleet, type Peer, publishUntil, startPeers } from '../../contracts/transport.ts'
+import {
+  connectPeers,
+  type Fleet,
+  type Peer,
+  publishUntil,
+  startPeers,
+} from '../../contracts/transport/fleet.ts'
 import { CLUSTER, makeLibp2pFleet, seedOf, until } from './fleet.ts'
 import { createRawPeer, type RawPeer } from './raw-peer.ts'
 
