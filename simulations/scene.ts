@@ -120,6 +120,13 @@ export class Scene {
     for (const step of steps) simulator.after(step.atMs, () => this.#perform(step))
   }
 
+  /** Lets something follow from a step, unless all trouble has ended by then. */
+  later(delayMs: number, act: () => void): void {
+    this.world.simulator.after(delayMs, () => {
+      if (!this.#healed) act()
+    })
+  }
+
   /** Something happened by which the cluster is out of balance for a while. */
   disturb(): void {
     this.#faultMs = this.world.simulator.nowMs
