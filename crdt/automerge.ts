@@ -31,15 +31,36 @@ const sharedState = (handle: Handle): SharedState => ({ handle, next: new Map(),
 let sharedEmpty: SharedState | null = null
 
 /**
- * From now on documents that hold the same changes are one in this process, and none is ever freed: for a simulation of very many
- * peers, whose two documents each would not fit into one WebAssembly memory. @default false
+ * From now on documents that hold the same changes are one in this process, for a simulation: a change is applied once for all
+ * peers that have the same before it, and the two documents of each of very many would not fit into one WebAssembly memory.
+ * Those that were shared until now are freed: nobody may use them any more. @default false
  */
 export const shareDocuments = (share: boolean): void => {
+  if (sharedEmpty !== null) release(sharedEmpty)
   sharedEmpty = share ? sharedState(Automerge.getBackend(Automerge.init())) : null
 }
 
-const follow = (state: SharedState, change: Uint8Array): SharedState => {
+const release = (first: SharedState): void => {
+  const left = [first]
+  for (let state = left.pop(); state !== undefined; state = left.pop()) {
+    left.push(...state.next.values())
+    state.handle.free()
+  }
+}
+
+/** Of bytes that nobody changes, and that all peers are given: a record's. */
+const hashes = new WeakMap<Uint8Array, string>()
+
+const hashOf = (change: Uint8Array): string => {
+  const known = hashes.get(change)
+  if (known !== undefined) return known
   const hash = sha256Hex(change)
+  hashes.set(change, hash)
+  return hash
+}
+
+const follow = (state: SharedState, change: Uint8Array): SharedState => {
+  const hash = hashOf(change)
   const known = state.next.get(hash)
   if (known !== undefined) return known
   const handle = state.handle.fork()
