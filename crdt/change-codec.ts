@@ -5,7 +5,7 @@
 
 import { fromHex, sameBytes, textOf, toHex, utf8 } from '../lib/bytes.ts'
 import { TuttiError } from '../lib/errors.ts'
-import { sha256 } from '../lib/hash.ts'
+import { sha256, sha256Hex } from '../lib/hash.ts'
 import type { ActorId, ChangeHash } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { compareStrings } from '../lib/order.ts'
@@ -89,7 +89,7 @@ export const compareOps = (a: OpId, b: OpId): number =>
 
 /** SHA-256 over type, length and body: what Automerge calls the change's hash. */
 export const changeHashOf = (bytes: Uint8Array): ChangeHash =>
-  toHex(sha256(bytes.subarray(HASHED_FROM))) as ChangeHash
+  sha256Hex(bytes.subarray(HASHED_FROM)) as ChangeHash
 
 /** The chunk of one change. The same change always gives the same bytes, those that Automerge itself would write. */
 export const encodeChange = (change: Change): Uint8Array => {
@@ -138,7 +138,7 @@ const wrap = (body: Uint8Array): Uint8Array => {
   const tail = hashed.finish()
   const whole = new Uint8Array(HASHED_FROM + tail.length)
   whole.set(MAGIC)
-  whole.set(sha256(tail).subarray(0, 4), MAGIC.length)
+  whole.set(sha256(tail).slice(0, 4), MAGIC.length)
   whole.set(tail, HASHED_FROM)
   return whole
 }

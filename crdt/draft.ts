@@ -2,7 +2,7 @@
 // demands of everybody. What would change nothing is left out, so that repeating a command costs no history.
 
 import { assert } from '../lib/assert.ts'
-import { utf8 } from '../lib/bytes.ts'
+import { utf8Length } from '../lib/bytes.ts'
 import { TuttiError } from '../lib/errors.ts'
 import type { ActorId } from '../lib/ids.ts'
 import { CHANGE_OPS_MAX, MESSAGE_BYTES_MAX, type Change, type SetOp } from './change-codec.ts'
@@ -22,7 +22,7 @@ export const draftChange = (
   if (ops.length === 0) return null
   if (ops.length > CHANGE_OPS_MAX)
     throw new TuttiError('too-large', `${ops.length} fields in one change exceed ${CHANGE_OPS_MAX}; split it`)
-  if (utf8(meta.message).length > MESSAGE_BYTES_MAX)
+  if (utf8Length(meta.message) > MESSAGE_BYTES_MAX)
     throw new TuttiError('too-large', `the message exceeds ${MESSAGE_BYTES_MAX} bytes; shorten it`)
   if (!Number.isSafeInteger(meta.at) || meta.at < 0)
     throw new TuttiError('invalid', `'${meta.at}' is not a time in whole milliseconds`)

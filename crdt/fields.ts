@@ -5,7 +5,7 @@
 import { Type, type Static, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { unreachable } from '../lib/assert.ts'
-import { utf8 } from '../lib/bytes.ts'
+import { utf8Length } from '../lib/bytes.ts'
 import { memberIdOf, NAME_PATTERN, serviceIdOf, type MemberId, type ServiceId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { canonicalJson, type Json } from '../lib/order.ts'
@@ -253,7 +253,7 @@ export const fieldFault = (container: ContainerName, key: string, value: Scalar)
   const place = placeOf(container, key)
   const shown = key.length > 120 ? `${key.slice(0, 120)}…` : key
   if (place === null) return `'${shown}' is not a field of ${container} in this version`
-  if (typeof value === 'string' && utf8(value).length > LIMITS.valueBytesMax)
+  if (typeof value === 'string' && utf8Length(value) > LIMITS.valueBytesMax)
     return `the value of '${shown}' exceeds ${LIMITS.valueBytesMax} bytes`
   const check = checkOf(container, place.field)
   try {

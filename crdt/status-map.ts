@@ -8,7 +8,7 @@ import { sha256Hex } from '../lib/hash.ts'
 import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { canonicalJson, compareStrings, sortedBy, sortedEntries, type Json } from '../lib/order.ts'
-import { utf8 } from '../lib/bytes.ts'
+import { utf8Length } from '../lib/bytes.ts'
 import type { Signer } from '../lib/signature.ts'
 import { emptyLog, extendedLog, MemberLog } from './member-log.ts'
 import {
@@ -371,18 +371,18 @@ export class StatusMap {
 }
 
 const sizeOf = (key: string, value: string | null): number =>
-  value === null ? 0 : utf8(key).length + utf8(value).length + 8
+  value === null ? 0 : utf8Length(key) + utf8Length(value) + 8
 
 const sizeOfAll = (entries: readonly StatusEntry[]): number =>
   entries.reduce((sum, { key, value }) => sum + sizeOf(key, value), 0)
 
 const checkSize = (key: string, value: string, bytes: number, keys: number): void => {
-  if (utf8(key).length > STATUS_KEY_BYTES_MAX)
+  if (utf8Length(key) > STATUS_KEY_BYTES_MAX)
     throw new TuttiError(
       'too-large',
       `the status key '${key.slice(0, 60)}…' exceeds ${STATUS_KEY_BYTES_MAX} bytes`,
     )
-  if (utf8(value).length > STATUS_VALUE_BYTES_MAX)
+  if (utf8Length(value) > STATUS_VALUE_BYTES_MAX)
     throw new TuttiError('too-large', `the status of '${key}' exceeds ${STATUS_VALUE_BYTES_MAX} bytes`)
   if (keys > STATUS_KEYS_MAX)
     throw new TuttiError('too-large', `a member may have ${STATUS_KEYS_MAX} status entries, no more`)

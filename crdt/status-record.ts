@@ -9,7 +9,7 @@ import { memberIdOf, type MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { verifySignature, type Signer } from '../lib/signature.ts'
 import { STATUS_KEYS_MAX, STATUS_KEY_BYTES_MAX, STATUS_VALUE_BYTES_MAX } from './schema/status.ts'
-import { sharedRecord } from './status-share.ts'
+import { sharedReading, sharedRecord } from './status-share.ts'
 
 export interface StatusEntry {
   readonly key: string
@@ -88,7 +88,9 @@ const opened = (sealed: Uint8Array): StatusRecord => {
 }
 
 /** Whose record it claims to be, and which: enough to drop one that is known, before its signature costs anything. */
-export const statusHeadOf = (sealed: Uint8Array): StatusHead => readHead(new ByteReader(sealed))
+export const statusHeadOf = (sealed: Uint8Array): StatusHead => sharedReading(sealed, headOf)
+
+const headOf = (sealed: Uint8Array): StatusHead => readHead(new ByteReader(sealed))
 
 const readHead = (reader: ByteReader): StatusHead => {
   if (reader.varint() !== VERSION)

@@ -47,6 +47,10 @@ export const sharedStep = <T>(state: object, input: object, step: () => T): T =>
   return known.get(input) as T
 }
 
+/** What a message says, read once for all who are given the very same bytes; what throws is read again. */
+export const sharedReading = <T>(message: Uint8Array, read: (message: Uint8Array) => T): T =>
+  statesShared ? sharedStep(message, read, () => read(message)) : read(message)
+
 /** The state that everybody starts from who says the same name. Only while sharing. */
 export const sharedBeginning = <T extends object>(name: string, make: () => T): T => {
   const known = beginnings.get(name) as T | undefined
@@ -64,7 +68,10 @@ const keyOf = (sealed: Uint8Array): string =>
   )
 
 /** What `open` makes of these bytes, made once. What throws is not kept. */
-export const sharedRecord = <T>(sealed: Uint8Array, open: (sealed: Uint8Array) => T): T => {
+export const sharedRecord = <T>(sealed: Uint8Array, open: (sealed: Uint8Array) => T): T =>
+  statesShared ? sharedStep(sealed, open, () => openedOnce(sealed, open)) : openedOnce(sealed, open)
+
+const openedOnce = <T>(sealed: Uint8Array, open: (sealed: Uint8Array) => T): T => {
   if (sharedMax === 0) return open(sealed)
   const key = keyOf(sealed)
   const known = records.get(key) as Shared<T> | undefined

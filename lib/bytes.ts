@@ -3,12 +3,21 @@
 
 import { TuttiError } from './errors.ts'
 
-const encoder = new TextEncoder()
 // `fatal`: bytes that are not UTF-8 are an error, not replacement characters. `ignoreBOM`: a byte order mark stays in the
 // text (by default it is dropped). So two inputs never decode to one text.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-export const utf8 = (text: string): Uint8Array => encoder.encode(text)
+/**
+ * The bytes of a text. Short ones share memory with others, which takes a fifth of the time of memory of their own: whoever
+ * keeps them for long keeps a copy.
+ */
+export const utf8 = (text: string): Uint8Array => {
+  const bytes = Buffer.from(text, 'utf8')
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+/** How many bytes a text has. */
+export const utf8Length = (text: string): number => Buffer.byteLength(text, 'utf8')
 
 /** @throws TuttiError `invalid` when the bytes are not UTF-8. */
 export const textOf = (bytes: Uint8Array): string => {

@@ -6,9 +6,15 @@ import { hash as digestOf } from 'node:crypto'
 /** SHA-256 as 64 lower-case hex characters. Strings are hashed as UTF-8. */
 export const sha256Hex = (data: string | Uint8Array): string => digestOf('sha256', data, 'hex')
 
-/** SHA-256 as 32 bytes. */
-export const sha256 = (data: string | Uint8Array): Uint8Array =>
-  new Uint8Array(digestOf('sha256', data, 'buffer'))
+const SHA256_BYTES = 32
+
+/** SHA-256 as 32 bytes. A text of one character a byte takes a third of the time that a buffer takes. */
+export const sha256 = (data: string | Uint8Array): Uint8Array => {
+  const text = digestOf('sha256', data, 'binary')
+  const bytes = new Uint8Array(SHA256_BYTES)
+  for (let at = 0; at < SHA256_BYTES; at += 1) bytes[at] = text.charCodeAt(at)
+  return bytes
+}
 
 /**
  * A 32-bit hash of a string: FNV-1a over UTF-16 code units, then murmur3's finalizer, since FNV alone leaves the high

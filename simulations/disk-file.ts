@@ -14,12 +14,14 @@ export class SimulatedFile {
   /** As long as it is plus room to grow; only the first `#mediumLength` bytes are written. */
   #medium: Uint8Array
   #mediumLength: number
+  /** Cache and medium are one array, until one of them changes. */
+  #isOne = true
   readonly #dirty = new Set<number>()
 
   private constructor(bytes: Uint8Array) {
     this.#cache = bytes.slice()
     this.#length = bytes.length
-    this.#medium = bytes.slice()
+    this.#medium = this.#cache
     this.#mediumLength = bytes.length
   }
 
@@ -41,6 +43,7 @@ export class SimulatedFile {
   }
 
   write(bytes: Uint8Array, at: number): void {
+    this.#part()
     this.#reserve(at + bytes.length)
     this.#cache.set(bytes, at)
     const before = this.#length
@@ -49,6 +52,7 @@ export class SimulatedFile {
   }
 
   truncate(length: number): void {
+    this.#part()
     this.#reserve(length)
     const shorter = Math.min(length, this.#length)
     this.#cache.fill(0, shorter)
@@ -58,6 +62,15 @@ export class SimulatedFile {
   }
 
   sync(): void {
+    if (this.#mediumLength === 0 && this.#isDirtyThroughout()) {
+      // Mostly it is never written again, as a voter's word.
+      this.#medium = this.#cache
+      this.#mediumLength = this.#length
+      this.#isOne = true
+      this.#dirty.clear()
+      return
+    }
+    this.#part()
     if (this.#length > this.#medium.length) {
       const grown = new Uint8Array(this.#cache.length)
       grown.set(this.#medium.subarray(0, this.#mediumLength))
@@ -107,6 +120,17 @@ export class SimulatedFile {
     }
     this.#medium = medium
     this.#mediumLength = length
+    this.#isOne = false
+  }
+
+  #part(): void {
+    if (this.#isOne && this.#cache.length > 0) this.#cache = this.#cache.slice()
+    this.#isOne = false
+  }
+
+  #isDirtyThroughout(): boolean {
+    for (let page = 0; page * PAGE_BYTES < this.#length; page += 1) if (!this.#dirty.has(page)) return false
+    return true
   }
 
   #soil(from: number, to: number): void {

@@ -31,6 +31,13 @@ const TOMORROW = 'tomorrow'
 export const speaking = (version: Version, transport: Transport, signer: Signer): Transport => {
   if (version === 'present') return transport
   const said = (record: Uint8Array): Uint8Array => inWordsOf(version, record, signer)
+  // One message goes to all neighbours.
+  const retellings = new WeakMap<Uint8Array, Uint8Array>()
+  const retoldOnce = (bytes: Uint8Array): Uint8Array => {
+    const known = retellings.get(bytes) ?? retold(bytes, said)
+    retellings.set(bytes, known)
+    return known
+  }
   return {
     self: transport.self,
     start: (events) => transport.start(events),
@@ -41,8 +48,7 @@ export const speaking = (version: Version, transport: Transport, signer: Signer)
     dial: (member, addresses) => transport.dial(member, addresses),
     disconnect: (member) => transport.disconnect(member),
     connections: () => transport.connections(),
-    send: (to, channel, bytes) =>
-      transport.send(to, channel, channel === 'sync' ? retold(bytes, said) : bytes),
+    send: (to, channel, bytes) => transport.send(to, channel, channel === 'sync' ? retoldOnce(bytes) : bytes),
     publish: (bytes) => transport.publish(bytes[0] === GOSSIP_STATUS ? republished(bytes, said) : bytes),
     request: (to, method, body, options) => transport.request(to, method, body, options),
   }

@@ -3,7 +3,7 @@
 
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Node } from 'yaml'
 import { LIMITS } from '../../lib/limits.ts'
-import { utf8 } from '../../lib/bytes.ts'
+import { utf8Length } from '../../lib/bytes.ts'
 import type { Place, Problems } from './problem.ts'
 
 export interface MapTree extends Place {
@@ -122,7 +122,7 @@ class Walk {
 /** The tree of a YAML text; null when it cannot be read at all, and then `problems` says why. */
 export const treeOf = (text: string, problems: Problems): Tree | null => {
   const start = { line: 1, column: 1 }
-  if (utf8(text).length > LIMITS.cellFileBytesMax) {
+  if (utf8Length(text) > LIMITS.cellFileBytesMax) {
     const message = 'the file is larger than 1 MiB; split the cell into several'
     problems.list.push({ ...start, code: 'too-large', message })
     return null

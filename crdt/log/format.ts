@@ -75,8 +75,8 @@ export interface DecodedLog {
 }
 
 const checksumOf = (covered: Uint8Array, at: number): number => {
-  const hash = sha256(covered)
-  return (new DataView(hash.buffer, hash.byteOffset).getUint32(0, true) ^ mix32(at)) >>> 0
+  const [a = 0, b = 0, c = 0, d = 0] = sha256(covered)
+  return ((a | (b << 8) | (c << 16) | (d << 24)) ^ mix32(at)) >>> 0
 }
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

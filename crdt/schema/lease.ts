@@ -7,6 +7,7 @@ import { Compile } from 'typebox/compile'
 import { utf8, textOf } from '../../lib/bytes.ts'
 import { LIMITS } from '../../lib/limits.ts'
 import { canonicalJson, type Json } from '../../lib/order.ts'
+import { sharedReading } from '../status-share.ts'
 
 const strict = { additionalProperties: false } as const
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -159,12 +160,20 @@ export const encodeVoterRecord = (value: VoterRecord): Uint8Array => {
   )
 }
 
-/** All voters are asked the same. */
-export const encodeQuestion = ({ asks, change, releases, session, voters }: LeaseQuestion): Uint8Array =>
-  utf8(
+/** Questions in words; all voters are asked the same. */
+const questions = new WeakMap<LeaseQuestion, Uint8Array>()
+
+export const encodeQuestion = (value: LeaseQuestion): Uint8Array => {
+  const known = questions.get(value)
+  if (known !== undefined) return known
+  const { asks, change, releases, session, voters } = value
+  const bytes = utf8(
     `{"asks":${textFor(asks)},"change":${textFor(change)},"releases":${textFor(releases)}` +
       `,"session":${session},"voters":${textFor(voters)}}`,
   )
+  questions.set(value, bytes)
+  return bytes
+}
 
 export const encodeAnswer = ({ change, grants, voters }: LeaseAnswer): Uint8Array =>
   utf8(`{"change":${textFor(change)},"grants":${canonicalJson(grants)},"voters":${textFor(voters)}}`)
@@ -176,7 +185,9 @@ export const decodeVoterRecord = (bytes: Uint8Array): VoterRecord | null => {
 }
 
 /** Null: malformed. */
-export const decodeQuestion = (bytes: Uint8Array): LeaseQuestion | null => {
+export const decodeQuestion = (bytes: Uint8Array): LeaseQuestion | null => sharedReading(bytes, readQuestion)
+
+const readQuestion = (bytes: Uint8Array): LeaseQuestion | null => {
   const value = parsed(bytes)
   return question.Check(value) ? value : null
 }

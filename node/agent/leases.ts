@@ -21,7 +21,7 @@ import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Clock } from '../../lib/time.ts'
 import type { Membership } from '../../net/membership.ts'
-import { Holder, type HolderScene } from '../plan/lease/holder.ts'
+import { Holder, type HolderEffect, type HolderScene } from '../plan/lease/holder.ts'
 import {
   ANSWER_MS,
   votersOf,
@@ -160,14 +160,10 @@ export class Leases {
     if (this.#stopped) return
     const scene = this.#scene()
     const { voters, nowMs, inSight } = scene
-    for (const { to, asks, releases } of this.#holder.tick(scene)) {
-      for (let at = 0; at === 0 || at < Math.max(asks.length, releases.length); at += LEASE_SLOTS_MAX)
-        this.#send(to, {
-          ...this.#words(),
-          asks: partOf(asks, at),
-          releases: partOf(releases, at),
-        })
-    }
+    const effects = this.#holder.tick(scene)
+    // All voters are asked the same, which is put into words once.
+    const questions = effects.slice(0, 1).flatMap((effect) => this.#questionsOf(effect))
+    for (const { to } of effects) for (const question of questions) this.#send(to, question)
     for (const { to, change } of this.#change.tick(scene)) this.#send(to, { ...this.#words(), change })
     if (voters === null && !this.#holder.idle && nowMs >= this.#learnAtMs) this.#learn(inSight, nowMs)
     if (nowMs >= this.#pruneAtMs) this.#prune(nowMs)
@@ -213,6 +209,13 @@ export class Leases {
   #words(): LeaseQuestion {
     const { session } = this.#holder
     return { voters: this.#voter.voters, session, asks: [], releases: [], change: null }
+  }
+
+  #questionsOf({ asks, releases }: HolderEffect): readonly LeaseQuestion[] {
+    const questions: LeaseQuestion[] = []
+    for (let at = 0; at === 0 || at < Math.max(asks.length, releases.length); at += LEASE_SLOTS_MAX)
+      questions.push({ ...this.#words(), asks: partOf(asks, at), releases: partOf(releases, at) })
+    return questions
   }
 
   #send(to: string, question: LeaseQuestion): void {
@@ -313,6 +316,6 @@ export class Leases {
   }
 }
 
-/** As many as one question takes; mostly all of them, and then the same list for every voter. */
+/** As many as one question takes; mostly all of them. */
 const partOf = (list: Ask[], at: number): Ask[] =>
   list.length <= LEASE_SLOTS_MAX && at === 0 ? list : list.slice(at, at + LEASE_SLOTS_MAX)

@@ -9,6 +9,7 @@ import { IntentReplica, type Staged } from '../../crdt/replica.ts'
 import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import { StatusMap } from '../../crdt/status-map.ts'
+import { sharedReading } from '../../crdt/status-share.ts'
 import { encodeSync, SYNC_FORMAT } from '../../crdt/sync-message.ts'
 import type { Store } from '../../crdt/store.ts'
 import { concatBytes } from '../../lib/bytes.ts'
@@ -38,6 +39,8 @@ const SNAPSHOT_SPREAD_MS = 20_000
 /** First byte of a gossiped message. */
 const GOSSIP_INTENT = 1
 const GOSSIP_STATUS = 2
+
+const recordOf = (gossip: Uint8Array): Uint8Array => gossip.subarray(1)
 
 export interface ReplicationOptions {
   readonly cluster: ClusterId
@@ -238,7 +241,7 @@ export class Replication {
 
   async gossip(from: MemberId, bytes: Uint8Array): Promise<GossipVerdict> {
     this.#options.counters.add('gossipIn')
-    const record = bytes.subarray(1)
+    const record = sharedReading(bytes, recordOf)
     let verdict: GossipVerdict = 'reject'
     if (bytes[0] === GOSSIP_INTENT) verdict = await this.#queue.records(from, [record])
     else if (bytes[0] === GOSSIP_STATUS) verdict = this.#ingestStatus([record])

@@ -42,4 +42,4 @@ export class VoterFile {
   }
 }
 
-const checkOf = (body: Uint8Array): Uint8Array => sha256(body).subarray(0, CHECK_BYTES)
+const checkOf = (body: Uint8Array): Uint8Array => sha256(body).slice(0, CHECK_BYTES)

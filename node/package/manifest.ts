@@ -3,7 +3,7 @@
 // same text, or could write outside of its directory when unpacked, is no manifest. Deliberately absent: any file.
 
 import { sha256Hex } from '../../lib/hash.ts'
-import { textOf, utf8 } from '../../lib/bytes.ts'
+import { textOf, utf8, utf8Length } from '../../lib/bytes.ts'
 import { messageOf, TuttiError } from '../../lib/errors.ts'
 import type { ChunkDigest, PackageDigest } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
@@ -56,10 +56,10 @@ const HEX_DIGEST = /^[0-9a-f]{64}$/
 
 /** Why a path cannot be in a package, in words that follow it; null: it can. */
 export const pathFault = (path: string): string | null => {
-  if (utf8(path).length > PATH_BYTES_MAX) return `is longer than ${PATH_BYTES_MAX} bytes`
+  if (utf8Length(path) > PATH_BYTES_MAX) return `is longer than ${PATH_BYTES_MAX} bytes`
   for (const segment of path.split('/')) {
     if (segment === '' || segment === '.' || segment === '..') return 'is not a plain relative path'
-    if (utf8(segment).length > SEGMENT_BYTES_MAX)
+    if (utf8Length(segment) > SEGMENT_BYTES_MAX)
       return `has a name of more than ${SEGMENT_BYTES_MAX} bytes in it`
     // Control characters in names are mistakes at best, and tricks on whoever lists them at worst.
     // oxlint-disable-next-line no-control-regex

@@ -127,7 +127,7 @@ export class Holder {
     return dueMs
   }
 
-  /** Ends what is over and begins what is due. */
+  /** Ends what is over and begins what is due. All voters are asked the same. */
   tick(scene: HolderScene): readonly HolderEffect[] {
     const { nowMs, voters, inSight } = scene
     const asks: Ask[] = []
