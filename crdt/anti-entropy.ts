@@ -337,14 +337,19 @@ const recordsTo = (
 const sizeOf = (records: readonly Uint8Array[]): number =>
   records.reduce((sum, record) => sum + record.length, 0)
 
-const lacks = (own: ReadonlyMap<ActorId, number>, theirs: ReadonlyMap<ActorId, number>): boolean =>
-  [...theirs].some(([actor, seq]) => (own.get(actor) ?? 0) < seq)
+const lacks = (own: ReadonlyMap<ActorId, number>, theirs: ReadonlyMap<ActorId, number>): boolean => {
+  for (const [actor, seq] of theirs) if ((own.get(actor) ?? 0) < seq) return true
+  return false
+}
 
 const lacksCursor = (
   own: ReadonlyMap<MemberId, StatusCursor>,
   theirs: ReadonlyMap<MemberId, StatusCursor>,
-): boolean =>
-  [...theirs].some(([member, { incarnation, seq }]) => {
-    const mine = own.get(member) ?? { incarnation: 0, seq: 0 }
-    return mine.incarnation < incarnation || (mine.incarnation === incarnation && mine.seq < seq)
-  })
+): boolean => {
+  for (const [member, { incarnation, seq }] of theirs) {
+    const mine = own.get(member)
+    const reached = mine?.incarnation ?? 0
+    if (reached < incarnation || (reached === incarnation && (mine?.seq ?? 0) < seq)) return true
+  }
+  return false
+}

@@ -36,6 +36,8 @@ export interface StatusIngest {
   readonly reason?: string
   /** True when nothing but the member's report (how far it is) can have changed. */
   readonly reportOnly?: boolean
+  /** Of what was applied the record as it is kept, which nobody changes: the one that came may be part of a message. */
+  readonly kept?: Uint8Array
 }
 
 /** The members, sorted, and a fingerprint of that. */
@@ -78,6 +80,9 @@ export class StatusMap {
   #members: ReadonlySet<MemberId> | null = null
   #list: MemberList | null = null
   #statuses: ReadonlyMap<MemberId, MemberStatus> | null = null
+  /** As last told, both until something changes: several neighbours ask in one breath. */
+  #vector: ReadonlyMap<MemberId, StatusCursor> | null = null
+  #listedVector: ListedCursors | null = null
   /** Whose status may be another one since `takeChanged` was last asked. */
   readonly #unheard = new Set<MemberId>()
   #digest: string | null = null
@@ -169,7 +174,8 @@ export class StatusMap {
     const isAnew = log === undefined || log.incarnation < incarnation
     const former = log !== undefined && isAnew ? this.#statusOf(member, log) : null
     if (log === undefined || log.incarnation < incarnation) log = emptyLog(member, incarnation)
-    const extended = extendedLog(log, record, sharedBytes(sealed))
+    const kept = sharedBytes(sealed)
+    const extended = extendedLog(log, record, kept)
     const { admission } = extended
     if (admission === 'full')
       return { kind: 'invalid', member, reason: 'its member says more than a member may' }
@@ -183,27 +189,30 @@ export class StatusMap {
     // A record that retains nothing restates everything, and may have dropped entries that it does not name.
     const reportOnly =
       !isAnew && record.retained.length > 0 && record.entries.every(({ key }) => key === STATUS_KEYS.report)
-    return { kind: admission, member, reportOnly }
+    return { kind: admission, member, reportOnly, kept }
   }
 
   /** How far everything of each member is here. */
   vector(): ReadonlyMap<MemberId, StatusCursor> {
-    return new Map(
-      [...this.#inOrder()].map(([member, { incarnation, cursor }]) => [member, { incarnation, seq: cursor }]),
-    )
+    if (this.#vector === null) {
+      const vector = new Map<MemberId, StatusCursor>()
+      for (const [member, log] of this.#inOrder()) vector.set(member, cursorOf(log))
+      this.#vector = vector
+    }
+    return this.#vector
   }
 
   /** The same for every member that `retain` named, in the order of ids; null: this peer holds the word of others, too. */
   listedVector(): ListedCursors | null {
+    if (this.#listedVector !== null) return this.#listedVector
     const list = this.#listed()
     if (list === null) return null
     const cursors = list.members.map((member): StatusCursor => {
       const log = this.#logs.get(member)
-      return log === undefined
-        ? { incarnation: 0, seq: 0 }
-        : { incarnation: log.incarnation, seq: log.cursor }
+      return log === undefined ? NOTHING_HELD : cursorOf(log)
     })
-    return { list: list.name, cursors }
+    this.#listedVector = { list: list.name, cursors }
+    return this.#listedVector
   }
 
   /** Another holder's list with the names; null: it has other members. */
@@ -228,7 +237,10 @@ export class StatusMap {
     for (const [member, log] of this.#inOrder()) {
       const theirs = vector.get(member)
       if (theirs !== undefined && theirs.incarnation > log.incarnation) continue
-      const records = log.recordsAfter(theirs?.incarnation === log.incarnation ? theirs.seq : 0)
+      const after = theirs?.incarnation === log.incarnation ? theirs.seq : 0
+      // Of a thousand members hardly any differ.
+      if (after >= log.newest) continue
+      const records = log.recordsAfter(after)
       const size = records.reduce((sum, record) => sum + record.length, 0)
       if (batch.length > 0 && bytes + size > bytesMax) break
       batch.push(...records)
@@ -275,6 +287,7 @@ export class StatusMap {
   retain(members: ReadonlySet<MemberId>): void {
     this.#members = new Set(members)
     this.#list = null
+    this.#listedVector = null
     for (const member of this.#logs.keys()) {
       if (member === this.#signer.member || members.has(member)) continue
       this.#logs.delete(member)
@@ -366,9 +379,15 @@ export class StatusMap {
     this.#decoded.delete(member)
     this.#unheard.add(member)
     this.#statuses = null
+    this.#vector = null
+    this.#listedVector = null
     this.#digest = null
   }
 }
+
+const NOTHING_HELD: StatusCursor = { incarnation: 0, seq: 0 }
+
+const cursorOf = ({ incarnation, cursor: seq }: MemberLog): StatusCursor => ({ incarnation, seq })
 
 const sizeOf = (key: string, value: string | null): number =>
   value === null ? 0 : utf8Length(key) + utf8Length(value) + 8

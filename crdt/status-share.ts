@@ -102,7 +102,9 @@ export const sharing = <T>(read: (text: string) => T): ((text: string) => T) => 
 
 /** The oldest goes first. */
 const keep = <T>(into: Map<string, T>, key: string, value: T): void => {
-  const [oldest] = into.keys()
-  if (into.size >= sharedMax && oldest !== undefined && !into.has(key)) into.delete(oldest)
+  if (into.size >= sharedMax && !into.has(key)) {
+    const [oldest] = into.keys()
+    if (oldest !== undefined) into.delete(oldest)
+  }
   into.set(key, value)
 }

@@ -39,7 +39,10 @@ export type SyncMessage =
       readonly intent: Vectors['intent']
       readonly status: ListedCursors
     }
-  /** What you lack. `more`: it is not all; ask again once it is in. */
+  /**
+   * What you lack. `more`: it is not all; ask again once it is in. As decoded, records of status are parts of the message: most of
+   * them are known, and whoever keeps one copies it.
+   */
   | {
       readonly kind: 'records'
       readonly more: boolean
@@ -160,8 +163,13 @@ const readMessage = (reader: ByteReader): SyncMessage => {
     }
     case 'records': {
       const more = reader.varint() === 1
-      const intent = readRecords(reader, RECORD_BYTES_MAX)
-      return { kind, more, intent, status: readRecords(reader, LIMITS.statusBytesMax) }
+      const intent = readRecords(() => reader.bytes(RECORD_BYTES_MAX), reader.varint())
+      return {
+        kind,
+        more,
+        intent,
+        status: readRecords(() => reader.view(LIMITS.statusBytesMax), reader.varint()),
+      }
     }
     case undefined:
     default:
@@ -204,8 +212,8 @@ const readCursors = (reader: ByteReader): ListedCursors => {
   return { list: toHex(list), cursors }
 }
 
-const readRecords = (reader: ByteReader, bytesMax: number): Uint8Array[] => {
+const readRecords = (read: () => Uint8Array, count: number): Uint8Array[] => {
   const records: Uint8Array[] = []
-  for (let left = reader.varint(); left > 0; left -= 1) records.push(reader.bytes(bytesMax))
+  for (let left = count; left > 0; left -= 1) records.push(read())
   return records
 }

@@ -37,11 +37,8 @@ export const fromHex = (hex: string): Uint8Array => {
   return new Uint8Array(Buffer.from(hex, 'hex'))
 }
 
-export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => {
-  if (a.length !== b.length) return false
-  for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return false
-  return true
-}
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && Buffer.compare(a, b) === 0
 
 export const concatBytes = (parts: readonly Uint8Array[]): Uint8Array => {
   let length = 0
@@ -55,46 +52,71 @@ export const concatBytes = (parts: readonly Uint8Array[]): Uint8Array => {
   return whole
 }
 
-/** Lengths, kinds and counts are mostly small: their byte is made once. */
-const SMALL: readonly Uint8Array[] = Array.from({ length: 0x80 }, (_, value) => Uint8Array.of(value))
+/** Of an integer up to 2^53-1, seven bits a byte. */
+const VARINT_BYTES_MAX = 8
+
+/** Most messages are a few hundred bytes; room doubles from there. */
+const ROOM_BYTES = 256
 
 /** Builds one message, field after field. */
 export class ByteWriter {
-  readonly #parts: Uint8Array[] = []
+  #bytes = new Uint8Array(ROOM_BYTES)
+  #length = 0
 
   /** An unsigned integer up to 2^53-1, seven bits a byte, low bits first. */
   varint(value: number): this {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new TuttiError('invalid', `${value} is not an unsigned integer`)
-    const small = SMALL[value]
-    if (small !== undefined) {
-      this.#parts.push(small)
-      return this
-    }
-    const bytes: number[] = []
+    this.#makeRoom(VARINT_BYTES_MAX)
     let rest = value
     while (rest >= 0x80) {
-      bytes.push((rest % 0x80) | 0x80)
+      this.#bytes[this.#length] = (rest % 0x80) | 0x80
+      this.#length += 1
       rest = Math.floor(rest / 0x80)
     }
-    bytes.push(rest)
-    this.#parts.push(Uint8Array.from(bytes))
+    this.#bytes[this.#length] = rest
+    this.#length += 1
     return this
   }
 
   /** Bytes with their length before them. */
   bytes(value: Uint8Array): this {
     this.varint(value.length)
-    this.#parts.push(value)
+    this.#makeRoom(value.length)
+    this.#bytes.set(value, this.#length)
+    this.#length += value.length
     return this
   }
 
   text(value: string): this {
-    return this.bytes(utf8(value))
+    return value.length < 0x80 && this.#shortAscii(value) ? this : this.bytes(utf8(value))
   }
 
+  /** The whole message, and nothing that a later field would change. */
   finish(): Uint8Array {
-    return concatBytes(this.#parts)
+    return this.#bytes.slice(0, this.#length)
+  }
+
+  /** Most texts are ids, which are written in place, each after the one byte of its length; false: this one is not ASCII. */
+  #shortAscii(value: string): boolean {
+    this.#makeRoom(1 + value.length)
+    const from = this.#length + 1
+    for (let at = 0; at < value.length; at += 1) {
+      const unit = value.charCodeAt(at)
+      if (unit >= 0x80) return false
+      this.#bytes[from + at] = unit
+    }
+    this.#bytes[this.#length] = value.length
+    this.#length = from + value.length
+    return true
+  }
+
+  #makeRoom(bytes: number): void {
+    const needed = this.#length + bytes
+    if (needed <= this.#bytes.length) return
+    const roomy = new Uint8Array(Math.max(needed, 2 * this.#bytes.length))
+    roomy.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = roomy
   }
 }
 
@@ -110,7 +132,7 @@ export class ByteReader {
   varint(): number {
     let value = 0
     let factor = 1
-    for (let count = 0; count < 8; count += 1) {
+    for (let count = 0; count < VARINT_BYTES_MAX; count += 1) {
       const byte = this.#input[this.#at]
       if (byte === undefined) throw new TuttiError('invalid', 'message is truncated')
       this.#at += 1
@@ -125,17 +147,23 @@ export class ByteReader {
     throw new TuttiError('invalid', 'integer is too long')
   }
 
+  /** A copy, which outlives the message. */
   bytes(lengthMax: number): Uint8Array {
+    return this.view(lengthMax).slice()
+  }
+
+  /** The same without a copy, for what is looked at and let go: it is a part of the message, and holds on to all of it. */
+  view(lengthMax: number): Uint8Array {
     const length = this.varint()
     if (length > lengthMax) throw new TuttiError('too-large', `field of ${length} bytes exceeds ${lengthMax}`)
     if (this.#at + length > this.#input.length) throw new TuttiError('invalid', 'message is truncated')
-    const value = this.#input.slice(this.#at, this.#at + length)
+    const field = this.#input.subarray(this.#at, this.#at + length)
     this.#at += length
-    return value
+    return field
   }
 
   text(lengthMax: number): string {
-    return textOf(this.bytes(lengthMax))
+    return textOf(this.view(lengthMax))
   }
 
   get done(): boolean {

@@ -36,8 +36,19 @@ export const NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
  */
 export const interned = (text: string): string => Object.keys({ [text]: null })[0] ?? text
 
-/** A member's id that was read somewhere. */
-export const memberIdOf = (text: string): MemberId => interned(text) as MemberId
+/** As many ids as keys are kept (signature.ts): more members than a cluster has. */
+const MEMBERS_KEPT_MAX = 4096
+const members = new Map<string, MemberId>()
+
+/** A member's id that was read somewhere, interned. Every message names members: those met before are looked up, which costs a tenth. */
+export const memberIdOf = (text: string): MemberId => {
+  const known = members.get(text)
+  if (known !== undefined) return known
+  const member = interned(text) as MemberId
+  if (members.size >= MEMBERS_KEPT_MAX) members.clear()
+  members.set(member, member)
+  return member
+}
 
 export const serviceIdOf = (cell: string, service: string): ServiceId => `${cell}/${service}` as ServiceId
 

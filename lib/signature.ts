@@ -114,8 +114,10 @@ const keyOf = (signature: Uint8Array): string => Buffer.from(signature).toString
 const keepVerdict = (signature: Uint8Array, verdict: Verdict): void => {
   if (verdicts === null) return
   const key = keyOf(signature)
-  const [oldest] = verdicts.keys()
-  if (verdicts.size >= verdictsMax && oldest !== undefined && !verdicts.has(key)) verdicts.delete(oldest)
+  if (verdicts.size >= verdictsMax && !verdicts.has(key)) {
+    const [oldest] = verdicts.keys()
+    if (oldest !== undefined) verdicts.delete(oldest)
+  }
   verdicts.set(key, verdict)
 }
 
