@@ -34,7 +34,7 @@ import { Watchers } from './agent/watchers.ts'
 import { checkPlan } from './plan/check-plan.ts'
 import { adoptedWishes } from './plan/exclusive.ts'
 import { makePlan } from './plan/make-plan.ts'
-import { PlacementMemo } from './plan/placement.ts'
+import { PlanMemo } from './plan/plan-memo.ts'
 import type { Plan, PlanInput } from './plan/plan.ts'
 import type { AgentCounters, AgentPort, AgentSnapshot, PeerEvent } from './ports.ts'
 
@@ -63,7 +63,7 @@ export class Agent implements AgentPort {
   readonly #reporter: Reporter
   readonly #introduction: Introduction
   readonly packages: PackageKeeper | null
-  readonly #memo = new PlacementMemo()
+  readonly #memo = new PlanMemo()
   readonly #journal: Journal
   readonly #duties: Duties
   #plan: Plan | null = null

@@ -4,7 +4,7 @@
 
 import { makePlan } from '../node/plan/make-plan.ts'
 import { PLACEMENT_VERSION } from '../node/plan/placement-version.ts'
-import { PlacementMemo } from '../node/plan/placement.ts'
+import { PlanMemo } from '../node/plan/plan-memo.ts'
 import type { Plan } from '../node/plan/plan.ts'
 import { readJournal, toText, type JournalHead } from '../node/agent/journal-text.ts'
 import type { JournalEntry } from '../node/agent/journal.ts'
@@ -33,7 +33,7 @@ export interface Replayed {
 /** Plans every pass of a journal again. @throws TuttiError `invalid` for what is no journal. */
 export const replayJournal = (text: string): Replayed => {
   const { head, entries } = readJournal(text.split('\n'))
-  const memo = new PlacementMemo()
+  const memo = new PlanMemo()
   const differences = entries.flatMap((entry, at) =>
     differencesOf(entry, makePlan(entry.input, memo), at + 1),
   )

@@ -177,6 +177,7 @@ export const nextStandingChangeMs = (input: PlanInput): number | null => {
   for (const service of input.view.services) {
     if (service.onPartition !== 'stay') policies.set(service.rescheduleAfterMs, service)
   }
+  if (!members.some(({ state }) => state === 'dead')) return null
   const admitted = new Set(input.view.members.map((member) => member.id))
   let next = Infinity
   for (const member of members) {

@@ -18,7 +18,8 @@ import { asPlanned, wishesOf } from './exclusive.ts'
 import { Waves } from './gates.ts'
 import { thresholdsOf } from './health.ts'
 import { packagesHere } from './packages.ts'
-import { place, type PlacementMemo } from './placement.ts'
+import { place } from './placement.ts'
+import { PlanMemo } from './plan-memo.ts'
 import type { InstanceReport, Plan, PlanInput, SlotPlacement, Unfulfilled } from './plan.ts'
 import { reconcile, type Reconciled, type Unready } from './reconcile.ts'
 import { isHookSlot } from './rollout/hooks.ts'
@@ -39,22 +40,29 @@ const WITHOUT_DOCUMENT =
 const NOWHERE: ReadonlyMap<SlotId, SlotPlacement> = new Map()
 
 /** What this peer does now, what it says of itself, and why it is not done. */
-export const makePlan = (input: PlanInput, memo?: PlacementMemo): Plan => planFor(input, place(input, memo))
+export const makePlan = (input: PlanInput, memo: PlanMemo = new PlanMemo()): Plan =>
+  planFor(input, place(input, memo.placement), memo)
 
 /** The same, for a caller that has placed the slots already. */
-export const planFor = (whole: PlanInput, placed: ReadonlyMap<SlotId, SlotPlacement>): Plan => {
+export const planFor = (
+  whole: PlanInput,
+  placed: ReadonlyMap<SlotId, SlotPlacement>,
+  memo: PlanMemo = new PlanMemo(),
+): Plan => {
   if (!isSettledIn(whole)) return idle(whole.view.members.length === 0 ? WITHOUT_DOCUMENT : UNSETTLED)
   // A hook is no slot: stewards alone look at its instance.
   const input = withoutHooks(whole)
   const placements = isRemoved(input) ? NOWHERE : placed
-  const sightings = new Sightings(input)
-  let pass = passOf(input, placements, sightings, saidBefore(input))
+  const sightings = new Sightings(input, memo.sightings)
+  const away = memo.away(input, placements)
+  const grounds = { input, placements, sightings, away }
+  let pass = passOf(grounds, saidBefore(input))
   const scene = { input: whole, placements, sightings, reports: pass.reports }
   const said = input.statuses.get(input.self)
   const speaks = (said?.rollouts?.size ?? 0) + (said?.hooks?.size ?? 0) > 0 || input !== whole
   const own = speaks || input.view.services.some(isStewarded) ? steward(scene) : null
   // What is said in this pass opens and closes gates here at once, as it will everywhere else.
-  if (own !== null && opensOtherwise(input, own.words)) pass = passOf(input, placements, sightings, own.words)
+  if (own !== null && opensOtherwise(input, own.words)) pass = passOf(grounds, own.words)
   const { result, overdue, reports, services } = pass
   const starting = new Set(slotsToBegin(input, result.actions))
   const leases = wishesOf(input, placements, services, starting)
@@ -94,11 +102,18 @@ interface Pass {
   readonly reports: readonly InstanceReport[]
 }
 
+/** What a pass goes by, whatever is said of rollouts. */
+interface Grounds {
+  readonly input: PlanInput
+  readonly placements: ReadonlyMap<SlotId, SlotPlacement>
+  readonly sightings: Sightings
+  /** Placements without a member that is present. */
+  readonly away: readonly SlotPlacement[]
+}
+
 /** Reconciles, given what this peer says of rollouts. */
 const passOf = (
-  input: PlanInput,
-  placements: ReadonlyMap<SlotId, SlotPlacement>,
-  sightings: Sightings,
+  { input, placements, sightings, away }: Grounds,
   words: ReadonlyMap<ServiceId, RolloutWord>,
 ): Pass => {
   const services = new Map(input.view.services.map((service) => [service.id, asPlanned(service)]))
@@ -111,7 +126,7 @@ const passOf = (
   for (const unready of result.unready)
     if (unready.queued === true && (overdue.isOver(unready.service) || sightings.isOverdue(unready.service)))
       overdue.own(unready)
-  overdue.unattended(placements, services)
+  if (away.length > 0) overdue.unattended(away, services)
   return { services, result, overdue, reports: result.reports.map((report) => overdue.mark(report)) }
 }
 
@@ -196,17 +211,13 @@ class Overdue {
   }
 
   /** Slots that nobody can hold, or whose member is not here, are answered for by one peer: their service's steward. */
-  unattended(
-    placements: ReadonlyMap<SlotId, SlotPlacement>,
-    services: ReadonlyMap<ServiceId, ServiceView>,
-  ): void {
+  unattended(away: readonly SlotPlacement[], services: ReadonlyMap<ServiceId, ServiceView>): void {
     const present = presentMembers(this.#input)
-    const here = new Set(present)
     const stewards = new Map<string, string | null>()
-    for (const placement of placements.values()) {
+    for (const placement of away) {
       const { slot, service: id, member } = placement
       const service = services.get(id)
-      if (service === undefined || (member !== null && here.has(member))) continue
+      if (service === undefined) continue
       const steward = stewards.get(id) ?? stewardAmong(id, present)
       stewards.set(id, steward)
       const isMine = steward === this.#input.self

@@ -13,26 +13,27 @@ import { hindranceOf } from './hindrance.ts'
 import { electAll } from './homes.ts'
 import type { PlanInput, SlotPlacement } from './plan.ts'
 import { Preferences } from './preferences.ts'
+import { RosterMemo } from './roster-memo.ts'
 import type { Outcome, Race } from './race.ts'
 
 /** What one election leaves for the next. Belongs to one caller; never shared between clusters. */
 export class PlacementMemo {
   readonly preferences = new Preferences()
+  readonly roster = new RosterMemo()
   #latest: Placed | null = null
 
   /**
    * The last answer, where it was about the same services and members, which hold the same and may keep the same. Most
    * passes are about instances, and all of those find it, also while somebody is away.
    */
-  recall(electorate: Electorate): ReadonlyMap<SlotId, SlotPlacement> | null {
-    const { input, members } = electorate
+  recall(input: PlanInput, members: readonly RosterMember[]): ReadonlyMap<SlotId, SlotPlacement> | null {
     const latest = this.#latest
     if (latest === null || latest.services !== input.view.services) return null
-    return latest.members.length === members.length &&
-      members.every((member, at) => placesAlike(member, latest.members[at])) &&
-      latest.keeping === keepingOf(electorate)
-      ? latest.placements
-      : null
+    const isAlike =
+      latest.members === members ||
+      (latest.members.length === members.length &&
+        members.every((member, at) => placesAlike(member, latest.members[at])))
+    return isAlike && latest.keeping === keepingOf(input, members) ? latest.placements : null
   }
 
   keep(electorate: Electorate, placements: ReadonlyMap<SlotId, SlotPlacement>): void {
@@ -42,7 +43,7 @@ export class PlacementMemo {
       members.some(({ state }) => state === 'dead') &&
       [...placements.values()].some(({ member }) => member === null)
     const { services } = input.view
-    this.#latest = dated ? null : { services, members, keeping: keepingOf(electorate), placements }
+    this.#latest = dated ? null : { services, members, keeping: keepingOf(input, members), placements }
   }
 }
 
@@ -54,7 +55,7 @@ interface Placed {
 }
 
 /** Which dead members may still keep slots, by policy: all that time changes. */
-const keepingOf = ({ input, members }: Electorate): string => {
+const keepingOf = (input: PlanInput, members: readonly RosterMember[]): string => {
   const dead = members.filter(({ state }) => state === 'dead')
   if (dead.length === 0) return ''
   const { nowMs, view, membership } = input
@@ -93,9 +94,10 @@ export const place = (
   input: PlanInput,
   memo: PlacementMemo = new PlacementMemo(),
 ): ReadonlyMap<SlotId, SlotPlacement> => {
-  const electorate = new Electorate(input)
-  const recalled = memo.recall(electorate)
+  const members = memo.roster.of(input)
+  const recalled = memo.recall(input, members)
   if (recalled !== null) return recalled
+  const electorate = new Electorate(input, members)
   const placements = new Map<SlotId, SlotPlacement>()
   // One reason per service and kind of outcome: thousands of slots share a few sentences.
   const reasons = new Map<string, string>()

@@ -3,22 +3,16 @@
 
 import type { InstanceId, MemberId, ReleaseId, ServiceId, SlotId } from '../../lib/ids.ts'
 import { instanceIdOf, slotIdOf } from '../../lib/ids.ts'
-import type { InstanceState, InstanceStatus } from '../../crdt/schema/status.ts'
+import type { InstanceState } from '../../crdt/schema/status.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { MemberLiveness } from '../../net/membership.ts'
-import { sortedBy } from '../../lib/order.ts'
 import type { Claim } from './claims.ts'
 import { isMerelyWanted, isPresent, keepsUntilMs } from './eligibility.ts'
 import { healthOf } from './health.ts'
 import type { LocalInstance } from './local.ts'
 import type { PlanInput } from './plan.ts'
 import { restartOf } from './restart.ts'
-
-/** An instance of a slot on another member. */
-export interface Sighting {
-  readonly member: MemberId
-  readonly status: InstanceStatus
-}
+import { SightingsMemo, type Sighting } from './sightings-memo.ts'
 
 /** As this peer reports it: one that has done what it was for is `stopped`, not `crashed`. */
 const localState = (
@@ -38,13 +32,16 @@ export class Sightings {
   readonly #names: ReadonlyMap<MemberId, string>
   readonly #localStates: ReadonlyMap<InstanceId, InstanceState>
   #askedReports = false
+  readonly #memo: SightingsMemo
   #bySlot: ReadonlyMap<string, readonly Sighting[]> | null = null
   #byService: ReadonlyMap<ServiceId, readonly InstanceState[]> | null = null
 
-  constructor(input: PlanInput) {
+  /** @param memo of the last pass. */
+  constructor(input: PlanInput, memo: SightingsMemo = new SightingsMemo()) {
     this.#input = input
-    this.#liveness = new Map(input.membership.members.map((member) => [member.id, member]))
-    this.#names = new Map(input.view.members.map((member) => [member.id, member.name]))
+    this.#memo = memo
+    this.#liveness = memo.liveness(input.membership)
+    this.#names = memo.names(input.view)
     const services = new Map(input.view.services.map((service) => [service.id, service]))
     this.#localStates = new Map(
       input.local.map((instance) => [
@@ -170,18 +167,7 @@ export class Sightings {
 
   /** Built on first use: a pass in which nothing waits needs none of it. */
   #slots(): ReadonlyMap<string, readonly Sighting[]> {
-    if (this.#bySlot === null) {
-      const bySlot = new Map<string, Sighting[]>()
-      for (const { id: member } of sortedBy(this.#input.view.members, ({ id }) => id)) {
-        if (member === this.#input.self) continue
-        for (const status of this.#input.statuses.get(member)?.instances.values() ?? []) {
-          const known = bySlot.get(status.slot)
-          if (known === undefined) bySlot.set(status.slot, [{ member, status }])
-          else known.push({ member, status })
-        }
-      }
-      this.#bySlot = bySlot
-    }
+    this.#bySlot ??= this.#memo.slots(this.#input)
     return this.#bySlot
   }
 }

@@ -13,7 +13,9 @@ export const stewardOf = (duty: string, input: Pick<PlanInput, 'view' | 'members
   stewardAmong(duty, presentMembers(input))
 
 /** Members of the view that are present, in no particular order. */
-export const presentMembers = (input: Pick<PlanInput, 'view' | 'membership'>): readonly MemberId[] => {
+export const presentMembers = (
+  input: Pick<PlanInput, 'membership'> & { readonly view: Pick<PlanInput['view'], 'members'> },
+): readonly MemberId[] => {
   const admitted = new Set(input.view.members.map((member) => member.id))
   return input.membership.members.flatMap(({ id, state }) =>
     admitted.has(id) && isPresent(state) ? [id] : [],

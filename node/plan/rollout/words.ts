@@ -62,7 +62,8 @@ export const holdsSwitch = (
 export class RolloutWords {
   readonly #input: Pick<PlanInput, 'self' | 'view' | 'statuses'>
   readonly #sightings: Pick<Sightings, 'isPresent' | 'nameOf'>
-  readonly #seats: ReadonlyMap<SlotId, number>
+  readonly #placements: ReadonlyMap<SlotId, SlotPlacement>
+  #seats: ReadonlyMap<SlotId, number> | null = null
   /** This pass's own words, which its status does not have yet. */
   readonly #own: ReadonlyMap<ServiceId, RolloutWord>
 
@@ -75,14 +76,7 @@ export class RolloutWords {
     this.#input = input
     this.#sightings = sightings
     this.#own = own
-    const seats = new Map<SlotId, number>()
-    const counts = new Map<ServiceId, number>()
-    for (const { slot, service } of placements.values()) {
-      const seat = counts.get(service) ?? 0
-      counts.set(service, seat + 1)
-      seats.set(slot, seat)
-    }
-    this.#seats = seats
+    this.#placements = placements
   }
 
   /** Why a slot may not begin its run at the wanted release yet; null: it may. */
@@ -93,6 +87,7 @@ export class RolloutWords {
     const words = this.#present(service)
     const holding = words.find(({ word }) => holds(word))
     if (holding !== undefined) return `the rollout is ${holding.word.phase}: ${holding.word.reason}`
+    this.#seats ??= seatsOf(this.#placements)
     const seat = this.#seats.get(slot) ?? Infinity
     if (words.some(({ word }) => word.phase === 'done' || word.open > seat)) return null
     const [first] = words
@@ -125,4 +120,16 @@ export class RolloutWords {
     const all = own === undefined ? said : [...said, { member: this.#input.self, word: own }]
     return all.filter(({ word }) => word.release === service.release)
   }
+}
+
+/** Of each slot its place among those of its service. */
+const seatsOf = (placements: ReadonlyMap<SlotId, SlotPlacement>): ReadonlyMap<SlotId, number> => {
+  const seats = new Map<SlotId, number>()
+  const counts = new Map<ServiceId, number>()
+  for (const { slot, service } of placements.values()) {
+    const seat = counts.get(service) ?? 0
+    counts.set(service, seat + 1)
+    seats.set(slot, seat)
+  }
+  return seats
 }

@@ -12,7 +12,7 @@ import { factsOfStart, TALLY_EMPTY } from '../../../node/plan/facts.ts'
 import { healthOf, probeOf } from '../../../node/plan/health.ts'
 import type { LocalInstance } from '../../../node/plan/local.ts'
 import { makePlan } from '../../../node/plan/make-plan.ts'
-import { PlacementMemo } from '../../../node/plan/placement.ts'
+import { PlanMemo } from '../../../node/plan/plan-memo.ts'
 import type { Plan, PlanInput } from '../../../node/plan/plan.ts'
 import { failuresAfter } from '../../../node/plan/restart.ts'
 import { fleet, idOf, type MemberOptions } from './fleet.ts'
@@ -30,7 +30,7 @@ export interface Word {
 
 interface Peer {
   local: LocalInstance[]
-  memo: PlacementMemo
+  memo: PlanMemo
   plan: Plan | null
   /** What the others see: the last turn's. */
   word: Word
@@ -167,7 +167,7 @@ export class Stage {
     let peer = this.#peers.get(name)
     if (peer === undefined) {
       const word = { published: [], digest: '' }
-      peer = { local: [], memo: new PlacementMemo(), plan: null, word }
+      peer = { local: [], memo: new PlanMemo(), plan: null, word }
       this.#peers.set(name, peer)
     }
     return peer
