@@ -10,6 +10,8 @@ export interface Lanes {
   readonly clock: Clock
   /** To how many of its connections a peer passes gossip on. */
   readonly meshDegree: number
+  /** Another number whenever anybody's connections, or who answers them, are others. */
+  readonly wiring: number
   /** The process at an address: its transport, null when its machine answers without it, undefined when none answers. */
   processAt(
     address: string,
@@ -30,6 +32,8 @@ export interface Lanes {
   carried(from: MemberId, to: MemberId, bytes: number): void
   /** A peer passes on what another one published. */
   forwarded(by: MemberId, bytes: Uint8Array): void
+  /** An end's connections are others than before. */
+  rewired(): void
   /** A member's transport stopped by itself. */
   stopped(transport: SimulatedTransport): void
 }

@@ -10,6 +10,7 @@ export class Mesh {
   readonly #self: MemberId
   readonly #degree: number
   #chosen: ReadonlySet<MemberId> | null = null
+  #among: { readonly wiring: number; readonly members: readonly MemberId[] } | null = null
 
   /** @param degree how many it chooses. */
   constructor(self: MemberId, degree: number) {
@@ -22,14 +23,21 @@ export class Mesh {
     this.#chosen = null
   }
 
-  /** Of its connections those in the mesh; `other` finds the mesh at the other end. */
+  /**
+   * Of its connections those in the mesh; `other` finds the mesh at the other end. `wiring`: another number whenever anybody's
+   * connections are others, since it is asked for each message.
+   */
   among(
     connected: readonly MemberId[],
     other: (member: MemberId) => ReadonlySet<MemberId> | undefined,
+    wiring: number,
   ): readonly MemberId[] {
     if (this.#degree === Infinity) return connected
+    if (this.#among?.wiring === wiring) return this.#among.members
     const chosen = this.choose(connected)
-    return connected.filter((id) => chosen.has(id) || other(id)?.has(this.#self) === true)
+    const members = connected.filter((id) => chosen.has(id) || other(id)?.has(this.#self) === true)
+    this.#among = { wiring, members }
+    return members
   }
 
   /** Whom this end chooses. */

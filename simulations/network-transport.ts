@@ -20,7 +20,7 @@ const UNDELIVERED_BYTES_MAX: Readonly<Record<Channel, number>> = {
   sync: 2 * LIMITS.messageBytesMax,
 }
 const MESSAGE_BYTES_MAX: Readonly<Record<Channel, number>> = { beat: 4096, sync: LIMITS.messageBytesMax }
-/** Hashes of gossip heard, to drop repetitions; the oldest go first. */
+/** Hashes of gossip heard, to drop repetitions: so many, and as many before them. */
 const SEEN_MAX = 10_000
 
 export class SimulatedTransport implements Transport {
@@ -35,7 +35,8 @@ export class SimulatedTransport implements Transport {
     beat: new Map(),
     sync: new Map(),
   }
-  readonly #seen = new Set<string>()
+  #seen = new Set<string>()
+  #seenBefore: ReadonlySet<string> = new Set()
   readonly #asked = new Set<Asked>()
   readonly #answering = new Map<Asked, Answering>()
   #members: ReadonlySet<MemberId> = new Set()
@@ -221,6 +222,7 @@ export class SimulatedTransport implements Transport {
   #rewired(): void {
     this.#connected = null
     this.#mesh.changed()
+    this.#network.rewired()
   }
 
   /** Runs at the other end, if it still holds the connection by then; else its machine answers with a reset. */
@@ -279,17 +281,20 @@ export class SimulatedTransport implements Transport {
 
   #isNew(bytes: Uint8Array): boolean {
     const hash = hashOf(bytes)
-    if (this.#seen.has(hash)) return false
+    if (this.#seen.has(hash) || this.#seenBefore.has(hash)) return false
+    if (this.#seen.size >= SEEN_MAX) {
+      // All at once: a set that loses its first entry each time is slow to find the next one.
+      this.#seenBefore = this.#seen
+      this.#seen = new Set()
+    }
     this.#seen.add(hash)
-    const [oldest] = this.#seen
-    if (this.#seen.size > SEEN_MAX && oldest !== undefined) this.#seen.delete(oldest)
     return true
   }
 
   #spread(bytes: Uint8Array, source: MemberId | null): void {
     const chosen = (other: MemberId): ReadonlySet<MemberId> | undefined =>
       this.#network.processOf(other)?.chosen()
-    for (const member of this.#mesh.among(this.#peers(), chosen)) {
+    for (const member of this.#mesh.among(this.#peers(), chosen, this.#network.wiring)) {
       const wire = this.#wires.get(member)?.at(-1)
       if (member === source || wire === undefined) continue
       for (let left = this.#network.copies(this.self, member, true); left > 0; left -= 1) {

@@ -95,6 +95,7 @@ export class SimulatedNetwork implements Lanes {
   /** By sender, then by receiver: a key made of both would be built several times for every message. */
   readonly #lanes = new Map<MemberId, Map<MemberId, Lane>>()
   readonly #byAddress = new Map<string, MemberId>()
+  #wiring = 0
   /** The lane that was asked for last. */
   #last: { readonly from: MemberId; readonly lane: Lane } | null = null
 
@@ -281,6 +282,14 @@ export class SimulatedNetwork implements Lanes {
 
   forwarded(by: MemberId, bytes: Uint8Array): void {
     this.#options.forwarded?.(by, bytes)
+  }
+
+  get wiring(): number {
+    return this.#wiring
+  }
+
+  rewired(): void {
+    this.#wiring += 1
   }
 
   stopped(transport: SimulatedTransport): void {

@@ -19,7 +19,8 @@ describe('a mesh', () => {
   const among = (id: MemberId): readonly MemberId[] =>
     meshes
       .get(id)
-      ?.among(connected.get(id) ?? [], (other) => meshes.get(other)?.choose(connected.get(other) ?? [])) ?? []
+      ?.among(connected.get(id) ?? [], (other) => meshes.get(other)?.choose(connected.get(other) ?? []), 0) ??
+    []
 
   it('is the same from both ends, with some five neighbours each', () => {
     const degrees = ids.map((id) => {
@@ -28,6 +29,20 @@ describe('a mesh', () => {
     })
     const mean = degrees.reduce((sum, degree) => sum + degree, 0) / ids.length
     assert.ok(mean > 3 && mean < 6, `${mean} neighbours`)
+  })
+
+  it('is listed anew when anybody is wired otherwise', () => {
+    const ends = ['a', 'b'] as MemberId[]
+    const [a, b] = ends
+    assert.ok(a !== undefined && b !== undefined)
+    const mesh = new Mesh(a, 0)
+    assert.deepEqual(
+      mesh.among([b], () => new Set(), 0),
+      [],
+    )
+    const chosenBack = (): ReadonlySet<MemberId> => new Set(ends)
+    assert.deepEqual(mesh.among([b], chosenBack, 0), [])
+    assert.deepEqual(mesh.among([b], chosenBack, 1), [b])
   })
 
   it('reaches everybody within a few hops', () => {
