@@ -1,10 +1,10 @@
-// Making sure that so many members have a package before a push returns: those that are there are asked, one after the other in an
-// order of the package's own, until enough of them say that they have it.
+// Making sure that so many members have a package before a push returns: those that are there are asked, one after the other in the
+// order in which copies are elected (node/plan/package-copies.ts), until enough of them say that they have it.
 
 import { messageOf, TuttiError } from '../../lib/errors.ts'
-import { hash32 } from '../../lib/hash.ts'
 import type { MemberId, PackageDigest } from '../../lib/ids.ts'
 import { compareStrings } from '../../lib/order.ts'
+import { rankedFor } from '../plan/package-copies.ts'
 import type { AgentPort } from '../ports.ts'
 import { encodePackageQuestion } from './package-wire.ts'
 
@@ -30,10 +30,10 @@ export const secureCopies = async (
 ): Promise<readonly MemberId[]> => {
   const having = new Set(before)
   const reasons: string[] = []
-  const rest = present
-    .filter((member) => !having.has(member))
-    .toSorted((a, b) => hash32(`${digest}${b}`) - hash32(`${digest}${a}`) || compareStrings(a, b))
-    .values()
+  const rest = rankedFor(
+    digest,
+    present.filter((member) => !having.has(member)),
+  ).values()
   await Promise.all(
     Array.from({ length: Math.max(0, copies - having.size) }, async () => {
       for (const member of rest) {

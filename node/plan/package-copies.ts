@@ -83,7 +83,8 @@ export const packageCopies = ({
   return all.toSorted((a, b) => order(a) - order(b) || compareStrings(a.digest, b.digest))
 }
 
-const rankedFor = (digest: PackageDigest, members: readonly MemberId[]): readonly MemberId[] => {
+/** Members in the order in which they are asked to have a package, the same for all peers. */
+export const rankedFor = (digest: PackageDigest, members: readonly MemberId[]): readonly MemberId[] => {
   const salt = hash32(digest)
   return sortedBy(members, (member) => member).toSorted(
     (a, b) => mix32(hash32(b) ^ salt) - mix32(hash32(a) ^ salt),
