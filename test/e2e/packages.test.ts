@@ -1,12 +1,13 @@
 // Packages as users meet them, with real peers: pushed once, run everywhere, whoever dies meanwhile.
 
 import assert from 'node:assert/strict'
-import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { get, type RequestOptions } from 'node:http'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { text } from 'node:stream/consumers'
+import { scanSegment, type Piece } from '../../node/act/packages/segment-file.ts'
 import type { PackagesReply } from '../../node/serve/api/contract-packages.ts'
 import { applyOf, ready, service, tutti, until, withFleet, type Fleet, type Peer } from './support/fleet.ts'
 
@@ -66,13 +67,22 @@ const server = (ref: string, replicas: number) =>
     replicasPerNodeMax: 1,
   })
 
-const chunkFiles = async (peer: Peer): Promise<readonly string[]> => {
+/** What a scan of its segments finds. */
+const chunksOn = async (peer: Peer): Promise<ReadonlyMap<string, Piece>> => {
   const folder = join(peer.data, 'packages/chunks')
-  const inner = (await readdir(folder)).filter((name) => name.length === 2)
-  const files = await Promise.all(
-    inner.map(async (name) => (await readdir(join(folder, name))).map((file) => join(folder, name, file))),
+  const segments = (await readdir(folder)).map((name) => join(folder, name))
+  return new Map(
+    segments.flatMap((path) =>
+      scanSegment(path).found.map((found) => [found.digest, { ...found, path }] as const),
+    ),
   )
-  return files.flat()
+}
+
+const damage = async (piece: Piece | undefined): Promise<void> => {
+  assert.ok(piece !== undefined)
+  const file = await open(piece.path, 'r+')
+  await file.write(Buffer.from('damaged'), 0, 7, piece.at)
+  await file.close()
 }
 
 describe('packages', () => {
@@ -183,12 +193,13 @@ describe('packages', () => {
       const { digest } = await pushed(a, await program(fleet, 'app', 'one', 3 * MEGABYTE), 'web@1')
       const holder = (await packages(a))[0]?.holders.includes('p1') === true ? b : c
       const other = holder === b ? c : b
-      // The same chunk is damaged on one holder and gone on the other: each has what the other lacks, but for one.
-      const [first, second] = await chunkFiles(holder)
+      // One chunk is damaged on one holder and another one on the other: each has what the other lacks.
+      const [first, second] = [...(await chunksOn(holder)).values()].filter(
+        ({ bytes }) => bytes > MEGABYTE / 64,
+      )
       assert.ok(first !== undefined && second !== undefined)
-      await chmod(first, 0o600)
-      await writeFile(first, 'damaged')
-      await rm(second.replace(holder.data, a.data))
+      await damage(first)
+      await damage((await chunksOn(a)).get(second.digest))
       await other.change(applyOf(server('web@1', 3)))
       await ready(other, 'web', 3, 60_000)
       for (const peer of [a, b, c]) {
@@ -207,14 +218,14 @@ describe('packages', () => {
       const directory = await program(fleet, 'app', 'one', bytes)
       await pushed(a, directory, 'web@1', '--copies', '1')
       await a.change(applyOf(server('web@1', 2)))
-      await until('a part of it has arrived', async () => (await chunkFiles(b)).length > 50)
+      await until('a part of it has arrived', async () => (await chunksOn(b)).size > 50)
       await b.end('SIGKILL')
-      const arrived = (await chunkFiles(b)).length
+      const arrived = (await chunksOn(b)).size
       await b.up()
       await ready(a, 'web', 2, 90_000)
       const fetched = await metric(b, 'tutti_package_fetched_bytes_total')
       // Unless all of it had come before the kill reached it.
-      const all = (await chunkFiles(b)).length
+      const all = (await chunksOn(b)).size
       assert.ok(
         fetched <= bytes * (1 - arrived / all) + 4 * MEGABYTE,
         `${fetched} bytes after ${arrived} of ${all}`,

@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { unreachable } from '../../../lib/assert.ts'
 import type { ChunkOrder, ChunkWord } from './chunk-work.ts'
 
 /** A deploy's packages come and are unpacked within one life of the thread. */
@@ -102,24 +101,5 @@ export class ChunkThread {
   #fail(thrown: Error): void {
     for (const { reject } of this.#waiting.values()) reject(thrown)
     this.#waiting.clear()
-  }
-}
-
-/** The bytes of an answer to a `read`; null: not here. `damaged` is told how long what was found is. */
-export const readIn = (word: ChunkWord, damaged: (length: number) => void): Uint8Array | null => {
-  switch (word.kind) {
-    case 'read':
-      return word.bytes
-    case 'damaged':
-      damaged(word.length)
-      return null
-    case 'absent':
-    case 'written':
-    case 'kept':
-    case 'false':
-    case 'failed':
-      return null
-    default:
-      return unreachable(word)
   }
 }

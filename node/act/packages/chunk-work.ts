@@ -1,110 +1,72 @@
-// What the packages' thread does with chunk files: whole files, read or written by blocking calls and hashed on the spot. On the
-// peer's own thread each of them would be five waits for a thread of Node.js's pool, which together cost more than the disk
-// does. Deliberately absent: where chunks lie and which of them are wanted (chunk-files.ts).
+// What the packages' thread does: chunks written to and read from segments by blocking calls, hashed on the spot, and files of
+// trees put together from them. On the peer's own thread each of them would be several waits for a thread of Node.js's pool,
+// which together cost more than the disk does. Deliberately absent: where chunks lie and which are wanted (chunk-segments.ts).
 
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
-import { dirname } from 'node:path'
+import { rmSync } from 'node:fs'
 import { systemCodeOf } from '../../../crdt/log/files.ts'
+import { unreachable } from '../../../lib/assert.ts'
 import { sha256Hex } from '../../../lib/hash.ts'
-
-/** The peer's own user alone, as everything else of its data. */
-export const DIRECTORY_MODE = 0o700
-const FILE_MODE = 0o600
+import { Appender, copyPieces, readPiece, type Copy, type Piece } from './segment-file.ts'
 
 export type ChunkOrder =
-  | { readonly kind: 'read'; readonly id: number; readonly path: string; readonly digest: string }
-  /** Written to `draft`, which must not be there, and renamed to `path`. */
+  | ({ readonly kind: 'read'; readonly id: number } & Piece)
+  /** `isHere`: it is known already; its bytes are compared with its digest, and nothing is written. */
   | {
       readonly kind: 'write'
       readonly id: number
       readonly path: string
       readonly digest: string
-      readonly draft: string
       readonly bytes: Uint8Array
+      readonly isHere: boolean
     }
+  | ({ readonly kind: 'copy'; readonly id: number } & Copy)
+  | { readonly kind: 'remove'; readonly id: number; readonly path: string }
 
 export type ChunkWord =
   | { readonly kind: 'read'; readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly kind: 'absent'; readonly id: number }
-  /** The file's bytes are not what its name says. */
-  | { readonly kind: 'damaged'; readonly id: number; readonly length: number }
-  | { readonly kind: 'written'; readonly id: number }
-  /** It was there already. */
-  | { readonly kind: 'kept'; readonly id: number }
+  /** Not there, or the bytes are not what the digest says. */
+  | { readonly kind: 'lacking'; readonly id: number; readonly digest: string }
+  | { readonly kind: 'written'; readonly id: number; readonly at: number }
   /** The bytes to be written are not what the digest says; nothing was written. */
   | { readonly kind: 'false'; readonly id: number }
+  | { readonly kind: 'done'; readonly id: number }
   | { readonly kind: 'failed'; readonly id: number; readonly code: string; readonly message: string }
+
+const appender = new Appender()
 
 /** Never throws. */
 export const performOrder = (order: ChunkOrder): ChunkWord => {
   const { id } = order
   try {
-    return order.kind === 'read' ? read(order) : write(order)
+    return perform(order)
   } catch (thrown) {
     const message = thrown instanceof Error ? thrown.message : String(thrown)
     return { kind: 'failed', id, code: systemCodeOf(thrown), message }
   }
 }
 
-const read = ({ id, path, digest }: Extract<ChunkOrder, { kind: 'read' }>): ChunkWord => {
-  let file: number
-  try {
-    file = openSync(path, 'r')
-  } catch (thrown) {
-    if (systemCodeOf(thrown) === 'ENOENT') return { kind: 'absent', id }
-    throw thrown
-  }
-  try {
-    const bytes = new Uint8Array(fstatSync(file).size)
-    let filled = 0
-    while (filled < bytes.length) {
-      const count = readSync(file, bytes, filled, bytes.length - filled, null)
-      if (count === 0) break
-      filled += count
+const perform = (order: ChunkOrder): ChunkWord => {
+  const { id } = order
+  switch (order.kind) {
+    case 'read': {
+      const bytes = readPiece(order)
+      return bytes === null ? { kind: 'lacking', id, digest: order.digest } : { kind: 'read', id, bytes }
     }
-    if (filled < bytes.length || sha256Hex(bytes) !== digest)
-      return { kind: 'damaged', id, length: bytes.length }
-    return { kind: 'read', id, bytes }
-  } finally {
-    closeSync(file)
-  }
-}
-
-const write = (order: Extract<ChunkOrder, { kind: 'write' }>): ChunkWord => {
-  const { id, path, digest, draft, bytes } = order
-  if (sha256Hex(bytes) !== digest) return { kind: 'false', id }
-  if (statSync(path, { throwIfNoEntry: false })?.size === bytes.length) return { kind: 'kept', id }
-  try {
-    const file = openSync(draft, 'wx', FILE_MODE)
-    try {
-      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
-    } finally {
-      closeSync(file)
+    case 'write': {
+      const { path, digest, bytes, isHere } = order
+      if (sha256Hex(bytes) !== digest) return { kind: 'false', id }
+      return isHere ? { kind: 'done', id } : { kind: 'written', id, at: appender.append(path, digest, bytes) }
     }
-    place(draft, path)
-  } catch (thrown) {
-    rmSync(draft, { force: true })
-    throw thrown
-  }
-  return { kind: 'written', id }
-}
-
-const place = (draft: string, path: string): void => {
-  try {
-    renameSync(draft, path)
-  } catch (thrown) {
-    if (systemCodeOf(thrown) !== 'ENOENT') throw thrown
-    mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE })
-    renameSync(draft, path)
+    case 'copy': {
+      const digest = copyPieces(order)
+      return digest === null ? { kind: 'done', id } : { kind: 'lacking', id, digest }
+    }
+    case 'remove':
+      // Its room is free only when nobody has it open.
+      appender.close(order.path)
+      rmSync(order.path, { force: true })
+      return { kind: 'done', id }
+    default:
+      return unreachable(order)
   }
 }

@@ -2,7 +2,7 @@
 //
 //   manifests/<digest>       a package that is here as a whole
 //   manifests/<digest>.part  one that is being pushed or fetched; its chunks stay, so it goes on where it was
-//   chunks/<2 hex>/<digest>  pieces of files, shared between packages
+//   chunks/<8 digits>        segments of chunks, the pieces of files, shared between packages
 //   trees/<digest>/          what instances run from
 //   uses                     the last packages of each service
 //
@@ -13,7 +13,7 @@ import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { storageError } from '../../../crdt/log/files.ts'
 import { textOf, utf8 } from '../../../lib/bytes.ts'
-import { TuttiError } from '../../../lib/errors.ts'
+import { messageOf, TuttiError } from '../../../lib/errors.ts'
 import { Gate } from '../../../lib/gate.ts'
 import type { ChunkDigest, PackageDigest } from '../../../lib/ids.ts'
 import type { Log } from '../../../lib/log.ts'
@@ -29,7 +29,8 @@ import {
 } from '../../package/manifest.ts'
 import type { Keeping, PackageStore } from '../../package/store.ts'
 import { readOptional } from '../disk/files.ts'
-import { ChunkFiles, markOf } from './chunk-files.ts'
+import { ChunkSegments, markOf } from './chunk-segments.ts'
+import { takeOldChunks } from './old-chunks.ts'
 import { removable, roomFault, roomOf, type Room, type Stored } from './space.ts'
 import { Trees } from './trees.ts'
 import { replaceFile } from './replace-file.ts'
@@ -54,7 +55,7 @@ const NO_ROOM: Room = { budgetBytes: 0, freeBytes: 0, reserveBytes: 0 }
 /** Packages on this machine's disk. Contract: test/contracts/package-store.ts. */
 export class DiskPackages implements PackageStore {
   readonly #options: DiskPackagesOptions
-  readonly #chunks: ChunkFiles
+  readonly #chunks: ChunkSegments
   readonly #trees: Trees
   /** One after the other: what is swept must not be what is just being taken in. */
   readonly #order = new Gate(1)
@@ -66,7 +67,7 @@ export class DiskPackages implements PackageStore {
 
   constructor(options: DiskPackagesOptions) {
     this.#options = options
-    this.#chunks = new ChunkFiles(join(options.folder, 'chunks'))
+    this.#chunks = new ChunkSegments(join(options.folder, 'chunks'))
     this.#trees = new Trees({ folder: join(options.folder, 'trees'), boot: options.boot })
   }
 
@@ -80,6 +81,7 @@ export class DiskPackages implements PackageStore {
     try {
       await mkdir(join(folder, 'manifests'), { recursive: true, mode: 0o700 })
       await this.#chunks.start()
+      await this.#takeOldChunks()
       await this.#trees.start()
       for (const name of await readdir(join(folder, 'manifests'))) {
         const digest = name.replace(PART, '') as PackageDigest
@@ -127,7 +129,7 @@ export class DiskPackages implements PackageStore {
     const digest = digestOfManifest(bytes)
     return await this.#order.pass(async () => {
       if (this.#held.has(digest)) return digest
-      const missing = await this.#chunks.missing(chunksOf(manifest))
+      const missing = this.#chunks.missing(chunksOf(manifest))
       const chunks = chunksOf(manifest)
       const missingBytes = missing.reduce((sum, at) => sum + (chunks[at]?.[1] ?? 0), 0)
       // The chunks that are to come, and the tree that instances run from.
@@ -143,7 +145,7 @@ export class DiskPackages implements PackageStore {
   }
 
   async missing(chunks: readonly Chunk[]): Promise<readonly number[]> {
-    return await this.#chunks.missing(chunks)
+    return this.#chunks.missing(chunks)
   }
 
   async read(chunk: ChunkDigest): Promise<Uint8Array | null> {
@@ -159,10 +161,11 @@ export class DiskPackages implements PackageStore {
     const manifest = await this.manifest(digest)
     if (manifest === null) throw new TuttiError('conflict', 'the package is not known here; push it again')
     const chunks = chunksOf(manifest)
-    const missing = await this.#chunks.missing(chunks)
+    await this.#chunks.sync(chunks.map(([chunk]) => chunk))
+    // After the sync: what could not be synced is missing, too.
+    const missing = this.#chunks.missing(chunks)
     if (missing.length > 0)
       throw new TuttiError('conflict', `${missing.length} chunks of the package are missing; push it again`)
-    await this.#chunks.sync(chunks.map(([chunk]) => chunk))
     try {
       const bytes = await this.manifestBytes(digest)
       if (bytes !== null) await replaceFile(this.#manifestPath(digest), bytes)
@@ -185,7 +188,7 @@ export class DiskPackages implements PackageStore {
     if (this.#trees.there().has(digest) && (await this.#trees.look(digest))) return true
     const manifest = await this.manifest(digest)
     if (manifest === null) return false
-    const missing = await this.#trees.make(digest, manifest, async (chunk) => await this.read(chunk))
+    const missing = await this.#trees.make(digest, manifest, (...file) => this.#chunks.copy(...file))
     if (missing === null) return true
     this.#options.log.log('warn', 'a chunk of a package is damaged or missing and is fetched again', {
       package: digest,
@@ -229,6 +232,16 @@ export class DiskPackages implements PackageStore {
 
   usage(): { readonly bytes: number; readonly budgetBytes: number } {
     return { bytes: this.#chunks.bytes + this.#trees.bytes, budgetBytes: this.#room.budgetBytes }
+  }
+
+  async #takeOldChunks(): Promise<void> {
+    const { folder, log } = this.#options
+    try {
+      await takeOldChunks(join(folder, 'chunks'), this.#chunks)
+    } catch (thrown) {
+      // They stay where they are until the next start; what lacks them is fetched meanwhile.
+      log.log('warn', 'chunks of an earlier version could not be taken over', { reason: messageOf(thrown) })
+    }
   }
 
   /** @throws TuttiError `storage` when there is no room, whatever may go. */

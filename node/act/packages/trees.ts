@@ -2,13 +2,13 @@
 // (files 0444 or 0555, directories 0555), made beside its place and renamed into it. Its files are not synced: after a boot of
 // the machine all trees are made anew, from chunks that are verified as they are read.
 
-import { chmod, mkdir, open, readdir, rename, rm, symlink, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rename, rm, symlink, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { storageError } from '../../../crdt/log/files.ts'
 import type { ChunkDigest, PackageDigest } from '../../../lib/ids.ts'
-import type { FileEntry, Manifest } from '../../package/manifest.ts'
-import { readOptional, writeFully } from '../disk/files.ts'
-import { atOnce } from './chunk-files.ts'
+import type { Chunk, Manifest } from '../../package/manifest.ts'
+import { readOptional } from '../disk/files.ts'
+import { atOnce } from './at-once.ts'
 
 /** Everybody may read: an instance may run as another user. */
 const TREE_MODE = 0o555
@@ -21,8 +21,11 @@ const FOLDER_MODE = 0o711
 const BOOT_FILE = 'boot'
 const DRAFT = '.draft'
 const DIGEST = /^[0-9a-f]{64}$/
-/** Files written at once: as many as Node.js has threads for less one. */
-const FILES_MAX = 3
+/** Files written at once: the packages' thread has the next one before it, and whoever else asks it for something waits little. */
+const FILES_MAX = 2
+
+/** Writes chunks one behind the other into a new file of that mode, verified. Resolves with one that is missing; null: none is. */
+type Copy = (chunks: readonly Chunk[], target: string, mode: number) => Promise<ChunkDigest | null>
 
 export interface TreesOptions {
   /** Absolute, and its own. */
@@ -86,20 +89,15 @@ export class Trees {
   }
 
   /**
-   * Makes a tree; resolves with the chunk that is missing, or null when all is there. `read` verifies. @throws TuttiError
-   * `storage`.
+   * Makes a tree; resolves with the chunk that is missing, or null when all is there. @throws TuttiError `storage`.
    */
-  async make(
-    digest: PackageDigest,
-    manifest: Manifest,
-    read: (chunk: ChunkDigest) => Promise<Uint8Array | null>,
-  ): Promise<ChunkDigest | null> {
+  async make(digest: PackageDigest, manifest: Manifest, copy: Copy): Promise<ChunkDigest | null> {
     const target = this.directoryOf(digest)
     const draft = `${target}${DRAFT}`
     try {
       await removeTree(draft)
       await mkdir(draft, { mode: DRAFT_MODE })
-      const missing = await this.#fill(draft, manifest, read)
+      const missing = await this.#fill(draft, manifest, copy)
       if (missing !== null) {
         await removeTree(draft)
         return missing
@@ -128,17 +126,14 @@ export class Trees {
     await removeTree(`${target}${DRAFT}`)
   }
 
-  async #fill(
-    draft: string,
-    manifest: Manifest,
-    read: (chunk: ChunkDigest) => Promise<Uint8Array | null>,
-  ): Promise<ChunkDigest | null> {
+  async #fill(draft: string, manifest: Manifest, copy: Copy): Promise<ChunkDigest | null> {
     for (const directory of directoriesOf(manifest))
       await mkdir(join(draft, directory), { recursive: true, mode: DRAFT_MODE })
     let missing: ChunkDigest | null = null
     const files = manifest.filter((entry) => entry.kind === 'file')
-    await atOnce(FILES_MAX, files, async (file) => {
-      if (missing === null) missing = (await writeFileOf(draft, file, read)) ?? missing
+    await atOnce(FILES_MAX, files, async ({ path, chunks, executable }) => {
+      if (missing !== null) return
+      missing = (await copy(chunks, join(draft, path), executable ? PROGRAM_MODE : FILE_MODE)) ?? missing
     })
     for (const entry of manifest)
       if (entry.kind === 'link' && missing === null) await symlink(entry.target, join(draft, entry.path))
@@ -159,29 +154,6 @@ const directoriesOf = (manifest: Manifest): readonly string[] => {
     for (let depth = 1; depth <= parts.length; depth += 1) found.add(parts.slice(0, depth).join('/'))
   }
   return [...found].toSorted()
-}
-
-/** Writes one file, chunk by chunk. Resolves with a chunk that is missing. */
-const writeFileOf = async (
-  draft: string,
-  file: FileEntry,
-  read: (chunk: ChunkDigest) => Promise<Uint8Array | null>,
-): Promise<ChunkDigest | null> => {
-  const handle = await open(join(draft, file.path), 'wx', file.executable ? PROGRAM_MODE : FILE_MODE)
-  try {
-    let at = 0
-    for (const [digest] of file.chunks) {
-      const bytes = await read(digest)
-      if (bytes === null) return digest
-      await writeFully(handle, bytes, at)
-      at += bytes.length
-    }
-    // Whatever the umask of the peer is.
-    await handle.chmod(file.executable ? PROGRAM_MODE : FILE_MODE)
-    return null
-  } finally {
-    await handle.close()
-  }
 }
 
 /** Makes the directories read-only, the inner ones first. */

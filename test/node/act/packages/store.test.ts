@@ -21,6 +21,7 @@ import * as fc from 'fast-check'
 import { packDirectory } from '../../../../cli/package/pack.ts'
 import { silentLog } from '../../../../lib/log.ts'
 import type { PackageDigest } from '../../../../lib/ids.ts'
+import { scanSegment } from '../../../../node/act/packages/segment-file.ts'
 import { DiskPackages } from '../../../../node/act/packages/store.ts'
 import { removable, roomFault } from '../../../../node/act/packages/space.ts'
 import { chunksOf } from '../../../../node/package/manifest.ts'
@@ -193,7 +194,11 @@ describe('package store', () => {
     const [first] = chunksOf((await store.manifest(digest)) ?? [])
     assert.ok(first !== undefined)
     await assert.rejects(store.write(first[0], new Uint8Array(3)), /not what its digest says/)
-    writeFileSync(join(path, 'packages/chunks', first[0].slice(0, 2), first[0]), 'damaged')
+    const segment = join(path, 'packages/chunks/00000001')
+    const { at = 0 } = scanSegment(segment).found.find((found) => found.digest === first[0]) ?? {}
+    const bytes = readFileSync(segment)
+    bytes.write('damaged', at)
+    writeFileSync(segment, bytes)
     assert.equal(await store.unpack(digest), false)
     assert.equal(store.held().size, 0, 'it is not held any more, so that it is fetched again')
     assert.deepEqual(await store.missing([first]), [0])
