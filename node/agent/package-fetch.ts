@@ -204,8 +204,9 @@ export class PackageFetch {
         const [at, digest] = next
         const bytes = decodeChunk(part)
         if (bytes === null) continue
+        const { length } = bytes
         await store.write(digest, bytes)
-        this.#options.fetched(bytes.length)
+        this.#options.fetched(length)
         brought += 1
         fetch.received(ask, at, clock.now())
       }

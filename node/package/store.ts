@@ -34,7 +34,7 @@ export interface PackageStore {
   missing(chunks: readonly Chunk[]): Promise<readonly number[]>
   /** A chunk's bytes, verified; null: not here, or damaged and therefore gone now. */
   read(chunk: ChunkDigest): Promise<Uint8Array | null>
-  /** Keeps a chunk. @throws TuttiError `invalid` when the bytes are not of that digest, `storage`. */
+  /** Keeps a chunk; its bytes are given away, and must not be used afterwards. @throws TuttiError `invalid` when the bytes are not of that digest, `storage`. */
   write(chunk: ChunkDigest, bytes: Uint8Array): Promise<void>
   /** All chunks are here: makes them durable; held from then on. @throws TuttiError `conflict` when one is missing. */
   finish(digest: PackageDigest): Promise<void>
@@ -79,7 +79,7 @@ export interface Packages {
   begin(
     manifest: Uint8Array,
   ): Promise<{ readonly digest: PackageDigest; readonly missing: readonly number[] }>
-  /** Takes one chunk. @throws TuttiError `invalid`, `storage`. */
+  /** Takes one chunk; its bytes are given away. @throws TuttiError `invalid`, `storage`. */
   take(chunk: ChunkDigest, bytes: Uint8Array): Promise<void>
   /**
    * Makes the package durable here and waits until so many members have it, this one included. Resolves with who has it.

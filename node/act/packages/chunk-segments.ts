@@ -121,13 +121,14 @@ export class ChunkSegments {
     }
   }
 
-  /** Not durable before `sync`. @throws TuttiError `invalid` when the bytes are not of that digest, `storage`. */
+  /** The bytes are given away. Not durable before `sync`. @throws TuttiError `invalid` when the bytes are not of that digest, `storage`. */
   async write(digest: ChunkDigest, bytes: Uint8Array): Promise<void> {
     await this.#write(digest, bytes, this.has(digest, bytes.length))
   }
 
   async #write(digest: ChunkDigest, bytes: Uint8Array, isHere: boolean): Promise<void> {
-    const segment = this.#segmentFor(isHere ? 0 : HEADER_BYTES + bytes.length)
+    const { length } = bytes
+    const segment = this.#segmentFor(isHere ? 0 : HEADER_BYTES + length)
     segment.pending += 1
     let word: ChunkWord
     try {
@@ -140,8 +141,8 @@ export class ChunkSegments {
     }
     if (word.kind === 'false') throw new TuttiError('invalid', 'a chunk is not what its digest says')
     if (word.kind !== 'written') return
-    segment.bytes = Math.max(segment.bytes, word.at + bytes.length)
-    this.#places.set(digest, { segment, at: word.at, bytes: bytes.length, isVerified: true })
+    segment.bytes = Math.max(segment.bytes, word.at + length)
+    this.#places.set(digest, { segment, at: word.at, bytes: length, isVerified: true })
   }
 
   /** Writes chunks one behind the other into a new file. Resolves with one that is missing, or damaged and therefore so. */

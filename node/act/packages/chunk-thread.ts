@@ -14,6 +14,9 @@ const YOUNG_MIB = 2
 /** Of orders and words under way; chunks themselves are not in the heap. */
 const HEAP_MIB = 64
 
+/** What a frame has before a chunk's bytes is shorter. */
+const HEAD_BYTES = 16
+
 /** An order without its number. */
 export type Asked = ChunkOrder extends infer Order
   ? Order extends ChunkOrder
@@ -55,7 +58,7 @@ export class ChunkThread {
   }
 
   #send(): void {
-    const orders = this.#orders
+    const orders = this.#orders.map(withOwnBytes)
     this.#orders = []
     if (this.#idle !== null) clearTimeout(this.#idle)
     this.#idle = null
@@ -63,7 +66,7 @@ export class ChunkThread {
       this.#worker ??= this.#start()
       // Nobody exits while a chunk is being written.
       this.#worker.ref()
-      this.#worker.postMessage(orders, [])
+      this.#worker.postMessage(orders, bytesOf(orders))
     } catch (thrown) {
       this.#fail(thrown instanceof Error ? thrown : new Error('the thread for packages could not be started'))
     }
@@ -103,3 +106,20 @@ export class ChunkThread {
     this.#waiting.clear()
   }
 }
+
+/**
+ * A message copies the whole memory that its bytes are a part of, or takes it. So bytes that have memory of their own, but for the
+ * head of the frame that they came in, are taken, and others are copied first.
+ */
+const withOwnBytes = (order: ChunkOrder): ChunkOrder => {
+  if (order.kind !== 'write') return order
+  const { buffer, byteOffset, length } = order.bytes
+  const isOwn =
+    buffer instanceof ArrayBuffer && byteOffset <= HEAD_BYTES && byteOffset + length === buffer.byteLength
+  return isOwn ? order : { ...order, bytes: new Uint8Array(order.bytes) }
+}
+
+const bytesOf = (orders: readonly ChunkOrder[]): readonly ArrayBuffer[] =>
+  orders.flatMap((order) =>
+    order.kind === 'write' && order.bytes.buffer instanceof ArrayBuffer ? [order.bytes.buffer] : [],
+  )

@@ -116,9 +116,10 @@ const pushRoutes = (app: FastifyInstance, context: ApiContext): void => {
       for await (const chunk of chunksIn(body)) {
         const expected = chunks[chunk.place]
         if (expected === undefined) throw new TuttiError('invalid', 'the package has no chunk at that place')
+        const { length } = chunk.bytes
         await packages.take(expected[0], chunk.bytes)
         count += 1
-        bytes += chunk.bytes.length
+        bytes += length
       }
       return { chunks: count, bytes }
     },

@@ -48,7 +48,7 @@ const sample = (length: number): Sample => {
 }
 
 const writeAll = async (chunks: ChunkSegments, samples: readonly Sample[]): Promise<void> => {
-  await Promise.all(samples.map(({ digest, bytes }) => chunks.write(digest, bytes)))
+  await Promise.all(samples.map(({ digest, bytes }) => chunks.write(digest, bytes.slice())))
 }
 
 const isSame = async (chunks: ChunkSegments, { digest, bytes }: Sample): Promise<boolean> =>
@@ -142,10 +142,10 @@ describe('chunk segments', () => {
     const chunks = await opened(folder())
     const { digest, bytes } = sample(100)
     await assert.rejects(chunks.write(digest, new Uint8Array(100)), /not what its digest says/)
-    await chunks.write(digest, bytes)
+    await chunks.write(digest, bytes.slice())
     const before = chunks.bytes
     await assert.rejects(chunks.write(digest, new Uint8Array(100)), /not what its digest says/)
-    await chunks.write(digest, bytes)
+    await chunks.write(digest, bytes.slice())
     assert.equal(chunks.bytes, before, 'what is here is not written again')
   })
 
