@@ -19,6 +19,9 @@ export const utf8 = (text: string): Uint8Array => {
 /** How many bytes a text has. */
 export const utf8Length = (text: string): number => Buffer.byteLength(text, 'utf8')
 
+/** How many bytes `utf8` makes of it, without making them. */
+export const utf8Length = (text: string): number => Buffer.byteLength(text)
+
 /** @throws TuttiError `invalid` when the bytes are not UTF-8. */
 export const textOf = (bytes: Uint8Array): string => {
   try {

@@ -8,7 +8,10 @@ export interface Clock {
   now(): number
   /** Whole milliseconds since the Unix epoch, as the machine believes. For display only. */
   wall(): number
-  /** Runs `fire` once after `delayMs`; the returned function cancels it. */
+  /**
+   * Runs `fire` once after `delayMs`; the returned function cancels it. 0: as soon as whatever else is ready has had its
+   * turn, which is how long work gives way.
+   */
   after(delayMs: number, fire: () => void): () => void
 }
 

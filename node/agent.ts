@@ -78,7 +78,8 @@ export class Agent implements AgentPort {
     this.#events = new EventRing({ wall: () => clock.wall(), peer: () => this.#name() })
     this.#chronicle = new Chronicle(this.#events, options.log, (member) => this.#nameOf(member))
     const members = (): number => replication.view().members.length
-    this.#passes = new PassLoop(clock, () => this.#pass(), members)
+    const took = (ms: number): void => counters.pass(ms)
+    this.#passes = new PassLoop(clock, () => this.#pass(), members, took)
     this.#replication = replication
     this.#leases = leases
     this.#counters = counters
@@ -349,18 +350,17 @@ export class Agent implements AgentPort {
       this.#inSync()
   }
 
-  /** One turn of observe, view, plan, check, act, report. Returns when time alone makes the next one due. */
-  #pass(): number | null {
+  /** One turn of observe, view, plan, check, act; then, in a turn of its own, report. Returns when time makes the next due. */
+  *#pass(): Generator<void, number | null> {
     const { hands, clock, signer, log } = this.#options
     if (this.#caughtUp !== null) return null
-    const began = clock.now()
     const input: PlanInput = {
       self: signer.member,
       view: this.#replication.view(),
       statuses: this.#replication.statuses(),
       membership: this.#neighbourhood.membership(),
       local: hands.observe(),
-      nowMs: began,
+      nowMs: clock.now(),
       unreadySinceMs: this.#plan?.unreadySinceMs ?? new Map(),
       rollouts: this.#plan?.rollouts ?? new Map(),
       outcomes: this.#duties.outcomes(),
@@ -387,9 +387,10 @@ export class Agent implements AgentPort {
     // After the hands: what is given back is nothing that they are yet to begin.
     if (violations.length === 0) this.#leases.want(plan.leases ?? [])
     this.packages?.follow(plan.packages ?? [])
+    this.#counters.add('actions', plan.actions.length)
+    yield
     const trouble = violations[0] ?? this.#storageTrouble
     this.#reporter.report(input, plan, this.#replication.isDurable, trouble === null ? [] : [trouble])
-    this.#counters.pass(clock.now() - began, plan.actions.length)
     for (const action of plan.actions)
       log.log('debug', 'action', { action: action.kind, instance: action.instance, reason: action.reason })
     this.#watchers.changed()

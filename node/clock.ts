@@ -6,6 +6,10 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   after: (delayMs, fire) => {
+    if (delayMs <= 0) {
+      const turn = setImmediate(fire)
+      return () => clearImmediate(turn)
+    }
     const timer = setTimeout(fire, delayMs)
     return () => clearTimeout(timer)
   },

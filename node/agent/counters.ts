@@ -26,11 +26,10 @@ export class Counters {
     this.#counts[name] += amount
   }
 
-  pass(durationMs: number, actions: number): void {
+  pass(durationMs: number): void {
     this.#counts.passes += 1
     this.#counts.passMsTotal += durationMs
     this.#counts.passMsMax = Math.max(this.#counts.passMsMax, durationMs)
-    this.#counts.actions += actions
   }
 
   read(): AgentCounters {

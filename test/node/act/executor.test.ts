@@ -199,6 +199,35 @@ describe('executor', () => {
     assert.equal(hands.observe()[0]?.runs, 2)
   })
 
+  it('begins what comes together a few in a turn, each once, and in the order of coming', async () => {
+    const { hands, spawns, begin } = scripted()
+    await begin()
+    const starts = Array.from({ length: 100 }, (_, at) => startOf(['run'], {}, at))
+    hands.execute(starts)
+    assert.deepEqual(
+      hands.observe().map(({ phase }) => phase),
+      starts.map(() => 'preparing'),
+    )
+    hands.execute(starts)
+    await until(() => spawns.length > 0)
+    assert.ok(spawns.length < starts.length)
+    await until(() => spawns.length === starts.length)
+    assert.deepEqual(
+      spawns.map(({ record }) => record.instance),
+      starts.map(({ instance }) => instance),
+    )
+  })
+
+  it('stops, after it has started it, what was to be begun in a later turn', async () => {
+    const { hands, spawns, begin } = scripted()
+    await begin()
+    const starts = Array.from({ length: 40 }, (_, at) => startOf(['run'], {}, at))
+    hands.execute(starts)
+    hands.execute(starts.map((start) => stopOf(start)))
+    await until(() => hands.observe().every(({ phase }) => phase === 'exited'))
+    assert.equal(spawns.length, starts.length)
+  })
+
   it('begins no run under a lease that a newer plan does not ask for any more (S9)', async () => {
     const { hands, spawns, begin, phase, clock } = scripted()
     await begin()

@@ -32,12 +32,17 @@ const handClock = (): Clock & { advance: (ms: number) => void; spend: (ms: numbe
   }
 }
 
-const loopOf = (passMs: number, members = 0) => {
+/** `passMs`: of each step. */
+const loopOf = (passMs: number, members = 0, steps = 1) => {
   const clock = handClock()
   const began: number[] = []
   const wake: { at: number | null } = { at: null }
-  const pass = () => {
+  const pass = function* () {
     began.push(clock.now())
+    for (let step = 1; step < steps; step += 1) {
+      clock.spend(passMs)
+      yield
+    }
     clock.spend(passMs)
     return wake.at
   }
@@ -96,6 +101,37 @@ describe('pass loop', () => {
     wake.at = null
     clock.advance(1000)
     assert.deepEqual(began, [3, 500])
+  })
+
+  it('gives way between the steps of a pass, and rests as long as they took together', () => {
+    const { clock, began, loop } = loopOf(10, 0, 2)
+    loop.dirty()
+    const others: number[] = []
+    clock.after(4, () => others.push(clock.now()))
+    clock.advance(3)
+    loop.dirty()
+    clock.advance(1000)
+    assert.deepEqual([began, others], [[3, 3 + 20 + 180], [13]])
+  })
+
+  it('makes one more pass for what changed while one was under way', () => {
+    const { clock, began, loop } = loopOf(0, 0, 2)
+    loop.dirty()
+    clock.after(3, () => {
+      loop.dirty()
+      loop.dirty(true)
+    })
+    clock.advance(1000)
+    assert.deepEqual(began, [3, 3])
+  })
+
+  it('goes on with no pass after it was stopped in the midst of one', () => {
+    const { clock, began, wake, loop } = loopOf(0, 0, 2)
+    wake.at = 500
+    loop.dirty()
+    clock.after(3, () => loop.stop())
+    clock.advance(1000)
+    assert.deepEqual(began, [3])
   })
 
   it('makes no pass after it was stopped', () => {
