@@ -16,9 +16,6 @@ export const utf8 = (text: string): Uint8Array => {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
-/** How many bytes a text has. */
-export const utf8Length = (text: string): number => Buffer.byteLength(text, 'utf8')
-
 /** How many bytes `utf8` makes of it, without making them. */
 export const utf8Length = (text: string): number => Buffer.byteLength(text)
 
