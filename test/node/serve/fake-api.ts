@@ -1,5 +1,8 @@
 // APIs over fake agents, asked by fastify's inject: no socket, no token, nothing beside the agent that matters.
 
+import assert from 'node:assert/strict'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
 import { createApi, type Api } from '../../../node/serve/api/server.ts'
 import { FakeExec, FakeOutput, type FakeAgent } from './fake-agent.ts'
 
@@ -27,4 +30,10 @@ export class FakeApis {
   async close(): Promise<void> {
     for (const api of this.#apis) await api.close()
   }
+}
+
+/** Asserts that a reply is what the contract says. */
+export const fits = (schema: TSchema, value: unknown): void => {
+  const [error] = Compile(schema).Errors(value)
+  assert.equal(error, undefined, JSON.stringify(error))
 }

@@ -2,13 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
-import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
 import { removeMember, scale } from '../../../../crdt/edits.ts'
 import type { ServiceId } from '../../../../lib/ids.ts'
 import * as history from '../../../../node/serve/api/contract-history.ts'
 import { FakeAgent, service, WALL } from '../fake-agent.ts'
-import { FakeApis } from '../fake-api.ts'
+import { FakeApis, fits } from '../fake-api.ts'
 
 const apis = new FakeApis()
 after(() => apis.close())
@@ -32,11 +30,6 @@ const world = async () => {
   const change = (...operations: readonly object[]) => ask('POST', '/v1/changes', { operations })
   const now = () => agent.view.services.find(({ id }) => id === WEB)
   return { agent, ask, get, change, now }
-}
-
-const fits = (schema: TSchema, value: unknown): void => {
-  const [error] = Compile(schema).Errors(value)
-  assert.equal(error, undefined, JSON.stringify(error))
 }
 
 describe('GET /v1/changes', () => {

@@ -2,10 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
-import { Compile } from 'typebox/compile'
 import * as contract from '../../../../node/serve/api/contract-simulate.ts'
 import { FakeAgent, service } from '../fake-agent.ts'
-import { FakeApis } from '../fake-api.ts'
+import { FakeApis, fits } from '../fake-api.ts'
 
 const apis = new FakeApis()
 after(() => apis.close())
@@ -30,8 +29,7 @@ describe('POST /v1/simulations', () => {
     const { digest } = agent.view
     const { status, body } = await simulate({})
     assert.equal(status, 200, JSON.stringify(body))
-    const [error] = Compile(contract.SimulationReply).Errors(body)
-    assert.equal(error, undefined)
+    fits(contract.SimulationReply, body)
     assert.equal(body.survivable, true)
     assert.deepEqual(
       body.losses.map(({ peer, survivable }) => [peer, survivable]),
@@ -93,7 +91,7 @@ describe('GET /v1/rebalance', () => {
     const ask = async (): Promise<contract.RebalanceReply> =>
       (await api.app.inject({ method: 'GET', url: '/v1/rebalance' })).json()
     const whole = await ask()
-    assert.equal(Compile(contract.RebalanceReply).Check(whole), true)
+    fits(contract.RebalanceReply, whole)
     assert.deepEqual([whole.away, whole.gone, whole.anew], [[], [], []])
     assert.equal(
       whole.peers.reduce((sum, { slots }) => sum + slots, 0),

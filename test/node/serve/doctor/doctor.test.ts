@@ -3,8 +3,6 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
 import { textOf, utf8 } from '../../../../lib/bytes.ts'
 import { TuttiError } from '../../../../lib/errors.ts'
 import type { MemberId } from '../../../../lib/ids.ts'
@@ -13,7 +11,7 @@ import { DoctorReply, MemberAnswerShape } from '../../../../node/serve/api/contr
 import type { Examiner } from '../../../../node/serve/doctor/doctor.ts'
 import { reachOthers } from '../../../../node/serve/doctor/reach.ts'
 import { FakeAgent } from '../fake-agent.ts'
-import { FakeApis } from '../fake-api.ts'
+import { FakeApis, fits } from '../fake-api.ts'
 
 const facts: MachineFacts = {
   node: '24.0.0',
@@ -100,9 +98,6 @@ const world = async (examiner: Partial<Examiner> = {}) => {
   }
   return { agent, get, machines, close: () => apis.close() }
 }
-
-const fits = (schema: TSchema, value: unknown): void =>
-  assert.deepEqual([...Compile(schema).Errors(value)], [])
 
 const troubles = ({ findings }: DoctorReply): readonly string[] =>
   findings.filter(({ level }) => level !== 'ok').map(({ check, found }) => `${check}: ${found}`)
