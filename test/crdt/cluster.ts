@@ -38,6 +38,12 @@ export const pull = (to: IntentReplica, from: IntentReplica): void => {
   to.commit(judged.staged)
 }
 
+/** Everyone pulls from everyone, and once more what the others have pulled: all know all. */
+export const pullAll = (replicas: readonly IntentReplica[]): void => {
+  for (const to of replicas) for (const from of replicas) pull(to, from)
+  for (const to of replicas) for (const from of replicas) pull(to, from)
+}
+
 export const join = (replica: IntentReplica, name: string, role: Role = 'operator'): Staged =>
   edit(
     replica,

@@ -11,7 +11,7 @@ import type { IntentReplica, Judged } from '../../crdt/replica.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import { TuttiError } from '../../lib/errors.ts'
 import type { ServiceId } from '../../lib/ids.ts'
-import { cell, edit, foundedCluster, pull, service } from './cluster.ts'
+import { cell, edit, foundedCluster, pull, pullAll, service } from './cluster.ts'
 
 interface Step {
   readonly who: number
@@ -67,18 +67,13 @@ const perform = (replicas: readonly IntentReplica[], one: Step): ReturnType<Inte
   }
 }
 
-const settle = (replicas: readonly IntentReplica[]): void => {
-  for (const to of replicas) for (const from of replicas) pull(to, from)
-  for (const to of replicas) for (const from of replicas) pull(to, from)
-}
-
 describe('intent', () => {
   it('converges to equal heads and byte-equal views, whatever was edited where (S1)', () => {
     fc.assert(
       fc.property(steps, (todo) => {
         const replicas = foundedCluster('bob', 'cem')
         for (const one of todo) perform(replicas, one)
-        settle(replicas)
+        pullAll(replicas)
         const [first, ...others] = replicas
         assert.ok(first)
         for (const other of others) {
@@ -95,7 +90,7 @@ describe('intent', () => {
       fc.property(steps, fc.infiniteStream(fc.nat()), (todo, chance) => {
         const replicas = foundedCluster('bob', 'cem')
         for (const one of todo) perform(replicas, one)
-        settle(replicas)
+        pullAll(replicas)
         const [first, second] = replicas
         assert.ok(first && second)
         const records = [...first.snapshot().records, ...first.snapshot().records]
@@ -124,7 +119,7 @@ describe('intent', () => {
         const [first] = replicas
         assert.ok(first)
         edit(first, applyCell(first.view(), cell('shop', service('web'))).edits)
-        settle(replicas)
+        pullAll(replicas)
         // Each side edits alone: removals, and scales to a number that no other edit uses.
         const lastOf = new Map<number, { readonly hash: string; readonly value: number | null }>()
         for (const [index, [who, remove]] of todo.entries()) {
@@ -135,7 +130,7 @@ describe('intent', () => {
           const edits = remove ? removeService(replica.view(), id) : scale(replica.view(), id, 10 + index)
           lastOf.set(who, { hash: edit(replica, edits).hash, value: remove ? null : 10 + index })
         }
-        settle(replicas)
+        pullAll(replicas)
         const { services, conflicts = [] } = first.view()
         const lost = [...services.flatMap((web) => web.conflicts), ...conflicts]
         for (const { hash, value } of lastOf.values()) {
@@ -184,7 +179,7 @@ describe('intent', () => {
         value: (index * 5) % 6,
         from: (index * 11) % 3,
       })
-    settle(replicas)
+    pullAll(replicas)
     const [first] = replicas
     assert.ok(first)
     const doc = Automerge.load<{ readonly services: Record<string, Record<string, unknown>> }>(
