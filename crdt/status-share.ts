@@ -47,9 +47,18 @@ export const sharedStep = <T>(state: object, input: object, step: () => T): T =>
   return known.get(input) as T
 }
 
+/** By reader, what it made of a message. */
+const readings = new Map<unknown, WeakMap<Uint8Array, unknown>>()
+
 /** What a message says, read once for all who are given the very same bytes; what throws is read again. */
-export const sharedReading = <T>(message: Uint8Array, read: (message: Uint8Array) => T): T =>
-  statesShared ? sharedStep(message, read, () => read(message)) : read(message)
+export const sharedReading = <T>(message: Uint8Array, read: (message: Uint8Array) => T): T => {
+  if (!statesShared) return read(message)
+  let known = readings.get(read) as WeakMap<Uint8Array, { readonly value: T }> | undefined
+  if (known === undefined) readings.set(read, (known = new WeakMap()))
+  const reading = known.get(message) ?? { value: read(message) }
+  known.set(message, reading)
+  return reading.value
+}
 
 /** The state that everybody starts from who says the same name. Only while sharing. */
 export const sharedBeginning = <T extends object>(name: string, make: () => T): T => {

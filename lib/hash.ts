@@ -16,6 +16,13 @@ export const sha256 = (data: string | Uint8Array): Uint8Array => {
   return bytes
 }
 
+/** The first 32 bits of SHA-256, the lowest byte first: a checksum. */
+export const sha256Word = (data: Uint8Array): number => {
+  const text = digestOf('sha256', data, 'binary')
+  const low = text.charCodeAt(0) | (text.charCodeAt(1) << 8)
+  return (low | (text.charCodeAt(2) << 16) | (text.charCodeAt(3) << 24)) >>> 0
+}
+
 /**
  * A 32-bit hash of a string: FNV-1a over UTF-16 code units, then murmur3's finalizer, since FNV alone leaves the high
  * bits of short keys poorly mixed. Not for identity and not against adversaries; for ranking.

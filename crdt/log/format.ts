@@ -15,7 +15,7 @@
 
 import { concatBytes, sameBytes } from '../../lib/bytes.ts'
 import { TuttiError } from '../../lib/errors.ts'
-import { mix32, sha256 } from '../../lib/hash.ts'
+import { mix32, sha256Word } from '../../lib/hash.ts'
 import { LIMITS } from '../../lib/limits.ts'
 import type { Frame, FrameKind } from '../store.ts'
 
@@ -74,10 +74,7 @@ export interface DecodedLog {
   readonly damage: readonly LogDamage[]
 }
 
-const checksumOf = (covered: Uint8Array, at: number): number => {
-  const [a = 0, b = 0, c = 0, d = 0] = sha256(covered)
-  return ((a | (b << 8) | (c << 16) | (d << 24)) ^ mix32(at)) >>> 0
-}
+const checksumOf = (covered: Uint8Array, at: number): number => (sha256Word(covered) ^ mix32(at)) >>> 0
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 

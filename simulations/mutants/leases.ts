@@ -22,7 +22,7 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'node/plan/lease/voter.ts',
-        find: "if (promise !== undefined && promise.holder !== from && promise.untilMs > nowMs) return 'held'",
+        find: "if (promise !== undefined && promise.entry.holder !== from && promise.untilMs > nowMs) return 'held'",
         replace: '',
       },
     ],

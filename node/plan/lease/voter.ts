@@ -14,7 +14,7 @@
 
 import { defined } from '../../../lib/assert.ts'
 import { interned } from '../../../lib/ids.ts'
-import { compareStrings, sortedEntries } from '../../../lib/order.ts'
+import { compareStrings, sortedBy, sortedEntries } from '../../../lib/order.ts'
 import {
   PROMISES_MAX,
   type Accepted,
@@ -32,12 +32,8 @@ import {
 import { LEASE_MS, REPLACED_EPOCHS, votersOf, type LeasePromise } from './terms.ts'
 
 interface Promised {
-  readonly holder: string
-  readonly session: number
-  readonly token: number
-  readonly epoch: number
-  /** Wall time, milliseconds: only ever used to refuse. */
-  readonly at: number
+  /** As it is written, the same value in every record; its wall time is only ever used to refuse. */
+  readonly entry: VoterRecord['promises'][number]
   /** On this voter's clock; `-Infinity`: over, or made before this start. */
   readonly untilMs: number
   /**
@@ -51,6 +47,7 @@ interface VoterState {
   readonly voters: VoterSet | null
   readonly forgetful: boolean
   readonly tokenFloor: number
+  /** In the order of slots: they are written with each promise, and the slots are mostly the same. */
   readonly promises: ReadonlyMap<string, Promised>
   readonly ballot: Ballot | null
   readonly accepted: Accepted | null
@@ -91,23 +88,18 @@ export const compareBallots = (a: Ballot, b: Ballot): number =>
 
 const OVER = { untilMs: -Infinity, olderUntilMs: -Infinity }
 
-/** Promises as they are written; one that stands is the same value in every record. */
-const written = new WeakMap<Promised, VoterRecord['promises'][number]>()
-
-const entryOf = (slot: string, promise: Promised): VoterRecord['promises'][number] => {
-  const known = written.get(promise)
-  if (known !== undefined) return known
-  const { at, epoch, holder, session, token } = promise
-  const entry = { at, epoch, holder, session, slot, token }
-  written.set(promise, entry)
-  return entry
+/** With one promise more, or another one in its place. */
+const withPromise = (promises: ReadonlyMap<string, Promised>, promise: Promised): Map<string, Promised> => {
+  const { slot } = promise.entry
+  const all = new Map(promises).set(slot, promise)
+  return promises.has(slot) ? all : new Map(sortedEntries(all))
 }
 
 const recordOf = (state: VoterState): VoterRecord => ({
   voters: state.voters,
   forgetful: state.forgetful,
   tokenFloor: state.tokenFloor,
-  promises: sortedEntries(state.promises).map(([slot, promise]) => entryOf(slot, promise)),
+  promises: Array.from(state.promises.values(), ({ entry }) => entry),
   ballot: state.ballot,
   accepted: state.accepted,
 })
@@ -134,7 +126,9 @@ export class Voter {
         : {
             ...record,
             quietUntilMs: -Infinity,
-            promises: new Map(record.promises.map(({ slot, ...promise }) => [slot, { ...promise, ...OVER }])),
+            promises: new Map(
+              sortedBy(record.promises, ({ slot }) => slot).map((entry) => [entry.slot, { entry, ...OVER }]),
+            ),
           }
   }
 
@@ -144,9 +138,12 @@ export class Voter {
 
   /** Promises that run, sorted by slot. */
   promises(nowMs: number): readonly LeasePromise[] {
-    return sortedEntries(this.#state.promises).flatMap(([slot, { holder, token, untilMs }]) =>
-      untilMs > nowMs ? [{ slot, holder, token, leftMs: untilMs - nowMs }] : [],
-    )
+    const running: LeasePromise[] = []
+    for (const { entry, untilMs } of this.#state.promises.values()) {
+      const { slot, holder, token } = entry
+      if (untilMs > nowMs) running.push({ slot, holder, token, leftMs: untilMs - nowMs })
+    }
+    return running
   }
 
   /** Found a cluster: the founder alone is its first voter. Only for the process that founds it. */
@@ -184,7 +181,7 @@ export class Voter {
       if (refusal === null)
         state = this.#promised(state, { ...ask, holder: from, session: question.session }, time)
       grants.push({
-        holder: state.promises.get(ask.slot)?.holder ?? null,
+        holder: state.promises.get(ask.slot)?.entry.holder ?? null,
         refusal,
         seen: this.#seen(state, ask.slot),
         slot: ask.slot,
@@ -208,19 +205,22 @@ export class Voter {
   /** Forgets promises of slots that exist no more and do not run; their tokens stay below what comes. */
   prune(wanted: ReadonlySet<string>, nowMs: number): Verdict | null {
     if (nowMs < this.#startedMs + LEASE_MS) return null
-    const gone = sortedEntries(this.#state.promises).filter(
+    const gone = [...this.#state.promises].filter(
       ([slot, { untilMs }]) => !wanted.has(slot) && untilMs <= nowMs,
     )
     if (gone.length === 0) return null
     const promises = new Map(this.#state.promises)
     for (const [slot] of gone) promises.delete(slot)
-    const tokenFloor = gone.reduce((floor, [, { token }]) => Math.max(floor, token), this.#state.tokenFloor)
+    const tokenFloor = gone.reduce(
+      (floor, [, { entry }]) => Math.max(floor, entry.token),
+      this.#state.tokenFloor,
+    )
     const state = { ...this.#state, promises, tokenFloor }
     return { record: recordOf(state), answer: { voters: state.voters, grants: [], change: null }, state }
   }
 
   #seen(state: VoterState, slot: string): number {
-    return Math.max(state.tokenFloor, state.promises.get(slot)?.token ?? 0)
+    return Math.max(state.tokenFloor, state.promises.get(slot)?.entry.token ?? 0)
   }
 
   #isFresh({ quietUntilMs }: VoterState, nowMs: number): boolean {
@@ -238,10 +238,10 @@ export class Voter {
     if (voters === null || question.voters === null || question.voters.epoch !== voters.epoch) return 'voters'
     if (!votersOf(voters).includes(this.#self)) return 'voters'
     const promise = state.promises.get(slot)
-    if (promise !== undefined && promise.holder !== from && promise.untilMs > nowMs) return 'held'
+    if (promise !== undefined && promise.entry.holder !== from && promise.untilMs > nowMs) return 'held'
     // The disk may be an old one put back, whose promise another one followed: it counts while it may be running.
-    const sinceMs = promise === undefined ? Infinity : wall - promise.at
-    const isItsOwn = promise?.holder === from && sinceMs >= 0 && sinceMs < LEASE_MS
+    const sinceMs = promise === undefined ? Infinity : wall - promise.entry.at
+    const isItsOwn = promise?.entry.holder === from && sinceMs >= 0 && sinceMs < LEASE_MS
     if (this.#isFresh(state, nowMs) && !isItsOwn) return 'fresh'
     if (promise === undefined && state.promises.size >= PROMISES_MAX) return 'full'
     return token > this.#seen(state, slot) ? null : 'stale'
@@ -249,20 +249,19 @@ export class Voter {
 
   #promised(
     state: VoterState,
-    { slot, ...to }: Ask & Pick<Promised, 'holder' | 'session'>,
+    { slot, token, holder, session }: Ask & Pick<Promised['entry'], 'holder' | 'session'>,
     { nowMs, wall }: VoterTime,
   ): VoterState {
     const epoch = defined(state.voters, 'the voters').epoch
-    const before = state.promises.get(slot) ?? { epoch, ...OVER }
+    const before = state.promises.get(slot)
+    const isOfEpoch = (before?.entry.epoch ?? epoch) === epoch
+    const { untilMs, olderUntilMs } = before ?? OVER
     const promise: Promised = {
-      ...to,
-      epoch,
-      at: Math.max(0, Math.floor(wall)),
+      entry: { at: Math.max(0, Math.floor(wall)), epoch, holder, session, slot, token },
       untilMs: nowMs + LEASE_MS,
-      olderUntilMs:
-        before.epoch === epoch ? before.olderUntilMs : Math.max(before.untilMs, before.olderUntilMs),
+      olderUntilMs: isOfEpoch ? olderUntilMs : Math.max(untilMs, olderUntilMs),
     }
-    return { ...state, promises: new Map(state.promises).set(slot, promise) }
+    return { ...state, promises: withPromise(state.promises, promise) }
   }
 
   /**
@@ -273,8 +272,8 @@ export class Voter {
     let promises: Map<string, Promised> | null = null
     for (const { slot, token } of releases) {
       const promise = state.promises.get(slot)
-      if (promise?.holder !== from || promise.session !== session) continue
-      if (promise.token > token || promise.untilMs === -Infinity) continue
+      if (promise?.entry.holder !== from || promise.entry.session !== session) continue
+      if (promise.entry.token > token || promise.untilMs === -Infinity) continue
       promises ??= new Map(state.promises)
       promises.set(slot, { ...promise, ...OVER })
     }
@@ -332,8 +331,8 @@ export class Voter {
   #mayChange(state: VoterState, voters: VoterSet, nowMs: number): boolean {
     if (state.forgetful || this.#isFresh(state, nowMs) || !votersOf(voters).includes(this.#self)) return false
     return [...state.promises.values()].every(
-      ({ untilMs, olderUntilMs, epoch }) =>
-        olderUntilMs <= nowMs && (untilMs <= nowMs || epoch === voters.epoch),
+      ({ untilMs, olderUntilMs, entry }) =>
+        olderUntilMs <= nowMs && (untilMs <= nowMs || entry.epoch === voters.epoch),
     )
   }
 }
