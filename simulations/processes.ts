@@ -102,6 +102,8 @@ export class ScriptedMachine {
   readonly #entries = new Map<InstanceId, Entry>()
   /** By instance; null: to be sorted anew. */
   #sorted: readonly Entry[] | null = null
+  /** The same as they are now, for checkers, which ask many times between two changes; null: to be listed anew. */
+  #listed: readonly ScriptedProcess[] | null = null
   /** Nonces of groups whose leader has ended and whose child has not. */
   readonly #strays = new Map<string, InstanceId>()
   #listener: EndListener | null = null
@@ -114,7 +116,13 @@ export class ScriptedMachine {
   /** All processes on record, sorted by instance. */
   processes(): readonly ScriptedProcess[] {
     this.#sorted ??= sortedEntries(this.#entries).map(([, entry]) => entry)
-    return this.#sorted.map(({ process }) => process)
+    this.#listed ??= this.#sorted.map(({ process }) => process)
+    return this.#listed
+  }
+
+  #alter(entry: Entry, change: Partial<ScriptedProcess>): void {
+    entry.process = { ...entry.process, ...change }
+    this.#listed = null
   }
 
   /** What a peer that starts finds: processes that a record names. It takes back what an earlier one has prepared. */
@@ -192,6 +200,7 @@ export class ScriptedMachine {
     }
     this.#entries.set(record.instance, entry)
     this.#sorted = null
+    this.#listed = null
     if (deadlineMs !== null) this.#guard(entry)
     this.onSpawn(record)
     if (script.exit !== null) {
@@ -234,7 +243,7 @@ export class ScriptedMachine {
   update(record: InstanceRecord): void {
     const entry = this.#entries.get(record.instance)
     if (entry === undefined) return
-    entry.process = { ...entry.process, record }
+    this.#alter(entry, { record })
     entry.onDisk = record
   }
 
@@ -266,7 +275,7 @@ export class ScriptedMachine {
       if (entry.process.exit !== null) continue
       for (const cancel of entry.cancels.splice(0)) cancel()
       const exit = { code: null, signal: null }
-      entry.process = { ...entry.process, exit, endedAtMs: this.clock.now() }
+      this.#alter(entry, { exit, endedAtMs: this.clock.now() })
       entry.heir = null
     }
   }
@@ -276,6 +285,7 @@ export class ScriptedMachine {
     assert(entry === undefined || entry.process.exit !== null, `${instance} is forgotten after its exit`)
     this.#entries.delete(instance)
     this.#sorted = null
+    this.#listed = null
   }
 
   /** A process of its own, which no crash or freeze of the peer concerns. */
@@ -299,7 +309,7 @@ export class ScriptedMachine {
   #end(entry: Entry, exit: Exit): void {
     if (entry.process.exit !== null) return
     for (const cancel of entry.cancels.splice(0)) cancel()
-    entry.process = { ...entry.process, exit, endedAtMs: this.clock.now() }
+    this.#alter(entry, { exit, endedAtMs: this.clock.now() })
     const { record, script } = entry.process
     if (script.forks) this.#strays.set(record.nonce, record.instance)
     const successor = this.#succeed(entry, exit)

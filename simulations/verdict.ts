@@ -5,7 +5,7 @@ import type { ServiceView, View } from '../crdt/schema/view.ts'
 import { serviceOfSlot, type SlotId } from '../lib/ids.ts'
 import { formatDuration } from '../lib/time.ts'
 import { slotsOf } from '../node/plan/slots.ts'
-import type { AgentCounters } from '../node/ports.ts'
+import type { AgentCounters, AgentSnapshot } from '../node/ports.ts'
 import type { Machine } from './machine.ts'
 import type { World } from './world.ts'
 
@@ -69,15 +69,13 @@ export const wrongNow = (world: World): readonly string[] => {
       ...blind.map(({ id, state }) => `L3: ${names.get(self)} sees ${names.get(id)} ${state}`),
     ]
   })
-  return [...wrong, ...wrongProcesses(world, view)]
+  return [...wrong, ...wrongProcesses(world, view, snapshots)]
 }
 
-const wrongProcesses = (world: World, view: View): readonly string[] => {
+const wrongProcesses = (world: World, view: View, snapshots: readonly AgentSnapshot[]): readonly string[] => {
   const releases = new Map(view.services.map(({ id, release }) => [id, release]))
   const wanted = new Set<SlotId>(view.services.flatMap((service) => seatsOf(view, service)))
-  const reported = new Set(
-    world.snapshots().flatMap(({ plan }) => (plan?.unfulfilled ?? []).map(({ slot }) => slot)),
-  )
+  const reported = new Set(snapshots.flatMap(({ plan }) => (plan?.unfulfilled ?? []).map(({ slot }) => slot)))
   const running = new Map<SlotId, string[]>()
   const wrong: string[] = []
   for (const { name, processes } of world.present()) {
@@ -88,7 +86,7 @@ const wrongProcesses = (world: World, view: View): readonly string[] => {
       else if (exit === null) running.set(slot, [...(running.get(slot) ?? []), name])
     }
   }
-  for (const { self, plan } of world.snapshots()) {
+  for (const { self, plan } of snapshots) {
     const name = view.members.find(({ id }) => id === self)?.name ?? self
     for (const waits of plan?.waiting ?? ['its first pass'])
       if (![...reported].some((slot) => isAbout(waits, slot))) wrong.push(`L2: ${name} waits: ${waits}`)
