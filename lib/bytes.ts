@@ -55,13 +55,25 @@ export const concatBytes = (parts: readonly Uint8Array[]): Uint8Array => {
 /** Of an integer up to 2^53-1, seven bits a byte. */
 const VARINT_BYTES_MAX = 8
 
-/** Most messages are a few hundred bytes; room doubles from there. */
-const ROOM_BYTES = 256
+/** Most messages are a few hundred bytes, a thousand members' cursors some thousands; room doubles from there. */
+const ROOM_BYTES = 4096
+/** Room beyond this is given back: one long message must not be remembered for ever (S14). */
+const SPARE_BYTES_MAX = 1024 * 1024
 
-/** Builds one message, field after field. */
+/** The room of the last message, for the next one: to allocate it costs more than to fill it. Null: a message is being written. */
+let spare: Uint8Array<ArrayBuffer> | null = null
+
+const NO_ROOM = new Uint8Array(0)
+
+/** Builds one message, field after field. Finish it, or let go of it: its room is lent. */
 export class ByteWriter {
-  #bytes = new Uint8Array(ROOM_BYTES)
+  #bytes: Uint8Array<ArrayBuffer>
   #length = 0
+
+  constructor() {
+    this.#bytes = spare ?? new Uint8Array(ROOM_BYTES)
+    spare = null
+  }
 
   /** An unsigned integer up to 2^53-1, seven bits a byte, low bits first. */
   varint(value: number): this {
@@ -92,9 +104,13 @@ export class ByteWriter {
     return value.length < 0x80 && this.#shortAscii(value) ? this : this.bytes(utf8(value))
   }
 
-  /** The whole message, and nothing that a later field would change. */
+  /** The whole message. Nothing is written after it. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length)
+    const message = this.#bytes.slice(0, this.#length)
+    if (this.#bytes.length <= SPARE_BYTES_MAX) spare = this.#bytes
+    this.#bytes = NO_ROOM
+    this.#length = 0
+    return message
   }
 
   /** Most texts are ids, which are written in place, each after the one byte of its length; false: this one is not ASCII. */
