@@ -5,6 +5,7 @@
 
 import { TuttiError, messageOf } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/hash.ts'
+import { MemberChanges } from '../lib/changed-members.ts'
 import type { MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { canonicalJson, compareStrings, sortedBy, sortedEntries, type Json } from '../lib/order.ts'
@@ -79,7 +80,10 @@ export class StatusMap {
   #risen = false
   #members: ReadonlySet<MemberId> | null = null
   #list: MemberList | null = null
+  /** As last told, and who has changed since; null: to be made anew. */
   #statuses: ReadonlyMap<MemberId, MemberStatus> | null = null
+  readonly #restated = new Set<MemberId>()
+  readonly #changes = new MemberChanges()
   /** As last told, both until something changes: several neighbours ask in one breath. */
   #vector: ReadonlyMap<MemberId, StatusCursor> | null = null
   #listedVector: ListedCursors | null = null
@@ -251,12 +255,27 @@ export class StatusMap {
 
   /** What every member says of itself, decoded, in order of their ids. The same values until something changes. */
   statuses(): ReadonlyMap<MemberId, MemberStatus> {
-    if (this.#statuses === null) {
-      const statuses = new Map<MemberId, MemberStatus>()
+    if (this.#statuses !== null && this.#restated.size === 0) return this.#statuses
+    const statuses = this.#followed() ?? new Map<MemberId, MemberStatus>()
+    if (statuses.size === 0)
       for (const [member, log] of this.#inOrder()) statuses.set(member, this.#statusOf(member, log))
-      this.#statuses = statuses
+    this.#restated.clear()
+    this.#changes.mark(statuses)
+    this.#statuses = statuses
+    return statuses
+  }
+
+  /** As last told, but for what has changed since; null where members came or went, since they are in order of their ids. */
+  #followed(): Map<MemberId, MemberStatus> | null {
+    const before = this.#statuses
+    if (before === null) return null
+    const statuses = new Map(before)
+    for (const member of this.#restated) {
+      const log = this.#logs.get(member)
+      if (log === undefined || !before.has(member)) return null
+      statuses.set(member, this.#statusOf(member, log))
     }
-    return this.#statuses
+    return statuses
   }
 
   /** What one member says of itself, decoded; null: nothing is known. */
@@ -378,7 +397,8 @@ export class StatusMap {
   #changed(member: MemberId): void {
     this.#decoded.delete(member)
     this.#unheard.add(member)
-    this.#statuses = null
+    this.#restated.add(member)
+    this.#changes.note(member)
     this.#vector = null
     this.#listedVector = null
     this.#digest = null

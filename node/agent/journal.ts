@@ -3,6 +3,7 @@
 // made only when somebody asks (journal-text.ts). Bounded in passes and in what it keeps from being collected (S14).
 // Deliberately absent: the disk; what a crash interrupts is in the document, and its passes are gone.
 
+import { changedMembers } from '../../lib/changed-members.ts'
 import type { Plan, PlanInput } from '../plan/plan.ts'
 
 /** One pass. */
@@ -57,6 +58,8 @@ export class Journal {
   }
 }
 
+const NOBODY: PlanInput['statuses'] = new Map()
+
 /** What an entry holds that the one before it does not. */
 const weightOf = ({ input, plan }: JournalEntry, before: JournalEntry | undefined): number => {
   const last = before?.input
@@ -68,9 +71,12 @@ const weightOf = ({ input, plan }: JournalEntry, before: JournalEntry | undefine
     bytes += input.membership.members.length * 2 * SLOT_BYTES
   if (input.statuses !== last?.statuses) {
     bytes += input.statuses.size * SLOT_BYTES
-    for (const [member, status] of input.statuses)
-      if (last?.statuses.get(member) !== status)
+    const earlier = last?.statuses ?? NOBODY
+    for (const member of new Set(changedMembers(earlier, input.statuses) ?? input.statuses.keys())) {
+      const status = input.statuses.get(member)
+      if (status !== undefined && earlier.get(member) !== status)
         bytes += MEMBER_BYTES + status.instances.size * INSTANCE_BYTES
+    }
   }
   if (input.view !== last?.view) {
     const known = new Set(last?.view.services)

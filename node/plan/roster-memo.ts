@@ -1,7 +1,8 @@
 // The roster of the last pass, for as long as nothing in it could be another: most passes are about instances, and of a
 // thousand members each would be written down anew. It only saves work; eligibility.ts makes the roster.
 
-import type { ConfinementFacts, PeerFacts } from '../../crdt/schema/status.ts'
+import { changedMembers } from '../../lib/changed-members.ts'
+import type { MemberId } from '../../lib/ids.ts'
 import { rosterOf, type RosterMember } from './eligibility.ts'
 import type { PlanInput } from './plan.ts'
 
@@ -9,39 +10,34 @@ import type { PlanInput } from './plan.ts'
 interface Source {
   readonly members: PlanInput['view']['members']
   readonly liveness: PlanInput['membership']['members']
-  readonly facts: readonly (PeerFacts | null | undefined)[]
-  readonly confinement: readonly (ConfinementFacts | undefined)[]
+  /** Their facts and what they can confine. */
+  readonly statuses: PlanInput['statuses']
 }
 
 export class RosterMemo {
   #source: Source | null = null
   #roster: readonly RosterMember[] = []
+  /** What members hold is no part of it. */
+  #isSure = false
 
   /** As `rosterOf`; the same array until something in it may have changed. */
   of(input: PlanInput): readonly RosterMember[] {
-    if (this.#source !== null && isStill(this.#source, input)) return this.#roster
-    this.#roster = rosterOf(input)
-    this.#source = this.#roster.some(({ cordoned, state }) => cordoned || state === 'dead')
-      ? null
-      : sourceOf(input)
+    const { view, membership, statuses } = input
+    if (this.#source === null || !isStill(this.#source, input)) {
+      this.#roster = rosterOf(input)
+      this.#isSure = this.#roster.every(({ cordoned, state }) => !cordoned && state !== 'dead')
+    }
+    this.#source = this.#isSure ? { members: view.members, liveness: membership.members, statuses } : null
     return this.#roster
   }
 }
 
-const sourceOf = ({ view, membership, statuses }: PlanInput): Source => {
-  const said = view.members.map(({ id }) => statuses.get(id))
-  return {
-    members: view.members,
-    liveness: membership.members,
-    facts: said.map((status) => status?.facts),
-    confinement: said.map((status) => status?.confinement),
+const isStill = ({ members, liveness, statuses }: Source, now: PlanInput): boolean => {
+  if (members !== now.view.members || liveness !== now.membership.members) return false
+  const isSame = (id: MemberId): boolean => {
+    const [before, after] = [statuses.get(id), now.statuses.get(id)]
+    return before?.facts === after?.facts && before?.confinement === after?.confinement
   }
+  const changed = changedMembers(statuses, now.statuses)
+  return changed === null ? members.every(({ id }) => isSame(id)) : changed.every(isSame)
 }
-
-const isStill = (source: Source, { view, membership, statuses }: PlanInput): boolean =>
-  source.members === view.members &&
-  source.liveness === membership.members &&
-  view.members.every(({ id }, at) => {
-    const status = statuses.get(id)
-    return status?.facts === source.facts[at] && status?.confinement === source.confinement[at]
-  })

@@ -2,10 +2,11 @@
 // called. Of a thousand members a few say something new between two passes, and only those are looked at again. It only
 // saves work: the same as made anew from the input, whatever it has seen. Belongs to one caller.
 
+import { changedMembers } from '../../lib/changed-members.ts'
 import type { MemberId } from '../../lib/ids.ts'
 import type { InstanceStatus } from '../../crdt/schema/status.ts'
 import type { MemberView } from '../../crdt/schema/view.ts'
-import { compareStrings, sortedBy } from '../../lib/order.ts'
+import { compareStrings } from '../../lib/order.ts'
 import type { MemberLiveness } from '../../net/membership.ts'
 import type { PlanInput } from './plan.ts'
 
@@ -24,10 +25,10 @@ export class SightingsMemo {
   #livenessOf: readonly MemberLiveness[] | null = null
   #names: ReadonlyMap<MemberId, string> = new Map()
   #namesOf: readonly MemberView[] | null = null
-  /** In order of ids, without this peer, as the instances below. */
-  #others: readonly MemberId[] = []
+  /** The other members, of whom there is an index of their slots, and what that was made from. */
+  #others: ReadonlySet<MemberId> = new Set()
   #othersOf: (Pick<PlanInput, 'self'> & { readonly members: readonly MemberView[] }) | null = null
-  #instances: Instances[] = []
+  #statuses: PlanInput['statuses'] = new Map()
   #bySlot = new Map<string, readonly Sighting[]>()
 
   liveness({ members }: PlanInput['membership']): ReadonlyMap<MemberId, MemberLiveness> {
@@ -47,17 +48,17 @@ export class SightingsMemo {
     const { self, view, statuses } = input
     if (this.#othersOf?.members !== view.members || this.#othersOf.self !== self) {
       this.#othersOf = { self, members: view.members }
-      this.#others = sortedBy(view.members, ({ id }) => id).flatMap(({ id }) => (id === self ? [] : [id]))
-      this.#instances = []
+      this.#others = new Set(view.members.flatMap(({ id }) => (id === self ? [] : [id])))
+      this.#statuses = new Map()
       this.#bySlot = new Map()
     }
-    for (const [at, member] of this.#others.entries()) {
-      const before = this.#instances[at] ?? NONE
-      const now = statuses.get(member)?.instances ?? NONE
-      if (before === now) continue
-      this.#instances[at] = now
-      this.#resight(member, before, now)
+    const before = this.#statuses
+    for (const member of changedMembers(before, statuses) ?? this.#others) {
+      const said = before.get(member)?.instances ?? NONE
+      const says = statuses.get(member)?.instances ?? NONE
+      if (said !== says && this.#others.has(member)) this.#resight(member, said, says)
     }
+    this.#statuses = statuses
     return this.#bySlot
   }
 

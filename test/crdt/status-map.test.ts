@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
+import { changedMembers } from '../../lib/changed-members.ts'
 import { StatusMap } from '../../crdt/status-map.ts'
 import { openStatus, sealStatus } from '../../crdt/status-record.ts'
 import { shareStates, shareStatuses } from '../../crdt/status-share.ts'
@@ -89,6 +90,55 @@ describe('status map', () => {
         )
       }),
       { numRuns: 30 },
+    )
+  })
+
+  it('tells what a map made anew would, in order, whatever it told before, and changes nothing that it told', () => {
+    const names = ['ada', 'cem', 'dan']
+    const everybody = new Set(['bob', ...names].map(memberOf))
+    const step = fc.record({
+      who: fc.nat(names.length - 1),
+      what: fc.constantFrom('report', 'instance', 'restart', 'leave'),
+      ask: fc.boolean(),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
+        const bob = mapOf('bob')
+        bob.retain(everybody)
+        const maps = new Map(names.map((name) => [name, mapOf(name)]))
+        const told: (readonly [ReturnType<StatusMap['statuses']>, unknown])[] = []
+        for (const [at, { who, what, ask }] of steps.entries()) {
+          const name = names[who] ?? ''
+          const map = maps.get(name) ?? mapOf(name)
+          if (what === 'leave') {
+            bob.retain(new Set([...everybody].filter((id) => id !== memberOf(name))))
+            bob.retain(everybody)
+          } else {
+            if (what === 'restart') map.refute(map.incarnation)
+            map.set(what === 'instance' ? 'instance/shop/web/0@r1' : 'report', {
+              ...(what === 'instance' ? instance('ready') : report(`d${at}`)),
+              ...(what === 'instance' ? { since: at } : {}),
+            })
+            bob.ingest(seal(map))
+          }
+          if (!ask) continue
+          const fresh = mapOf('bob')
+          fresh.retain(everybody)
+          for (const record of bob.records()) fresh.ingest(record)
+          const statuses = bob.statuses()
+          assert.deepEqual([...statuses.keys()], [...statuses.keys()].sort())
+          assert.deepEqual(bob.digest(), fresh.digest())
+          assert.deepEqual(bob.vector(), fresh.vector())
+          assert.deepEqual(bob.listedVector(), fresh.listedVector())
+          for (const [earlier, copy] of told) assert.deepEqual([...earlier], copy)
+          for (const [earlier] of told)
+            for (const [id, status] of statuses)
+              if (earlier.get(id) !== status)
+                assert.ok(changedMembers(earlier, statuses)?.includes(id) ?? true)
+          told.push([statuses, [...statuses]])
+        }
+      }),
+      { numRuns: 60 },
     )
   })
 
