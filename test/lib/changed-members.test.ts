@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { changedMembers, MemberChanges } from '../../lib/changed-members.ts'
 import type { MemberId } from '../../lib/ids.ts'
 
