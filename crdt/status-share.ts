@@ -27,8 +27,8 @@ export const shareStatuses = (max: number): void => {
 let statesShared = false
 
 /**
- * From now on logs of members, and what changes say, are shared too, as long as this process runs: none of them is dropped. Records must
- * be shared as well. For one simulation of very many peers. @default false
+ * From now on logs of members, and what changes and messages say, are shared too. Nothing of it is dropped until this is called
+ * again, for the next simulation of this process; records must be shared as well. @default false
  */
 export const shareStates = (share: boolean): void => {
   statesShared = share
