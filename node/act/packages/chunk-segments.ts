@@ -3,7 +3,7 @@
 // damaged counts as missing. What nobody wants is waste until a sweep drops its segment, after the rest of it was written anew.
 // The reading and writing is done in a thread (chunk-work.ts). Knows no packages: whose chunks stay is the store's to say.
 
-import { mkdir, open, readdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { assert } from '../../../lib/assert.ts'
@@ -15,6 +15,7 @@ import type { Chunk } from '../../package/manifest.ts'
 import { atOnce } from './at-once.ts'
 import { ChunkThread } from './chunk-thread.ts'
 import type { ChunkWord } from './chunk-work.ts'
+import { Segment } from './segment.ts'
 import { HEADER_BYTES, scanSegment, type Piece } from './segment-file.ts'
 
 /** A package of a hundred megabytes is seven files; and as much is synced at its end, at the most, since the others were before. */
@@ -46,20 +47,6 @@ interface Place {
   isVerified: boolean
 }
 
-interface Segment {
-  readonly number: number
-  readonly path: string
-  /** As far as it was ordered to be written. */
-  orderedBytes: number
-  /** As far as it is known to be written. */
-  bytes: number
-  /** As far as it is on the disk. */
-  syncedBytes: number
-  /** Orders to write to it that are not answered. */
-  pending: number
-  syncing: Promise<void> | null
-}
-
 export class ChunkSegments {
   readonly #folder: string
   readonly #thread = new ChunkThread()
@@ -67,6 +54,8 @@ export class ChunkSegments {
   readonly #segments = new Map<number, Segment>()
   #current: Segment | null = null
   #last = 0
+  /** Syncs of segments that are full, before anybody waits for them. */
+  #ahead: Promise<void> = Promise.resolve()
   /** The folder's own names may not be on the disk. */
   #isFolderDirty = true
 
@@ -232,7 +221,7 @@ export class ChunkSegments {
   }
 
   async #remove(segment: Segment): Promise<void> {
-    await segment.syncing?.catch(() => undefined)
+    await segment.idle()
     await this.#thread.perform({ kind: 'remove', path: segment.path })
     this.#segments.delete(segment.number)
   }
@@ -244,8 +233,8 @@ export class ChunkSegments {
       full.orderedBytes += bytes
       return full
     }
-    // What fails here fails again for whoever waits for it.
-    if (full !== null) void this.#sync(full).catch(() => undefined)
+    // One at a time, beside those that are waited for. What fails here is missing from then on.
+    if (full !== null) this.#ahead = this.#ahead.then(() => this.#sync(full)).catch(() => undefined)
     const next = this.#add(this.#last + 1)
     next.orderedBytes = bytes
     this.#current = next
@@ -255,35 +244,19 @@ export class ChunkSegments {
 
   #add(number: number): Segment {
     assert(number > this.#last, 'segments are numbered upwards')
-    const path = join(this.#folder, String(number).padStart(8, '0'))
-    const segment = { number, path, orderedBytes: 0, bytes: 0, syncedBytes: 0, pending: 0, syncing: null }
+    const segment = new Segment(number, join(this.#folder, String(number).padStart(8, '0')))
     this.#segments.set(number, segment)
     this.#last = number
     return segment
   }
 
   async #sync(segment: Segment): Promise<void> {
-    // What was written since the one under way began is the next one's.
-    while (segment.syncing !== null) await segment.syncing
-    if (segment.syncedBytes >= segment.bytes) return
-    segment.syncing = this.#syncNow(segment).finally(() => (segment.syncing = null))
-    await segment.syncing
-  }
-
-  async #syncNow(segment: Segment): Promise<void> {
-    const upTo = segment.bytes
     try {
-      const handle = await open(segment.path, 'r')
-      try {
-        await handle.datasync()
-      } finally {
-        await handle.close()
-      }
+      await segment.sync()
     } catch (thrown) {
       this.#distrust(segment)
       throw storageError(thrown, `chunks could not be made durable in ${this.#folder}`)
     }
-    segment.syncedBytes = upTo
   }
 
   /**
