@@ -17,7 +17,7 @@ import { SYSTEM_PATH } from './command.ts'
 import type { Confined } from './confinement.ts'
 import { signalGroup, sweep } from './group.ts'
 import { environmentOf, isAlive, uptimeMs } from './identity.ts'
-import { isPlain, launchScript, quoted, RUN_FILES, type LaunchPlan } from './launch.ts'
+import { confinedLine, isPlain, launchScript, quoted, RUN_FILES, type LaunchPlan } from './launch.ts'
 import { preparePlaces, SPAWN_TIMEOUT_MS, type LaunchingOptions } from './launching.ts'
 import { textOf, toldIn } from './told.ts'
 import type { RunFolders } from './run-folders.ts'
@@ -88,7 +88,7 @@ export const heirScript = (
     `PATH=${quoted(SYSTEM_PATH)}`,
     `unset TUTTI_SESSION ${former.filter((name) => isPlain(name) && name !== 'PATH').join(' ')}`,
   ]
-  return `${lines.join('\n')}\n${launchScript(launch)}`
+  return `${lines.join('\n')}\n${launchScript({ ...launch, confined: '' })}`
 }
 
 /** Makes everything that the heir of a living run needs; the run's shim gets the script last. False: it can have none. */
@@ -101,6 +101,8 @@ export const armRun = async (run: Run, plan: HeirPlan, options: LaunchingOptions
     await preparePlaces(heir.folder, [], options)
     const script = join(heir.folder, RUN_FILES.launch)
     const text = heirScript(plan, { group, former: Object.keys(former) })
+    // Ahead of time, since to make a file takes longer than all else that the shim does before the program.
+    await writeFile(join(heir.folder, RUN_FILES.told), confinedLine(plan.launch.confined), { mode: 0o600 })
     await writeFile(script, text, { mode: 0o600 })
     // Before the shim can act upon it. In one step, since half a script would be run as well.
     run.heir = heir

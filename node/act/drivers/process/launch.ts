@@ -11,7 +11,7 @@ export interface LaunchPlan {
   readonly workingDirectory: string
   readonly stdout: string
   readonly stderr: string
-  /** What confines the run, for the next peer: one line of what the shim tells. */
+  /** What confines the run, for the next peer: one line of what the shim tells. Empty: it is told already. */
   readonly confined: string
   readonly environment: Readonly<Record<string, string>>
   /** Shell commands by which the shim joins control groups: empty for none, or where it is in them already. */
@@ -39,6 +39,9 @@ export const RUN_FILES = {
   /** In a successor's directory: who made it disposes of the successor. */
   claim: 'claim',
 } as const
+
+/** The first line of what is told of a run. */
+export const confinedLine = (confined: string): string => `confined ${confined}\n`
 
 /** A word that a POSIX shell reads as exactly this text. */
 export const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
@@ -68,7 +71,11 @@ export const launchScript = (plan: LaunchPlan): string => {
     : [`exec $TUTTI_SESSION env -i ${[...variables, ...words].join(' ')}`]
   return [
     `exec 9<>${quoted(`${plan.runDirectory}/${RUN_FILES.alive}`)} || exit 125`,
-    `printf 'confined %s\\n' ${quoted(plan.confined)} >${quoted(`${plan.runDirectory}/${RUN_FILES.told}`)} || exit 125`,
+    ...(plan.confined === ''
+      ? []
+      : [
+          `printf %s ${quoted(confinedLine(plan.confined))} >${quoted(`${plan.runDirectory}/${RUN_FILES.told}`)} || exit 125`,
+        ]),
     `exec </dev/null >>${quoted(plan.stdout)} 2>>${quoted(plan.stderr)} || exit 125`,
     ...(plan.watchdog === '' ? [] : [plan.watchdog]),
     `cd ${quoted(plan.workingDirectory)} || exit 125`,

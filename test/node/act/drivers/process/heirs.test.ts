@@ -88,6 +88,22 @@ describe('heirs of processes', () => {
     await driver.close()
   })
 
+  it('make nothing but their claim when their time comes, and are confined as the run before', async () => {
+    const { driver, exits } = await started()
+    const record = testator(['sleep', '100'])
+    const pid = await begin(driver, record)
+    assert.deepEqual(readdirSync(folderOf(record.heir)).toSorted(), ['alive', 'told'])
+    const [confined] = readFileSync(join(folderOf(record.nonce), 'told'), 'utf8').split('\n')
+    await crash(pid)
+    await exits.next()
+    assert.deepEqual(readdirSync(folderOf(record.heir)).toSorted(), ['alive', 'claim', 'told'])
+    const [first, second] = readFileSync(join(folderOf(record.heir), 'told'), 'utf8').split('\n')
+    assert.equal(first, confined)
+    assert.match(second ?? '', /^shim /)
+    await driver.stop(record.instance, 'SIGKILL', 0)
+    await driver.close()
+  })
+
   it('keep no run directory but the present one', async () => {
     const { driver, exits } = await started()
     const record = testator(['sleep', '600'])
