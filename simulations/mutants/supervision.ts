@@ -141,8 +141,9 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'node/agent.ts',
-        find: 'if (this.#caughtUp !== null) return null\n    const began',
-        replace: 'if (this.#caughtUp !== null || this.#storageTrouble !== null) return null\n    const began',
+        find: 'if (this.#caughtUp !== null) return null\n    const input: PlanInput',
+        replace:
+          'if (this.#caughtUp !== null || this.#storageTrouble !== null) return null\n    const input: PlanInput',
       },
     ],
   },
