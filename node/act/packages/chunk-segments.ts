@@ -47,6 +47,15 @@ interface Place {
   isVerified: boolean
 }
 
+/** What a sweep finds in a segment. */
+interface Contents {
+  readonly segment: Segment
+  /** Of the whole segment. */
+  readonly bytes: number
+  liveBytes: number
+  readonly live: ChunkDigest[]
+}
+
 export class ChunkSegments {
   readonly #folder: string
   readonly #thread = new ChunkThread()
@@ -191,24 +200,27 @@ export class ChunkSegments {
 
   /** Lets go of every chunk whose mark is not in `kept`, and of the segments that they lie in, as far as it is worth it. */
   async sweep(kept: ReadonlySet<number>): Promise<void> {
-    const live = new Map<Segment, ChunkDigest[]>()
-    for (const segment of this.#segments.values()) live.set(segment, [])
-    for (const [digest, { segment }] of this.#places) {
-      if (kept.has(markOf(digest))) live.get(segment)?.push(digest)
-      else this.#places.delete(digest)
+    const contents = new Map<Segment, Contents>()
+    for (const segment of this.#segments.values())
+      contents.set(segment, { segment, bytes: segment.bytes, liveBytes: 0, live: [] })
+    for (const [digest, { segment, bytes }] of this.#places) {
+      const content = contents.get(segment)
+      if (content === undefined || !kept.has(markOf(digest))) this.#places.delete(digest)
+      else {
+        content.live.push(digest)
+        content.liveBytes += HEADER_BYTES + bytes
+      }
     }
-    for (const [segment, digests] of live) {
-      if (segment.pending > 0 || segment.bytes === 0) continue
-      const liveBytes = digests.reduce((sum, digest) => sum + this.#bytesOf(digest), 0)
-      if ((segment.bytes - liveBytes) * WASTE_SHARE <= segment.bytes) continue
+    // What need not be written anew makes room for the rest, on a disk that may have none.
+    for (const content of [...contents.values()].toSorted((a, b) => a.liveBytes - b.liveBytes)) {
+      const { segment, bytes, liveBytes, live } = content
+      // What it got while another was written anew is not among the live: the next sweep looks again.
+      if (segment.pending > 0 || segment.bytes !== bytes || bytes === 0) continue
+      if ((bytes - liveBytes) * WASTE_SHARE <= bytes) continue
       if (this.#current === segment) this.#current = null
-      await this.#move(digests)
+      await this.#move(live)
       await this.#remove(segment)
     }
-  }
-
-  #bytesOf(digest: ChunkDigest): number {
-    return HEADER_BYTES + (this.#places.get(digest)?.bytes ?? 0)
   }
 
   /** Durable in other segments when it resolves: packages that are held count on these chunks. */

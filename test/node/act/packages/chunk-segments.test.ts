@@ -187,6 +187,21 @@ describe('chunk segments', () => {
     assert.equal(chunks.has(samples[0]?.digest ?? ('' as ChunkDigest), 1000), false)
   })
 
+  it('keep what a sweep, or anybody else, wrote to a segment that the same sweep would have dropped (S2)', async () => {
+    const chunks = await opened(folder())
+    // One segment is full, and the next one is still written to; most of both is waste.
+    const samples = Array.from({ length: 70 }, () => sample(CHUNK_BYTES_MAX))
+    await writeAll(chunks, samples)
+    const kept = [...samples.slice(0, 1), ...samples.slice(-2)]
+    const sweeping = chunks.sweep(marksOf(kept))
+    const late = sample(1000)
+    await writeAll(chunks, [late])
+    await sweeping
+    await chunks.sweep(marksOf([...kept, late]))
+    for (const one of [...kept, late]) assert.ok(await isSame(chunks, one))
+    assert.ok(chunks.bytes < 2 * kept.length * CHUNK_BYTES_MAX)
+  })
+
   it('are read while they are swept, as if they were not', async () => {
     const chunks = await opened(folder())
     const samples = Array.from({ length: 40 }, () => sample(1000))
