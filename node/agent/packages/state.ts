@@ -1,8 +1,8 @@
 // How a package that is wanted stands, in words that change a few times in all, since each change is a new status. Pure.
 
-import { formatSize } from '../../lib/time.ts'
-import type { PackageState } from '../package/store.ts'
-import type { Progress } from './package-fetch.ts'
+import { formatSize } from '../../../lib/time.ts'
+import type { PackageState } from '../../package/store.ts'
+import type { Progress } from './fetch.ts'
 
 /** Progress is told in such steps, per cent. */
 const PROGRESS_STEP = 20

@@ -1,9 +1,9 @@
 // The keeper of an agent's packages, put together from the agent's parts.
 
-import type { Neighbourhood } from './neighbourhood.ts'
-import type { AgentOptions } from './options.ts'
+import type { Neighbourhood } from '../neighbourhood.ts'
+import type { AgentOptions } from '../options.ts'
 import { PackageKeeper, type PackageKeeperOptions } from './packages.ts'
-import type { Replication } from './replication.ts'
+import type { Replication } from '../replication.ts'
 
 export type { PackageKeeper } from './packages.ts'
 

@@ -2,9 +2,9 @@
 // remembers since when something has been missing; who is elected is node/plan/package-copies.ts's. Deliberately absent: the
 // fetching (packages.ts), and giving up a copy: what nobody needs goes by age and room, as ever.
 
-import type { MemberId, PackageDigest } from '../../lib/ids.ts'
-import { packageCopies, type PackageCopies, type PackageShortage } from '../plan/package-copies.ts'
-import type { PlanInput } from '../plan/plan.ts'
+import type { MemberId, PackageDigest } from '../../../lib/ids.ts'
+import { packageCopies, type PackageCopies, type PackageShortage } from '../../plan/package-copies.ts'
+import type { PlanInput } from '../../plan/plan.ts'
 
 /** A peer that restarts, or a machine that boots quickly, is back before anybody copies its packages. */
 const PATIENCE_MS = 20_000

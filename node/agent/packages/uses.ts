@@ -1,8 +1,8 @@
 // The last packages of each service, newest first: what a rollback may want again. Worked out from one view to the next, since
 // no view knows the past. Pure.
 
-import type { PackageDigest } from '../../lib/ids.ts'
-import type { ServiceView } from '../../crdt/schema/view.ts'
+import type { PackageDigest } from '../../../lib/ids.ts'
+import type { ServiceView } from '../../../crdt/schema/view.ts'
 
 /** Packages of a service that stay, the present one included: who goes back further fetches it from where it is still listed. */
 const USES_MAX = 5

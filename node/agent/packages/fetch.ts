@@ -2,17 +2,17 @@
 // ask for what; this file asks, verifies by way of the store, and tells it what came. Goes on for as long as it is wanted,
 // whoever comes and goes meanwhile, and ends with the package held. Deliberately absent: whether it is wanted.
 
-import { asTuttiError, messageOf, TuttiError } from '../../lib/errors.ts'
-import type { ChunkDigest, MemberId, PackageDigest } from '../../lib/ids.ts'
-import type { Log } from '../../lib/log.ts'
-import type { Random } from '../../lib/random.ts'
-import type { Clock } from '../../lib/time.ts'
-import { Fetch, type FetchEffect } from '../../net/fetch.ts'
-import { chunksOf, type Chunk, type Manifest } from '../package/manifest.ts'
-import type { PackageStore } from '../package/store.ts'
-import type { AgentPort } from '../ports.ts'
-import { manifestFrom } from './package-manifest.ts'
-import { decodeChunk, decodeHave, encodeChunksQuestion, encodePackageQuestion } from './package-wire.ts'
+import { asTuttiError, messageOf, TuttiError } from '../../../lib/errors.ts'
+import type { ChunkDigest, MemberId, PackageDigest } from '../../../lib/ids.ts'
+import type { Log } from '../../../lib/log.ts'
+import type { Random } from '../../../lib/random.ts'
+import type { Clock } from '../../../lib/time.ts'
+import { Fetch, type FetchEffect } from '../../../net/fetch.ts'
+import { chunksOf, type Chunk, type Manifest } from '../../package/manifest.ts'
+import type { PackageStore } from '../../package/store.ts'
+import type { AgentPort } from '../../ports.ts'
+import { manifestFrom } from './manifest.ts'
+import { decodeChunk, decodeHave, encodeChunksQuestion, encodePackageQuestion } from './wire.ts'
 
 /** Between two looks at who is there and what stands still. */
 const TICK_MS = 100

@@ -7,9 +7,9 @@
 //   package-chunks    package, n × chunk     → for each, in order: 1 and its bytes, or 0: not here
 //   package-copy      package                → a part now and then while it is fetched; the end: it is held
 
-import { ByteReader, ByteWriter, concatBytes, fromHex, toHex } from '../../lib/bytes.ts'
-import { TuttiError } from '../../lib/errors.ts'
-import type { ChunkDigest, PackageDigest } from '../../lib/ids.ts'
+import { ByteReader, ByteWriter, concatBytes, fromHex, toHex } from '../../../lib/bytes.ts'
+import { TuttiError } from '../../../lib/errors.ts'
+import type { ChunkDigest, PackageDigest } from '../../../lib/ids.ts'
 
 const DIGEST_BYTES = 32
 /** A question for more chunks than this is none of ours: a fetch asks for a few hundred at the most. */

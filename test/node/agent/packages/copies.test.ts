@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { defined } from '../../../lib/assert.ts'
-import { sha256Hex } from '../../../lib/hash.ts'
-import type { MemberId, PackageDigest } from '../../../lib/ids.ts'
-import { packageMark } from '../../../crdt/schema/status.ts'
-import { CopyWatch, type CopiesInput } from '../../../node/agent/package-copies.ts'
-import { packageCopies } from '../../../node/plan/package-copies.ts'
-import { fleet, idOf, numbered, service, type MemberOptions } from '../plan/fleet.ts'
+import { defined } from '../../../../lib/assert.ts'
+import { sha256Hex } from '../../../../lib/hash.ts'
+import type { MemberId, PackageDigest } from '../../../../lib/ids.ts'
+import { packageMark } from '../../../../crdt/schema/status.ts'
+import { CopyWatch, type CopiesInput } from '../../../../node/agent/packages/copies.ts'
+import { packageCopies } from '../../../../node/plan/package-copies.ts'
+import { fleet, idOf, numbered, service, type MemberOptions } from '../../plan/fleet.ts'
 
 const RUN = sha256Hex('run') as PackageDigest
 const LISTED = sha256Hex('listed') as PackageDigest

@@ -1,20 +1,20 @@
 // What this peer gives of its packages when others ask: manifests, what it has, and chunks, each verified as it is read. Bounded
 // by the transport, which takes so many questions of a member and no more, and reads on only as fast as the asker does.
 
-import { sameBytes } from '../../lib/bytes.ts'
-import { TuttiError } from '../../lib/errors.ts'
-import type { PackageDigest } from '../../lib/ids.ts'
-import type { Log } from '../../lib/log.ts'
-import type { Clock } from '../../lib/time.ts'
-import type { PackageStore } from '../package/store.ts'
-import type { AgentPort } from '../ports.ts'
+import { sameBytes } from '../../../lib/bytes.ts'
+import { TuttiError } from '../../../lib/errors.ts'
+import type { PackageDigest } from '../../../lib/ids.ts'
+import type { Log } from '../../../lib/log.ts'
+import type { Clock } from '../../../lib/time.ts'
+import type { PackageStore } from '../../package/store.ts'
+import type { AgentPort } from '../../ports.ts'
 import {
   decodeChunksQuestion,
   decodePackageQuestion,
   encodeChunk,
   encodeHave,
   manifestParts,
-} from './package-wire.ts'
+} from './wire.ts'
 
 /** Between two words of what is here, while it grows: the others wait for it, and a word is a thousandth of what it tells of. */
 const HAVE_WORD_MS = 150

@@ -1,13 +1,13 @@
 // Asks members for a package's manifest and takes no other for it.
 
-import { concatBytes } from '../../lib/bytes.ts'
-import { messageOf, TuttiError } from '../../lib/errors.ts'
-import type { MemberId, PackageDigest } from '../../lib/ids.ts'
-import { LIMITS } from '../../lib/limits.ts'
-import type { Log } from '../../lib/log.ts'
-import { decodeManifest, digestOfManifest, type Manifest } from '../package/manifest.ts'
-import type { AgentPort } from '../ports.ts'
-import { encodePackageQuestion } from './package-wire.ts'
+import { concatBytes } from '../../../lib/bytes.ts'
+import { messageOf, TuttiError } from '../../../lib/errors.ts'
+import type { MemberId, PackageDigest } from '../../../lib/ids.ts'
+import { LIMITS } from '../../../lib/limits.ts'
+import type { Log } from '../../../lib/log.ts'
+import { decodeManifest, digestOfManifest, type Manifest } from '../../package/manifest.ts'
+import type { AgentPort } from '../../ports.ts'
+import { encodePackageQuestion } from './wire.ts'
 
 /** @throws TuttiError `invalid` or `too-large` when the member lies, else as AgentPort.ask. */
 export const manifestFrom = async (

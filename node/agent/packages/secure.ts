@@ -1,12 +1,12 @@
 // Making sure that so many members have a package before a push returns: those that are there are asked, one after the other in the
 // order in which copies are elected (node/plan/package-copies.ts), until enough of them say that they have it.
 
-import { messageOf, TuttiError } from '../../lib/errors.ts'
-import type { MemberId, PackageDigest } from '../../lib/ids.ts'
-import { compareStrings } from '../../lib/order.ts'
-import { rankedFor } from '../plan/package-copies.ts'
-import type { AgentPort } from '../ports.ts'
-import { encodePackageQuestion } from './package-wire.ts'
+import { messageOf, TuttiError } from '../../../lib/errors.ts'
+import type { MemberId, PackageDigest } from '../../../lib/ids.ts'
+import { compareStrings } from '../../../lib/order.ts'
+import { rankedFor } from '../../plan/package-copies.ts'
+import type { AgentPort } from '../../ports.ts'
+import { encodePackageQuestion } from './wire.ts'
 
 /** Reasons that one sentence names. */
 const REASONS_MAX = 3
