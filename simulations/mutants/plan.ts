@@ -157,7 +157,9 @@ export const PLAN_MUTANTS: readonly Mutant[] = [
       {
         file: 'node/plan/rollout/judge.ts',
         find: 'return nextWave(given, verified, ready)',
-        replace: 'return (void nextWave, stay(given, verified, ready, "goes on"))',
+        // Without `stay`, whose deadline would end it.
+        replace:
+          'return (void nextWave, { word: verified, memory: ready, duty: null, waiting: "goes on", wakeAtMs: null })',
       },
     ],
   },
