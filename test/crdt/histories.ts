@@ -59,7 +59,8 @@ export const steps = fc.array(
   },
 )
 
-const editsOf = (view: View, { what, value }: Step): readonly Edit[] => {
+/** What a step edits; nothing where its kind is none of an edit's. */
+export const editsOf = (view: View, { what, value }: Step): readonly Edit[] => {
   const id = `shop/${value % 2 === 0 ? 'web' : 'db'}` as ServiceId
   switch (what) {
     case 0:

@@ -5,20 +5,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as Automerge from '@automerge/automerge'
 import * as fc from 'fast-check'
-import { applyCell, cordon, removeService, scale, stop, uncordon } from '../../crdt/edits.ts'
-import type { Edit } from '../../crdt/edit.ts'
+import { applyCell, removeService, scale } from '../../crdt/edits.ts'
 import type { IntentReplica, Judged } from '../../crdt/replica.ts'
-import type { View } from '../../crdt/schema/view.ts'
 import { TuttiError } from '../../lib/errors.ts'
 import type { ServiceId } from '../../lib/ids.ts'
+import { editsOf, type Step } from './histories.ts'
 import { cell, edit, foundedCluster, pull, pullAll, service } from './cluster.ts'
-
-interface Step {
-  readonly who: number
-  readonly what: number
-  readonly value: number
-  readonly from: number
-}
 
 const step = fc.record({
   who: fc.nat(2),
@@ -27,26 +19,6 @@ const step = fc.record({
   from: fc.nat(2),
 })
 const steps = fc.array(step, { minLength: 5, maxLength: 25 })
-
-const editsOf = (view: View, { what, value }: Step): readonly Edit[] => {
-  const id = `shop/${value % 2 === 0 ? 'web' : 'db'}` as ServiceId
-  switch (what) {
-    case 0:
-      return applyCell(view, cell('shop', service('web', { stopGraceMs: value }), service('db'))).edits
-    case 1:
-      return applyCell(view, cell('shop', service('web', { environment: { A: String(value) } }))).edits
-    case 2:
-      return scale(view, id, value)
-    case 3:
-      return removeService(view, id)
-    case 4:
-      return stop(view, id)
-    case 5:
-      return value % 2 === 0 ? cordon(view, 'bob') : uncordon(view, 'bob')
-    default:
-      return []
-  }
-}
 
 /** Performs one step; what an operator may not do now is skipped. Returns the change made. */
 const perform = (replicas: readonly IntentReplica[], one: Step): ReturnType<IntentReplica['draft']> => {

@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Action } from '../../node/plan/action.ts'
 import { ScriptedHands } from '../../simulations/hands.ts'
 import { ScriptedDriver, ScriptedMachine, scriptOf } from '../../simulations/processes.ts'
-import { driverContract, recordFor, type DriverBed } from '../contracts/driver.ts'
+import { driverContract, type DriverBed } from '../contracts/driver.ts'
 import { heirContract } from '../contracts/heirs.ts'
 import { turnedClock } from '../contracts/turned-clock.ts'
+import { startOf } from '../node/act/support/actions.ts'
 
 const scriptedBed = async (): Promise<DriverBed> => {
   const clock = turnedClock()
@@ -60,22 +60,6 @@ const bed = () => {
   return { clock, machine, hands }
 }
 
-const startOf = (command: readonly string[], ports: Record<string, number> = {}): Action => {
-  const { instance, slot, service, release, definition, cpusMilli, memoryBytes } = recordFor(command)
-  return {
-    kind: 'start',
-    proofMs: 0,
-    instance,
-    slot,
-    service,
-    release,
-    cpusMilli,
-    memoryBytes,
-    reason: 'test',
-    definition: { ...definition, ports },
-  }
-}
-
 describe('scriptOf', () => {
   it('reads the words that it knows and ignores others', () => {
     assert.deepEqual(scriptOf(['node', 'ready=200ms', 'exit=3@1s', 'unwell=5s..8s', 'stop=300ms']), {
@@ -95,7 +79,7 @@ describe('scripted hands', () => {
   it('becomes ready when the script says so, restarts, drains, stops and forgets', async () => {
     const { clock, hands } = bed()
     await hands.start({ changed: () => undefined })
-    const start = startOf(['run', 'ready=200ms'], { http: 0 })
+    const start = startOf(['run', 'ready=200ms'], { ports: { http: 0 } })
     hands.execute([start, start])
     const look = () => hands.observe()[0]
     clock.turn(199)
@@ -131,7 +115,7 @@ describe('scripted hands', () => {
   it('leaves processes running when closed, and adopts them', async () => {
     const { clock, machine, hands } = bed()
     await hands.start({ changed: () => undefined })
-    hands.execute([startOf(['run', 'ready=1s'], { http: 0 })])
+    hands.execute([startOf(['run', 'ready=1s'], { ports: { http: 0 } })])
     clock.turn(2000)
     await hands.close()
     const next = new ScriptedHands(machine)
