@@ -37,6 +37,8 @@ export interface StatusIngest {
   readonly reason?: string
   /** True when nothing but the member's report (how far it is) can have changed. */
   readonly reportOnly?: boolean
+  /** True when nothing of this incarnation of the member was here before: it has begun, and may be reached elsewhere than before. */
+  readonly isAnew?: boolean
   /** Of what was applied the record as it is kept, which nobody changes: the one that came may be part of a message. */
   readonly kept?: Uint8Array
 }
@@ -193,7 +195,7 @@ export class StatusMap {
     // A record that retains nothing restates everything, and may have dropped entries that it does not name.
     const reportOnly =
       !isAnew && record.retained.length > 0 && record.entries.every(({ key }) => key === STATUS_KEYS.report)
-    return { kind: admission, member, reportOnly, kept }
+    return { kind: admission, member, reportOnly, isAnew, kept }
   }
 
   /** How far everything of each member is here. */

@@ -320,14 +320,14 @@ export class Replication {
     let reportsOnly = true
     const before = this.#statuses.incarnation
     for (const record of records) {
-      const { kind, reason, reportOnly, kept } = this.#statuses.ingest(record)
+      const { kind, reason, reportOnly, isAnew, kept } = this.#statuses.ingest(record)
       if (kind === 'invalid') {
         this.#options.quarantined(null, reason ?? 'a status record is malformed')
         verdict = 'reject'
       } else if (kind === 'new' || kind === 'gap') {
         if (verdict === 'ignore') verdict = 'accept'
         reportsOnly &&= reportOnly === true
-        if (kept !== undefined) this.#feed.keep(kept)
+        if (kept !== undefined) this.#feed.keep(kept, isAnew)
       }
     }
     // Someone held a higher incarnation of this peer: it has risen above it and restates what it says.

@@ -1,6 +1,7 @@
 // This peer's own status on its way out: sets entries, seals them into signed records and publishes them, at most one a
 // second but for what is urgent (a readiness, an alert). Also keeps what others say durable, lazily, since status is
-// repaired by anti-entropy and only a whole-cluster restart needs it from the disk.
+// repaired by anti-entropy and only a whole-cluster restart needs it from the disk; but where another one is reached, at
+// once: a peer that comes back elsewhere after a crash finds the others by that, or nobody finds anybody.
 
 import type { StatusMap } from '../../crdt/status-map.ts'
 import type { Store } from '../../crdt/store.ts'
@@ -47,6 +48,9 @@ export class StatusFeed {
   #cancelFlush: (() => void) | null = null
   #cancelDurable: (() => void) | null = null
   #lastFlushMs = -Infinity
+  /** When the next write is due, and when the last one began. */
+  #durableAtMs = Infinity
+  #lastWriteMs = -Infinity
   #unwritten: Uint8Array[] = []
   #deltas = 0
   #stopped = false
@@ -80,10 +84,11 @@ export class StatusFeed {
     this.keep(record)
   }
 
-  /** Remembers a record for the disk. */
-  keep(record: Uint8Array): void {
+  /** Remembers a record for the disk. `atOnce`: it may say where a member is; such ones still share a write a second. */
+  keep(record: Uint8Array, atOnce = false): void {
     if (this.#unwritten.length < UNWRITTEN_MAX) this.#unwritten.push(record)
-    this.#writeSoon()
+    if (atOnce) this.#writeAt(this.#lastWriteMs + DURABLE_INTERVAL_MS)
+    else this.#writeSoon()
   }
 
   /** A snapshot holds everything: nothing is left to append. */
@@ -112,9 +117,18 @@ export class StatusFeed {
   }
 
   #writeSoon(): void {
-    if (this.#stopped) return
+    if (this.#cancelDurable !== null) return
     const { clock, spread } = this.#options
-    this.#cancelDurable ??= clock.after(DURABLE_INTERVAL_MS + DURABLE_SPREAD_MS * spread(), () => {
+    this.#writeAt(clock.now() + DURABLE_INTERVAL_MS + DURABLE_SPREAD_MS * spread())
+  }
+
+  /** Writes then, or when it was to anyway, whichever is sooner. */
+  #writeAt(atMs: number): void {
+    if (this.#stopped || (this.#cancelDurable !== null && this.#durableAtMs <= atMs)) return
+    const { clock } = this.#options
+    this.#cancelDurable?.()
+    this.#durableAtMs = atMs
+    this.#cancelDurable = clock.after(Math.max(0, atMs - clock.now()), () => {
       this.#cancelDurable = null
       void this.#write()
     })
@@ -123,6 +137,7 @@ export class StatusFeed {
   async #write(): Promise<void> {
     const records = this.#unwritten
     this.#unwritten = []
+    this.#lastWriteMs = this.#options.clock.now()
     try {
       await this.#options.store.append(records.map((bytes) => ({ kind: 'status' as const, bytes })))
     } catch (thrown) {

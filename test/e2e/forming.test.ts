@@ -58,6 +58,15 @@ describe('forming a cluster', () => {
       await fleet.agree([second, third])
     }))
 
+  it('finds together again when the founder is killed as soon as it sees who joined, and comes back at another port', () =>
+    withFleet(async (fleet) => {
+      const [first, second] = await fleet.grow(2)
+      assert.ok(first !== undefined && second !== undefined)
+      await first.end('SIGKILL')
+      await first.up()
+      await fleet.agree([first, second])
+    }))
+
   it('two newcomers at once are both admitted, under the names they chose', () =>
     withFleet(async (fleet) => {
       const peers = await fleet.grow(4)

@@ -12,16 +12,23 @@ import { signerOf } from '../../crdt/cluster.ts'
 const feedOf = (members: number, spread = 0) => {
   const simulator = new Simulator()
   const said: { atMs: number; urgent: boolean }[] = []
+  const writtenAtMs: number[] = []
+  const store = new FrameStore()
+  const append = store.append.bind(store)
+  store.append = async (frames) => {
+    writtenAtMs.push(simulator.nowMs)
+    await append(frames)
+  }
   const feed = new StatusFeed({
     map: new StatusMap({ signer: signerOf('ada'), incarnation: 1 }),
-    store: new FrameStore(),
+    store,
     clock: simulator.clock(),
     log: silentLog,
     spread: () => spread,
     members: () => members,
     publish: (_record, urgent) => said.push({ atMs: simulator.nowMs, urgent }),
   })
-  return { simulator, said, feed }
+  return { simulator, said, writtenAtMs, feed }
 }
 
 /** Something new to say every tenth of a second. */
@@ -63,5 +70,24 @@ describe('status feed', () => {
     scene.feed.flush()
     await scene.simulator.run(9000)
     assert.deepEqual(scene.said, [{ atMs: 0, urgent: true }])
+  })
+
+  it('writes at once where another one is reached, and of many that begin together once a second', async () => {
+    const { simulator, writtenAtMs, feed } = feedOf(3)
+    const record = new Uint8Array([1])
+    feed.keep(record)
+    await simulator.run(500)
+    feed.keep(record, true)
+    await simulator.run(501)
+    assert.deepEqual(writtenAtMs, [500])
+    for (const atMs of [600, 700, 800]) {
+      await simulator.run(atMs)
+      feed.keep(record, true)
+    }
+    await simulator.run(3000)
+    assert.deepEqual(writtenAtMs, [500, 1500])
+    feed.keep(record)
+    await simulator.run(9000)
+    assert.deepEqual(writtenAtMs, [500, 1500, 4000])
   })
 })
