@@ -101,6 +101,14 @@ const testProbe = (reader: Reader, section: Section): Probe | null => {
   const path = section.pathOf('test')
   const words = reader.texts(tree, path).map(({ text }) => text)
   const [first, ...rest] = words
+  // Compose would hand it to a shell, which knows no such program: the service would never be ready, and nobody would see why.
+  if (tree?.kind === 'text' && first !== undefined && /^https?:\/\/\S*$/.test(first)) {
+    reader.problems.invalid(
+      section.placeOf('test'),
+      `${path} is a command, and a URL is none; write http: ${pathOfUrl(first)} to have the peer ask the service`,
+    )
+    return null
+  }
   if (tree?.kind === 'text') return first === undefined ? null : shellProbe(first)
   if (first === 'NONE' && rest.length === 0) return { kind: 'none' }
   if (first === 'CMD' && rest.length > 0) return { kind: 'command', command: rest }
@@ -113,3 +121,9 @@ const testProbe = (reader: Reader, section: Section): Probe | null => {
 }
 
 const shellProbe = (line: string): Probe => ({ kind: 'command', command: ['/bin/sh', '-c', line] })
+
+const pathOfUrl = (url: string): string => {
+  if (!URL.canParse(url)) return '/'
+  const { pathname, search } = new URL(url)
+  return `${pathname}${search}`
+}

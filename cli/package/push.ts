@@ -67,7 +67,7 @@ export const pushPacked = async (
   await client.post('/v1/changes', { operations: [listing(ref, packed, keep)], dry: true })
   const { missing } = await client.send<ManifestReply>('/v1/packages/manifest', {}, packed.text)
   const sentBytes = await sendChunks(client, packed, new Set(missing), tell)
-  tell('copies to another peer')
+  tell('waits for its copies')
   const { holders } = await client.post<SecureReply>(
     '/v1/packages',
     { digest: packed.digest, ...(copies === null ? {} : { copies }) },

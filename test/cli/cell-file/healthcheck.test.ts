@@ -52,6 +52,12 @@ describe('probes in a cell file', () => {
       ],
     ],
     [
+      web('healthcheck: { test: "http://localhost:8080/healthz?full" }'),
+      [
+        '5:20: services.web.healthcheck.test is a command, and a URL is none; write http: /healthz?full to have the peer ask the service',
+      ],
+    ],
+    [
       web('healthcheck: { test: x, interval: 5 }'),
       [
         "5:39: services.web.healthcheck.interval: '5' is not a duration; write for example 500ms, 5s, 1m or 2h",
