@@ -13,6 +13,9 @@ export interface Text extends Place {
   readonly text: string
 }
 
+/** Instances are given these (node/act/environment.ts), and the file is read before. */
+const GIVEN_AT_START = /^(PORT(_\w+)?|TUTTI_\w+)$/
+
 export class Reader {
   readonly problems: Problems
   /** For `${VAR}`: the shell's environment over the `.env` file beside the cell file. */
@@ -36,7 +39,10 @@ export class Reader {
       return undefined
     }
     for (const name of unset) {
-      this.problems.warn(tree, `variable ${name} is not set and became empty in ${path}`)
+      const meant = GIVEN_AT_START.test(name)
+        ? `; write $$${name} to leave it to a shell of the instance, which is given it`
+        : ''
+      this.problems.warn(tree, `variable ${name} is not set and became empty in ${path}${meant}`)
     }
     return { text, line: tree.line, column: tree.column }
   }

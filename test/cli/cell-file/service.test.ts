@@ -13,6 +13,19 @@ describe('a service in a cell file', () => {
     assert.deepEqual(cell.services[0]?.command, ['node', '--x', 'app.js', 'a b'])
   })
 
+  it('says how to leave a variable to the instance that is given it', () => {
+    const { warnings } = read(
+      `name: s\nservices: { a: { command: 'sh -c "serve $PORT $OTHER"', ports: [http] } }`,
+    )
+    assert.deepEqual(
+      warnings.map((warning) => warning.replace(/^.*: line/, 'line')),
+      [
+        'line 2: variable PORT is not set and became empty in services.a.command; write $$PORT to leave it to a shell of the instance, which is given it',
+        'line 2: variable OTHER is not set and became empty in services.a.command',
+      ],
+    )
+  })
+
   const restarts: readonly (readonly [string, string])[] = [
     ['always', 'any'],
     ['unless-stopped', 'any'],
