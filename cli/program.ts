@@ -100,6 +100,28 @@ const sentenceOf = (thrown: unknown, root: Command, argv: readonly string[]): st
   return thrown instanceof AssertionError ? `${thrown.message}; ${next}` : `${messageOf(thrown)}; ${next}`
 }
 
+/** What Compose, Nomad and kubectl call what is called otherwise here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  delete: 'rm',
+  deploy: 'apply',
+  down: 'rm',
+  nodes: 'peers',
+  remove: 'rm',
+  services: 'ls',
+}
+
+/** What a word that names no command may mean: a command of another name, one of a group, or a slip; else empty. */
+const nearOf = (unknown: string, root: Command): string => {
+  const elsewhere = ELSEWHERE[unknown]
+  if (elsewhere !== undefined) return `; did you mean ${elsewhere}?`
+  const visible = (command: Command): readonly string[] =>
+    command.commands.map((each) => each.name()).filter((name) => !name.startsWith('_'))
+  const group = root.commands.find((each) => visible(each).includes(unknown))
+  return group === undefined
+    ? suggestion(unknown, visible(root))
+    : `; did you mean tutti ${group.name()} ${unknown}?`
+}
+
 /** Commander's complaints in the house's form. */
 const usageSentence = (error: CommanderError, root: Command, all: readonly string[]): string => {
   if (error.code === 'commander.help') return 'that names no command; see tutti --help'
@@ -116,7 +138,7 @@ const usageSentence = (error: CommanderError, root: Command, all: readonly strin
     if (path === '' && LATER.includes(unknown)) {
       return `tutti ${unknown} is not offered in this version yet; see tutti --help for what is`
     }
-    const near = suggestion(unknown, children) || `; ${help}`
+    const near = (path === '' ? nearOf(unknown, root) : suggestion(unknown, children)) || `; ${help}`
     return `'${unknown}' is not a command of tutti${path === '' ? '' : ` ${path}`}${near}`
   }
   const message = error.message

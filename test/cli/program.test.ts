@@ -10,6 +10,9 @@ const { peer, directory } = await shopPeer()
 describe('tutti, used wrongly', () => {
   const cases: readonly (readonly [readonly string[], number, string])[] = [
     [['plna'], 2, "tutti: 'plna' is not a command of tutti; did you mean plan?\n"],
+    [['drain', 'b'], 2, "tutti: 'drain' is not a command of tutti; did you mean tutti peers drain?\n"],
+    [['remove', 'shop/web'], 2, "tutti: 'remove' is not a command of tutti; did you mean rm?\n"],
+    [['qwertz'], 2, "tutti: 'qwertz' is not a command of tutti; see tutti --help\n"],
     [['peers', 'drian', 'b'], 2, "tutti: 'drian' is not a command of tutti peers; did you mean drain?\n"],
     [['ps', '--jsno'], 2, "tutti: unknown option '--jsno'; did you mean --json?\n"],
     [['scale'], 2, "tutti: missing required argument 'service=n'; see tutti scale --help\n"],
