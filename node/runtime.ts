@@ -6,6 +6,7 @@ import { homedir } from 'node:os'
 import { recordBuild } from '../crdt/build-duty-edits.ts'
 import { STATUS_KEYS } from '../crdt/status-decode.ts'
 import { toHex } from '../lib/bytes.ts'
+import { messageOf } from '../lib/errors.ts'
 import type { ActorId, ServiceId } from '../lib/ids.ts'
 import type { Log } from '../lib/log.ts'
 import { seededRandom } from '../lib/random.ts'
@@ -25,6 +26,7 @@ import { capacityOf } from './act/sampler.ts'
 import { Agent } from './agent.ts'
 import { systemClock } from './clock.ts'
 import { bootstrapOf } from './enrolment.ts'
+import { rememberPorts, withFormerPorts } from './listen-ports.ts'
 import { endpointsOf } from './plan/endpoints.ts'
 import { PLACEMENT_VERSION } from './plan/placement-version.ts'
 import type { AgentSnapshot, Exec, Output } from './ports.ts'
@@ -115,7 +117,7 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
     transport: await createLibp2pTransport({
       seed: identity.seed,
       cluster: origin.cluster,
-      listen,
+      listen: await withFormerPorts(listen, data),
       log,
       clock: systemClock,
     }),
@@ -150,6 +152,10 @@ export const startRuntime = async (options: RuntimeOptions): Promise<Runtime> =>
   builds.start()
   await built.exec.start()
   await agent.start()
+  // A start is no worse for a disk that takes no writes: the next one takes other ports.
+  await rememberPorts(listen, agent.addresses(), data).catch((thrown: unknown) =>
+    log.log('warn', 'the ports to listen on could not be remembered', { reason: messageOf(thrown) }),
+  )
   return {
     agent,
     output: built.output,

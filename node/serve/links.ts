@@ -8,7 +8,7 @@ import { TuttiError, messageOf } from '../../lib/errors.ts'
 import { hash32 } from '../../lib/hash.ts'
 import { partsOfService, type ServiceId } from '../../lib/ids.ts'
 import type { Log } from '../../lib/log.ts'
-import { sortedEntries } from '../../lib/order.ts'
+import { portsOf, portText } from '../../lib/port-text.ts'
 import type { Endpoint } from '../plan/endpoints.ts'
 import { FailedEndpoints, forward, inTurn, type LinkEndpoint } from './links-proxy.ts'
 
@@ -98,7 +98,7 @@ export class ServiceLinks {
     return this.#exclusive(async () => {
       const bytes = await this.#options.store.readSmall(STORED_AS)
       this.#persisted = bytes === null ? '' : Buffer.from(bytes).toString('utf8')
-      this.#ports = parsePorts(this.#persisted)
+      this.#ports = portsOf<ServiceId>(this.#persisted)
       for (const service of this.#ports.keys()) {
         try {
           await this.#open(service)
@@ -242,7 +242,7 @@ export class ServiceLinks {
   }
 
   async #persist(): Promise<void> {
-    const text = JSON.stringify(Object.fromEntries(sortedEntries(this.#ports)))
+    const text = portText(this.#ports)
     if (text === this.#persisted) return
     await this.#options.store.writeSmall(STORED_AS, utf8(text))
     this.#persisted = text
@@ -260,20 +260,3 @@ const listenOn = (server: Server, port: number): Promise<number | null> =>
       resolve(typeof address === 'object' && address !== null ? address.port : null)
     })
   })
-
-/** Remembered ports; what is not readable as such is left out, as if never written. */
-const parsePorts = (text: string): Map<ServiceId, number> => {
-  const ports = new Map<ServiceId, number>()
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    return ports
-  }
-  if (typeof parsed !== 'object' || parsed === null) return ports
-  for (const [service, port] of Object.entries(parsed)) {
-    if (typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536)
-      ports.set(service as ServiceId, port)
-  }
-  return ports
-}

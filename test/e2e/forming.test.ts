@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { encodeTicket, parseTicket } from '../../net/ticket.ts'
 import { Fleet, type Peer, type StoppedError, tutti, until, withFleet } from './support/fleet.ts'
@@ -63,8 +64,20 @@ describe('forming a cluster', () => {
       const [first, second] = await fleet.grow(2)
       assert.ok(first !== undefined && second !== undefined)
       await first.end('SIGKILL')
+      await rm(join(first.data, 'listen-ports'))
       await first.up()
       await fleet.agree([first, second])
+    }))
+
+  it('whose members took any port finds together again when all are killed and started at once', () =>
+    withFleet(async (fleet) => {
+      const peers = await fleet.grow(3)
+      const before = await Promise.all(peers.map(async (peer) => (await peer.sees(peer.name)).addresses))
+      await Promise.all(peers.map((peer) => peer.end('SIGKILL')))
+      await Promise.all(peers.map((peer) => peer.up()))
+      await fleet.agree(peers)
+      const after = await Promise.all(peers.map(async (peer) => (await peer.sees(peer.name)).addresses))
+      assert.deepEqual(after, before)
     }))
 
   it('two newcomers at once are both admitted, under the names they chose', () =>
