@@ -149,7 +149,7 @@ describe('status map', () => {
     ada.set(`alert/${memberOf('cem')}`, { incarnation: 2, silent: true })
     const sealed = seal(ada)
     const { kept, ...taken } = bob.ingest(sealed)
-    assert.deepEqual(taken, { kind: 'new', member: memberOf('ada'), reportOnly: false })
+    assert.deepEqual(taken, { kind: 'new', member: memberOf('ada'), reportOnly: false, isAnew: true })
     assert.deepEqual(kept, sealed)
     assert.notEqual(kept, sealed)
     const said = bob.statuses().get(memberOf('ada'))
@@ -168,6 +168,18 @@ describe('status map', () => {
     ada.set('report', report('d2'))
     ada.set('instance/shop/web/0@r1', null)
     assert.equal(bob.ingest(seal(ada)).reportOnly, false)
+  })
+
+  it('says when a record is the first of its member, or of a new incarnation of it', () => {
+    const bob = mapOf('bob')
+    const isAnew = (ada: StatusMap, digest: string): boolean | undefined => {
+      ada.set('report', report(digest))
+      return bob.ingest(seal(ada)).isAnew
+    }
+    const before = mapOf('ada')
+    assert.deepEqual([isAnew(before, 'd1'), isAnew(before, 'd2')], [true, false])
+    const after = mapOf('ada', 2)
+    assert.deepEqual([isAnew(after, 'd3'), isAnew(after, 'd4')], [true, false])
   })
 
   it('seals nothing when nothing changed', () => {
