@@ -3,76 +3,20 @@
 // writes down its beginning and its beats in one file that all hosts share, by the one clock of this machine.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execPath } from 'node:process'
 import { describe, it } from 'node:test'
 import { HOLD_MS, KILL_MS, LEASE_MS } from '../../node/plan/lease/terms.ts'
+import { assertAlone, beater, runsIn, type Run } from './support/beats.ts'
 import { applyOf, service, until, withFleet, type Peer } from './support/fleet.ts'
 import { netbedMissing, withLand } from './support/netbed.ts'
 
 const missing = await netbedMissing()
 if (missing !== null) process.stderr.write(`SKIPPED: quorum slots are not tested: ${missing}\n`)
 
-/** How often a run says that it lives. */
-const BEAT_MS = 50
 /** Time for voters that have just started, a change of the voters, a lease, a start on a busy machine. */
 const SETTLE_MS = 60_000
-
-/** Says that it began, with its token, and then that it lives; ignores SIGTERM, as the worst of programs do. */
-const beater = (file: string): readonly string[] => [
-  execPath,
-  '-e',
-  `
-  const { appendFileSync } = require('node:fs')
-  const say = (word) => appendFileSync(${JSON.stringify(file)}, [process.hrtime.bigint() / 1000000n, process.env.TUTTI_PEER, process.pid, process.env.TUTTI_FENCE, word].join(' ') + '\\n')
-  process.on('SIGTERM', () => {})
-  say('begin')
-  setInterval(() => say('beat'), ${BEAT_MS})
-  `,
-]
-
-interface Run {
-  readonly peer: string
-  readonly pid: number
-  readonly token: number
-  readonly fromMs: number
-  toMs: number
-}
-
-/** The runs in the order of their beginnings. */
-const runsIn = async (file: string): Promise<readonly Run[]> => {
-  const text = await readFile(file, 'utf8').catch(() => '')
-  const runs = new Map<string, Run>()
-  for (const line of text.split('\n').slice(0, -1)) {
-    const [at = '', peer = '', pid = '', token = ''] = line.split(' ')
-    const known = runs.get(`${peer} ${pid}`)
-    if (known !== undefined) known.toMs = Math.max(known.toMs, Number(at))
-    else
-      runs.set(`${peer} ${pid}`, {
-        peer,
-        pid: Number(pid),
-        token: Number(token),
-        fromMs: Number(at),
-        toMs: Number(at),
-      })
-  }
-  return [...runs.values()].toSorted((a, b) => a.fromMs - b.fromMs)
-}
-
-/** S9, as the machine's clock saw it. */
-const assertAlone = (runs: readonly Run[]): void => {
-  runs.forEach((run, at) => {
-    const before = runs[at - 1]
-    if (before === undefined) return
-    assert.ok(
-      before.toMs < run.fromMs,
-      `${before.peer} ran until ${before.toMs}, ${run.peer} began at ${run.fromMs} (S9)`,
-    )
-    assert.ok(before.token < run.token, `token ${run.token} follows ${before.token} (S9)`)
-  })
-}
 
 const lock = (file: string): ReturnType<typeof applyOf> =>
   applyOf(
