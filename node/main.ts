@@ -75,6 +75,11 @@ const LISTEN_DEFAULT = '/ip4/0.0.0.0/tcp/7701'
 const LABELS_FILE = 'labels.json'
 const TOKEN_FILE = 'api.token'
 const TOKEN_BYTES = 24
+/**
+ * What a start leaves behind, and meeting a fleet that starts with it, is a tenth of a peer's memory, and V8 keeps it until
+ * it runs short, which an idle peer never does. By then all have met. Dropping it holds the event loop up for some 40 ms, once.
+ */
+const START_GARBAGE_MS = 30_000
 
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../package.json'), 'utf8')) as {
   readonly version: string
@@ -104,6 +109,7 @@ class Peer {
   #api: Api | null = null
   #apiAddress: string | null = null
   #ready = false
+  #cancelCollection: () => void = () => undefined
   readonly #ended = Promise.withResolvers<void>()
 
   constructor(options: PeerOptions, data: DataDirectory, log: Log) {
@@ -146,6 +152,7 @@ class Peer {
       this.#apiAddress = api
       await runtime.agent.caughtUp()
       this.#ready = true
+      this.#cancelCollection = systemClock.after(START_GARBAGE_MS, dropGarbage)
       return {
         name: runtime.name(),
         id: identity.member,
@@ -314,11 +321,15 @@ class Peer {
   }
 
   async #stop(): Promise<void> {
+    this.#cancelCollection()
     await this.#api?.close()
     await this.#runtime?.stop()
     await this.#data.close()
   }
 }
+
+/** Gives the memory back, too, which a regular collection keeps. Nothing where the launcher did not ask Node.js for it. */
+const dropGarbage = (): void => globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 
 /** @throws TuttiError `invalid` when it is not `HOST:PORT`. */
 const hostAndPort = (address: string): { readonly host: string; readonly port: number } => {
