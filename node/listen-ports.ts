@@ -1,11 +1,11 @@
 // The ports of a peer that takes any free one (`--listen …/tcp/0`): the same again at its next start, where they are free.
 // The others know a peer by where it was, and when all of them start again at once nobody is left to tell who is where now.
 
-import { createServer } from 'node:net'
 import { textOf, utf8 } from '../lib/bytes.ts'
 import { portsOf, portText } from '../lib/port-text.ts'
 import { hostPortOf } from '../net/libp2p/addresses.ts'
 import type { DataDirectory } from './act/disk/data-directory.ts'
+import { checkPort } from './act/ports.ts'
 
 type Small = Pick<DataDirectory, 'readSmall' | 'writeSmall'>
 
@@ -21,10 +21,9 @@ export const withFormerPorts = async (listen: readonly string[], data: Small): P
   const chosen: string[] = []
   for (const address of listen) {
     const port = asksForAny(address) ? former.get(address) : undefined
-    const host = hostPortOf(address)?.host ?? ''
+    const isAgain = port !== undefined && (await checkPort(port)) === null
     // The zero is the whole port: a multiaddr may go on behind it.
-    const again = port === undefined ? address : address.replace(/\/tcp\/0(?=\/|$)/, `/tcp/${port}`)
-    chosen.push(port === undefined || (await isFree(host, port)) ? again : address)
+    chosen.push(isAgain ? address.replace(/\/tcp\/0(?=\/|$)/, `/tcp/${port}`) : address)
   }
   return chosen
 }
@@ -56,10 +55,3 @@ const boundPort = (address: string, bound: readonly string[]): number | null => 
   )
   return (found === undefined ? undefined : hostPortOf(found)?.port) ?? null
 }
-
-const isFree = (host: string, port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)))
-  })
