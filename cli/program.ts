@@ -114,13 +114,15 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 const nearOf = (unknown: string, root: Command): string => {
   const elsewhere = ELSEWHERE[unknown]
   if (elsewhere !== undefined) return `; did you mean ${elsewhere}?`
-  const visible = (command: Command): readonly string[] =>
-    command.commands.map((each) => each.name()).filter((name) => !name.startsWith('_'))
-  const group = root.commands.find((each) => visible(each).includes(unknown))
+  const group = root.commands.find((each) => visibleNames(each).includes(unknown))
   return group === undefined
-    ? suggestion(unknown, visible(root))
-    : `; did you mean tutti ${group.name()} ${unknown}?`
+    ? suggestion(unknown, visibleNames(root))
+    : `; did you mean ${group.name()} ${unknown}?`
 }
+
+/** Of its commands, but for those that only tutti itself calls. */
+const visibleNames = (command: Command): readonly string[] =>
+  command.commands.map((each) => each.name()).filter((name) => !name.startsWith('_'))
 
 /** Commander's complaints in the house's form. */
 const usageSentence = (error: CommanderError, root: Command, all: readonly string[]): string => {
@@ -130,7 +132,7 @@ const usageSentence = (error: CommanderError, root: Command, all: readonly strin
   const help = `see tutti ${path === '' ? '' : `${path} `}--help`
   const words = argv.filter((word) => !word.startsWith('-'))
   const unknown = words[path === '' ? 0 : path.split(' ').length]
-  const children = command.commands.map((each) => each.name()).filter((name) => !name.startsWith('_'))
+  const children = visibleNames(command)
   const isWrongChild =
     error.code === 'commander.unknownCommand' ||
     (error.code === 'commander.excessArguments' && command.registeredArguments.length === 0)

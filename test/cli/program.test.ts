@@ -10,7 +10,7 @@ const { peer, directory } = await shopPeer()
 describe('tutti, used wrongly', () => {
   const cases: readonly (readonly [readonly string[], number, string])[] = [
     [['plna'], 2, "tutti: 'plna' is not a command of tutti; did you mean plan?\n"],
-    [['drain', 'b'], 2, "tutti: 'drain' is not a command of tutti; did you mean tutti peers drain?\n"],
+    [['drain', 'b'], 2, "tutti: 'drain' is not a command of tutti; did you mean peers drain?\n"],
     [['remove', 'shop/web'], 2, "tutti: 'remove' is not a command of tutti; did you mean rm?\n"],
     [['qwertz'], 2, "tutti: 'qwertz' is not a command of tutti; see tutti --help\n"],
     [['peers', 'drian', 'b'], 2, "tutti: 'drian' is not a command of tutti peers; did you mean drain?\n"],
