@@ -28,10 +28,9 @@ const bundle = async (): Promise<void> => {
     // Names stay readable in the stacks that the log keeps of bugs.
     minifySyntax: true,
     minifyWhitespace: true,
-    // Files of their own. The name of one author has an umlaut, and a script with a single letter beyond ASCII is kept by V8
-    // in two bytes for each of its letters: three megabytes of every peer.
+    // Files of their own. The name of one author has an umlaut, and a script with a single letter beyond ASCII, which esbuild
+    // escapes elsewhere, is kept by V8 in two bytes for each of its letters: three megabytes of every peer.
     legalComments: 'external',
-    charset: 'ascii',
     // It finds its WebAssembly beside itself.
     external: ['@automerge/automerge'],
     // Bundled CommonJS asks for built-ins by `require`.
