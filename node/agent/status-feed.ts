@@ -53,7 +53,7 @@ export class StatusFeed {
   #cancelFlush: (() => void) | null = null
   #cancelDurable: (() => void) | null = null
   #lastFlushMs = -Infinity
-  /** When the next write is due, and when the last one began. */
+  /** When the next write is due (infinity: none is), and when the last one began. */
   #durableAtMs = Infinity
   #lastWriteMs = -Infinity
   #unwritten: Uint8Array[] = []
@@ -122,19 +122,19 @@ export class StatusFeed {
   }
 
   #writeSoon(): void {
-    if (this.#cancelDurable !== null) return
+    if (this.#durableAtMs < Infinity) return
     const { clock, spread } = this.#options
     this.#writeAt(clock.now() + DURABLE_INTERVAL_MS + DURABLE_SPREAD_MS * spread())
   }
 
   /** Writes then, or when it was to anyway, whichever is sooner. */
   #writeAt(atMs: number): void {
-    if (this.#stopped || (this.#cancelDurable !== null && this.#durableAtMs <= atMs)) return
+    if (this.#stopped || this.#durableAtMs <= atMs) return
     const { clock } = this.#options
     this.#cancelDurable?.()
     this.#durableAtMs = atMs
     this.#cancelDurable = clock.after(Math.max(0, atMs - clock.now()), () => {
-      this.#cancelDurable = null
+      this.#durableAtMs = Infinity
       void this.#write()
     })
   }
