@@ -4,8 +4,8 @@
 import { readFile } from 'node:fs/promises'
 import type { HistoryReply } from '../../node/serve/api/contract-history.ts'
 import { assertAlone, runsIn } from '../e2e/support/beats.ts'
-import { strays, until } from '../e2e/support/fleet.ts'
-import { PROGRAM, type Stage } from './stage.ts'
+import { IDLE_COMMAND, strays, until } from '../e2e/support/fleet.ts'
+import type { Stage } from './stage.ts'
 import { SERVICES } from './steps.ts'
 
 /** Peers that were frozen or cut off are held for dead for a while, and machines are slow while five peers start at once. */
@@ -66,7 +66,8 @@ const programsOf = async ({ fleet }: Stage): Promise<number> => {
     ),
   )
   // The program itself: its shim has it behind other words.
-  return lines.filter((line) => /^\S*sleep \d+$/.test(line) && line.endsWith(PROGRAM)).length
+  const [program, argument] = IDLE_COMMAND
+  return lines.filter((line) => new RegExp(`^\\S*${program} ${argument}$`).test(line)).length
 }
 
 const assertHistory = async ({ peers, acknowledged }: Stage): Promise<void> => {

@@ -1,7 +1,8 @@
 // `npm run soak -- [SEED] [--rounds N] [--peers N] [--loopback]`: real peers, broken at random from a seed. A round is some
 // steps at random moments, then all is undone and must become whole again. Beside the simulator, which knows faults that no
 // machine offers and repeats them exactly, it sees what the simulator has models of: sockets, disks, processes, addresses.
-// The seed fixes what is done; what comes of it depends on the machine, too. Exits with 1 at the first round that fails.
+// The seed fixes what is done; what comes of it depends on the machine, too. Exits with 1 at the first round that fails, and
+// with 2 on a wrong command line.
 
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
@@ -10,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { messageOf } from '../../lib/errors.ts'
 import { seededRandom } from '../../lib/random.ts'
 import { freshSeed } from '../../simulations/arguments.ts'
-import { Fleet, type Peer } from '../e2e/support/fleet.ts'
+import { Fleet } from '../e2e/support/fleet.ts'
 import { Netbed, netbedMissing, onHost } from '../e2e/support/netbed.ts'
 import { assertWhole } from './claims.ts'
 import { Stage } from './stage.ts'
@@ -19,38 +20,48 @@ import { drawStep } from './steps.ts'
 const STEPS_MIN = 4
 const STEPS_SPREAD = 10
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rounds: { type: 'string', default: '10' },
-    peers: { type: 'string', default: '5' },
-    loopback: { type: 'boolean', default: false },
-  },
-})
-const seed = positionals[0] ?? freshSeed(randomBytes(16))
-const [rounds, count] = [Number(values.rounds), Number(values.peers)]
-if (!(rounds >= 1) || !(count >= 2)) throw new TypeError('--rounds is 1 or more, and --peers 2 or more')
+const USAGE = 'usage: npm run soak -- [SEED] [--rounds N] [--peers N] [--loopback]'
+
+interface Options {
+  readonly seed: string
+  readonly rounds: number
+  readonly count: number
+  /** No hosts of their own: all on loopback, at ports that they choose themselves, and the network is never cut. */
+  readonly isLoopback: boolean
+}
+
+/** @throws TypeError for what is no such command line. */
+const options = (): Options => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string', default: '10' },
+      peers: { type: 'string', default: '5' },
+      loopback: { type: 'boolean', default: false },
+    },
+  })
+  const [rounds, count] = [Number(values.rounds), Number(values.peers)]
+  if (!(rounds >= 1) || !(count >= 2)) throw new TypeError('--rounds is 1 or more, and --peers 2 or more')
+  return { seed: positionals[0] ?? freshSeed(randomBytes(16)), rounds, count, isLoopback: values.loopback }
+}
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-/** Hosts of their own; null: all on loopback, at ports that they choose themselves, and the network is never cut. */
-const bedFor = async (): Promise<Netbed | null> => {
-  if (values.loopback) return null
+/** Hosts of their own; null where there are none. */
+const bedFor = async ({ count, isLoopback }: Options): Promise<Netbed | null> => {
+  if (isLoopback) return null
   const missing = await netbedMissing()
   if (missing === null) return await Netbed.create(count)
   say(`WITHOUT PARTITIONS: ${missing}`)
   return null
 }
 
-const again = `npm run soak -- ${seed} --peers ${count}${values.loopback ? ' --loopback' : ''}`
-
-const bed = await bedFor()
-const fleet = await Fleet.create()
-let failure: string | null = null
-try {
-  const peers: readonly Peer[] = await fleet.grow(count, (at) =>
-    bed === null ? { name: `p${at}` } : onHost(bed, at),
-  )
+/** @throws with what does not hold after the first round that fails. */
+const soak = async (
+  { seed, rounds, count }: Options,
+  { fleet, bed }: { readonly fleet: Fleet; readonly bed: Netbed | null },
+): Promise<void> => {
+  const peers = await fleet.grow(count, (at) => (bed === null ? { name: `p${at}` } : onHost(bed, at)))
   const stage = new Stage(fleet, peers, join(fleet.directory, 'beats'), bed, (line) => say(`  ${line}`))
   await stage.begin()
   for (let round = 0; round < rounds; round += 1) {
@@ -67,12 +78,32 @@ try {
     const tookS = ((performance.now() - from) / 1000).toFixed(1)
     say(`round ${round}: whole again after ${tookS} s, ${stage.acknowledged.length} changes so far`)
   }
-} catch (thrown) {
-  failure = messageOf(thrown)
-  process.stderr.write(`${fleet.story()}\n`)
-} finally {
-  await fleet.close()
-  await bed?.close()
 }
-say(failure === null ? `${seed}: ${rounds} rounds, all whole` : `FAILED: ${failure}\n  ${again}`)
-process.exitCode = failure === null ? 0 : 1
+
+const main = async (): Promise<number> => {
+  const asked = options()
+  const bed = await bedFor(asked)
+  const fleet = await Fleet.create()
+  const { seed, rounds, count, isLoopback } = asked
+  try {
+    await soak(asked, { fleet, bed })
+    say(`${seed}: ${rounds} rounds, all whole`)
+    return 0
+  } catch (thrown) {
+    process.stderr.write(`${fleet.story()}\n`)
+    const again = `npm run soak -- ${seed} --rounds ${rounds} --peers ${count}${isLoopback ? ' --loopback' : ''}`
+    say(`FAILED: ${messageOf(thrown)}\n  ${again}`)
+    return 1
+  } finally {
+    await fleet.close()
+    await bed?.close()
+  }
+}
+
+try {
+  process.exitCode = await main()
+} catch (thrown) {
+  if (!(thrown instanceof TypeError)) throw thrown
+  process.stderr.write(`${thrown.message}\n${USAGE}\n`)
+  process.exitCode = 2
+}

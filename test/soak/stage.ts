@@ -4,7 +4,7 @@
 import { messageOf } from '../../lib/errors.ts'
 import type { Operation } from '../../node/serve/api/contract.ts'
 import { beater } from '../e2e/support/beats.ts'
-import { applyOf, idle, service, type Fleet, type Instance, type Peer } from '../e2e/support/fleet.ts'
+import { applyOf, idle, service, strays, type Fleet, type Instance, type Peer } from '../e2e/support/fleet.ts'
 import type { Netbed } from '../e2e/support/netbed.ts'
 import { SERVICES, type ServiceName, type Step } from './steps.ts'
 
@@ -13,9 +13,6 @@ export interface Acknowledged {
   readonly change: string
   readonly by: string
 }
-
-/** A soak looks at them by their command. */
-export const PROGRAM = 'sleep 100000'
 
 export class Stage {
   readonly fleet: Fleet
@@ -104,8 +101,8 @@ export class Stage {
     for (const peer of this.#frozen) peer.signal('SIGCONT')
     this.#frozen.clear()
     await Promise.all([...this.#down].map((peer) => this.#start(peer)))
-    for (const peer of this.#drained) await this.#peer(0).change({ kind: 'uncordon', peer: peer.name })
-    this.#drained.clear()
+    for (const peer of this.#drained) await this.#drain(this.#peer(0), peer)
+    if (this.#drained.size > 0) throw new Error('a peer refused to take another one back')
   }
 
   #peer(number: number): Peer {
@@ -145,9 +142,10 @@ export class Stage {
     const running = (await asked.instances()).instances.filter((one: Instance) => one.state === 'ready')
     const one = running[Math.floor(at * running.length)]
     if (one?.pid === undefined || one.pid === null) return
+    // What a peer says of another may be outdated, and by then the number may be that of a process which is none of ours.
+    if (!strays(this.fleet.directory).includes(one.pid)) return
     this.#tell(`${one.slot} on ${one.peer} ends by SIGKILL`)
     try {
-      // What a peer says of another may be outdated, so that its process is gone.
       process.kill(one.pid, 'SIGKILL')
     } catch (thrown) {
       this.#tell(`it was gone: ${messageOf(thrown)}`)

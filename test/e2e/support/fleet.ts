@@ -136,9 +136,12 @@ export const service = (
   ...over,
 })
 
-/** A process that does nothing for longer than any test. */
+/** Does nothing for longer than any test. */
+export const IDLE_COMMAND = ['sleep', '100000'] as const
+
+/** A process that does nothing. */
 export const idle = (name: string, over: Partial<ServiceSpec> = {}): ServiceSpec =>
-  service(name, ['sleep', '100000'], over)
+  service(name, IDLE_COMMAND, over)
 
 export const applyOf = (...services: readonly ServiceSpec[]): Operation => ({
   kind: 'apply',
