@@ -2,7 +2,8 @@
 // the operations to the reply. One process, no network; the cluster is made up, its document is a real one.
 
 import type { ServiceView, View } from '../crdt/schema/view.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from '../crdt/schema/service.ts'
+import type { ServiceSpec } from '../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../crdt/schema/service-defaults.ts'
 import { forecastView } from '../node/plan/forecast.ts'
 import { place, PlacementMemo } from '../node/plan/placement.ts'
 import { fleet, numbered, service } from '../test/node/plan/fleet.ts'

@@ -5,6 +5,7 @@
 
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import { statSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
 import { ERROR_CODES, TuttiError, messageOf, type ErrorCode } from '../lib/errors.ts'
 import type { ErrorReply, ROUTES } from '../node/serve/api/contract.ts'
@@ -231,7 +232,11 @@ const pathOf = (target: Target, route: Route, query: Query): string => {
 const requestTo = async (target: Target, options: RequestOptions): Promise<ClientRequest> => {
   // Not imported: that asks the module for all it has, and loads its WebSocket and fetch, a quarter of a command's time.
   const http = process.getBuiltinModule('node:http')
-  if (target.kind === 'socket') return http.request({ ...options, socketPath: target.path })
+  if (target.kind === 'socket') {
+    const { path } = target
+    // By a function, and so without an agent, which would work out the name of a TLS server with two large expressions.
+    return http.request({ ...options, agent: undefined, createConnection: () => connect(path) })
+  }
   const { hostname, port, protocol } = target.url
   const address = { ...options, hostname: hostname.replace(/^\[|\]$/g, ''), port }
   // Loaded only here: TLS doubles what the client costs to load.

@@ -1,7 +1,6 @@
 // Follows `/v1/watch` until a judgement says that it is over: keeps the stream open across a peer's restart, asks again
 // between events (silence is information too), and stops at the deadline or at Ctrl-C.
 
-import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { unreachable } from '../lib/assert.ts'
 import { TuttiError, asTuttiError, messageOf } from '../lib/errors.ts'

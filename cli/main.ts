@@ -21,8 +21,13 @@ for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 }
 
-const [{ runProgram }, { processIo }] = await Promise.all([import('./program.ts'), import('./process-io.ts')])
-const code = await runProgram(process.argv.slice(2), processIo())
-// Not process.exit at once: what was written to a pipe must leave first.
-process.exitCode = code
-process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+const main = async (): Promise<void> => {
+  const { runCommandLine } = await import('./command-line.ts')
+  const code = await runCommandLine()
+  // Not process.exit at once: what was written to a pipe must leave first.
+  process.exitCode = code
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
+}
+
+// Not awaited here: one of the two bundles (bin/build.ts) is CommonJS, which knows no await outside of functions.
+void main()

@@ -56,7 +56,10 @@ export const processIo = (): Io => {
     stderr: sinkOf(process.stderr),
     environment: process.env,
     directory: process.cwd(),
-    ask: process.stdin.isTTY ? askTerminal : null,
+    // Looked at when somebody asks: standard input alone loads a tenth of what most commands need.
+    get ask() {
+      return process.stdin.isTTY ? askTerminal : null
+    },
     interruption,
     bytes: processBytes,
   }

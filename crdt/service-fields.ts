@@ -3,7 +3,8 @@
 
 import { canonicalJson, compareStrings, type Json } from '../lib/order.ts'
 import type { Scalar } from './edit.ts'
-import { ROLLOUT_DEFAULTS, SERVICE_DEFAULTS, type ServiceSpec } from './schema/service.ts'
+import type { ServiceSpec } from './schema/service.ts'
+import { ROLLOUT_DEFAULTS, SERVICE_DEFAULTS } from './schema/service-defaults.ts'
 import type { ServiceView } from './schema/view.ts'
 
 /** By field without its generation: `update/order`, `environment/LOG_LEVEL`. */

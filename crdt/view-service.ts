@@ -15,13 +15,13 @@ import type { Scalar } from './edit.ts'
 import { LIFE, lifeRank, parseLife, serviceFieldOf, type Life, type ServiceRecord } from './fields.ts'
 import { winnerOf, type EntityFields, type Register, type WriteOrigin } from './registers.ts'
 import type { RejectedRelease, RolloutOrder } from './schema/rollout.ts'
+import type { ServiceSpec } from './schema/service.ts'
 import {
   isUnset,
   ROLLOUT_DEFAULTS,
   SERVICE_DEFAULTS,
   type DependencyCondition,
-  type ServiceSpec,
-} from './schema/service.ts'
+} from './schema/service-defaults.ts'
 import type { ConflictView, ReleaseDefinition, ServiceView } from './schema/view.ts'
 
 /**

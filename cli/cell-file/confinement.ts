@@ -1,7 +1,9 @@
 // What of a service says how its processes are held: `user`, `isolation`, `ulimits`. The limits of memory, CPU and
 // processes are deploy.ts's. Whether a peer has the user, or can isolate, the peers alone know.
 
-import { SERVICE_DEFAULTS, USER_PATTERN, type ServiceSpec } from '../../crdt/schema/service.ts'
+import type { ServiceSpec } from '../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../crdt/schema/service-defaults.ts'
+import { USER_PATTERN } from '../../crdt/schema/patterns.ts'
 import { ULIMIT_KEYS, ULIMIT_PAIR_KEYS } from './keys.ts'
 import type { Reader, Section } from './reader.ts'
 

@@ -2,7 +2,8 @@
 // `mem_limit`, `pids_limit`): how many, where, with what resources, and how it is replaced and restarted.
 
 import { LIMITS } from '../../lib/limits.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
+import type { ServiceSpec } from '../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../crdt/schema/service-defaults.ts'
 import {
   DEPLOY_KEYS,
   LIMIT_KEYS,

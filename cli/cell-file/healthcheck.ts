@@ -1,7 +1,8 @@
 // A service's probes, `healthcheck` and `liveness`: `http: PATH`, `tcp: PORT`, or Compose's `test` in all its spellings. A
 // probe that asks a port needs one; that is checked here, where the line is known.
 
-import { HEALTHCHECK_DEFAULTS, type Healthcheck } from '../../crdt/schema/service.ts'
+import type { Healthcheck } from '../../crdt/schema/service.ts'
+import { HEALTHCHECK_DEFAULTS } from '../../crdt/schema/service-defaults.ts'
 import { PROBE_KEYS } from './keys.ts'
 import { suggestion } from './problem.ts'
 import type { Reader, Section } from './reader.ts'

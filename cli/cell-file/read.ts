@@ -1,13 +1,12 @@
 // The cell file: Compose-shaped YAML in, a CellSpec and warnings out, or one error that holds every problem with its line.
-// What can be known from the file and this machine is checked here; the peers check the rest.
+// What can be known from the file and this machine is checked here; lengths and counts in limits.ts; the peers check the rest.
 
 import { readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { Value } from 'typebox/value'
 import { NAME_PATTERN } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
 import { compareStrings } from '../../lib/order.ts'
-import { CellSpec, type ServiceSpec } from '../../crdt/schema/service.ts'
+import type { CellSpec, ServiceSpec } from '../../crdt/schema/service.ts'
 import { UsageError } from '../exit.ts'
 import type { Build, Builds } from './build.ts'
 import { readEnvFile } from './environment.ts'
@@ -19,6 +18,8 @@ import { nameFrom, readService } from './service.ts'
 import { treeOf, type MapTree } from './tree.ts'
 
 export interface CellFile {
+  /** How messages call the file. */
+  readonly shown: string
   readonly cell: CellSpec
   /** How packages are made that the file does not name: the business of `tutti release`. */
   readonly builds: Builds
@@ -94,9 +95,8 @@ export const parseCellFile = (
   const builds = new Map<string, Build>()
   const cell = readCell(reader, tree as MapTree, builds)
   problems.throwAny(shown)
-  checkSchema(cell, problems)
-  problems.throwAny(shown)
   return {
+    shown,
     cell,
     builds,
     warnings: problems.warnings.map((warning) => `${shown}: ${warning}`),
@@ -174,15 +174,13 @@ const circleOf = (services: readonly ServiceSpec[]): readonly string[] | null =>
   return null
 }
 
-/** The schema's own limits (lengths, counts), which no reader above repeats. */
-const checkSchema = (cell: CellSpec, problems: Problems): void => {
-  // As unknown: checking a value against its own type would narrow it to never.
-  const value: unknown = cell
-  if (Value.Check(CellSpec, value)) return
-  for (const { instancePath, message } of Value.Errors(CellSpec, value).slice(0, 3)) {
-    const [, , index, ...rest] = instancePath.split('/')
-    const service = cell.services[Number(index)]?.name
-    const path = service === undefined ? instancePath.slice(1) : ['services', service, ...rest].join('.')
-    problems.invalid({ line: 1, column: 1 }, `${path} ${message}`)
-  }
+/**
+ * Checks the limits of the schema: before anything is done that no peer has judged, or when one refuses the cell.
+ * @throws TuttiError `invalid` with what is beyond a limit.
+ */
+export const checkLimits = async ({ cell, shown }: Pick<CellFile, 'cell' | 'shown'>): Promise<void> => {
+  const { beyondLimits } = await import('./limits.ts')
+  const problems = new Problems()
+  for (const sentence of beyondLimits(cell)) problems.invalid({ line: 1, column: 1 }, sentence)
+  problems.throwAny(shown)
 }

@@ -2,7 +2,8 @@
 // and the hooks `pre_deploy` and `verify`. Defaults that depend on each other are node/plan/rollout/policy.ts's business.
 
 import { LIMITS } from '../../lib/limits.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
+import type { ServiceSpec } from '../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../crdt/schema/service-defaults.ts'
 import { HOOK_KEYS, UPDATE_KEYS, VERIFY_KEYS } from './keys.ts'
 import type { Reader, Section } from './reader.ts'
 import { shellWords } from './shell-words.ts'

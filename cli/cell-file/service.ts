@@ -4,13 +4,13 @@
 import { statSync } from 'node:fs'
 import { isAbsolute, normalize, resolve } from 'node:path'
 import { NAME_PATTERN } from '../../lib/ids.ts'
+import type { ServiceSpec } from '../../crdt/schema/service.ts'
 import {
   DEPENDENCY_CONDITIONS,
   SERVICE_DEFAULTS,
   type DependencyCondition,
-  type ServiceSpec,
-} from '../../crdt/schema/service.ts'
-import { PACKAGE_NAMED_PATTERN } from '../../crdt/schema/package.ts'
+} from '../../crdt/schema/service-defaults.ts'
+import { PACKAGE_NAMED_PATTERN } from '../../crdt/schema/patterns.ts'
 import { readBuild, type Build } from './build.ts'
 import { readDeploy } from './deploy.ts'
 import { readIsolation, readOpenFiles, readUser } from './confinement.ts'

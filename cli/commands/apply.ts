@@ -4,7 +4,7 @@
 import type { ChangeReply, ChangeRequest, StatusReply } from '../../node/serve/api/contract.ts'
 import { TuttiError } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
-import { loadCellFile, type CellFile } from '../cell-file/read.ts'
+import { checkLimits, loadCellFile, type CellFile } from '../cell-file/read.ts'
 import { requestOf } from '../change-request.ts'
 import { clientOf, type Client } from '../client.ts'
 import { EXIT } from '../exit.ts'
@@ -33,7 +33,19 @@ const readFile = async (context: Context, file: string): Promise<PackedCell> => 
       'unsupported',
       `services.${built}.build: packages are built from a commit; use tutti release -f ${file}`,
     )
+  // Packages are pushed before any peer has judged the file.
+  if (read.packages.size > 0) await checkLimits(read)
   return await packCell(read)
+}
+
+/** Asks for the change; what the file has beyond a limit is refused in the file's own words. */
+const ask = async (client: Client, file: PackedCell, request: ChangeRequest): Promise<ChangeReply> => {
+  try {
+    return await client.post<ChangeReply>('/v1/changes', request)
+  } catch (thrown) {
+    if (thrown instanceof TuttiError && thrown.code === 'invalid') await checkLimits(file)
+    throw thrown
+  }
 }
 
 const requestFor = (
@@ -60,7 +72,7 @@ const show = (context: Context, change: ChangeReply): void => {
 export const plan = async (context: Context, options: { readonly file: string }): Promise<number> => {
   const file = await readFile(context, options.file)
   const client = clientOf(context)
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, options.file, true))
+  const change = await ask(client, file, requestFor(context, file, options.file, true))
   if (context.json) {
     writeJson(context, change)
     for (const warning of change.warnings) warn(context, warning)
@@ -92,7 +104,7 @@ const changeAtOnce = async (
   { file: path, retry }: ApplyOptions,
 ): Promise<ChangeReply> => {
   await push(context, client, file)
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false, retry))
+  const change = await ask(client, file, requestFor(context, file, path, false, retry))
   show(context, change)
   tellDone(context, file, change)
   return change
@@ -105,7 +117,7 @@ const changeWhenConfirmed = async (
   file: PackedCell,
   { file: path, retry }: ApplyOptions,
 ): Promise<ChangeReply | null> => {
-  const preview = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, true, retry))
+  const preview = await ask(client, file, requestFor(context, file, path, true, retry))
   show(context, preview)
   if (isEmptyChange(preview)) {
     tell(context, 'nothing to change')
@@ -117,7 +129,7 @@ const changeWhenConfirmed = async (
     return null
   }
   await push(context, client, file)
-  const change = await client.post<ChangeReply>('/v1/changes', requestFor(context, file, path, false, retry))
+  const change = await ask(client, file, requestFor(context, file, path, false, retry))
   if (change.change !== null) tell(context, appliedAs(file, change.change))
   return change
 }

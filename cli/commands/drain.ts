@@ -3,7 +3,6 @@
 // uncordon, next. The walk stops at the first thing that is not as it should be and says how to go on; it keeps no state.
 
 import { spawn } from 'node:child_process'
-import { performance } from 'node:perf_hooks'
 import { TuttiError, asTuttiError, messageOf } from '../../lib/errors.ts'
 import { formatDuration } from '../../lib/time.ts'
 import type { ChangeReply, PeersReply, StatusReply } from '../../node/serve/api/contract.ts'

@@ -6,7 +6,7 @@ import {
   PACKAGE_NAME_PATTERN,
   PACKAGE_REF_PATTERN,
   PACKAGE_VERSION_PATTERN,
-} from '../../crdt/schema/package.ts'
+} from '../../crdt/schema/patterns.ts'
 import type { ChangeReply } from '../../node/serve/api/contract.ts'
 import type {
   PackageContentsReply,

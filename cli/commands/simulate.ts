@@ -8,7 +8,7 @@ import type {
   SimulationReply,
   SimulationRequest,
 } from '../../node/serve/api/contract-simulate.ts'
-import { loadCellFile } from '../cell-file/read.ts'
+import { checkLimits, loadCellFile } from '../cell-file/read.ts'
 import { suggestion } from '../cell-file/problem.ts'
 import { clientOf } from '../client.ts'
 import { EXIT, UsageError } from '../exit.ts'
@@ -73,7 +73,7 @@ export const simulate = async (context: Context, options: SimulateOptions): Prom
     cordon: [...cordon],
     drain: [...drain],
     add: add.map(parseAdded),
-    operations: file === undefined ? [] : [applyOf(context, file)],
+    operations: file === undefined ? [] : [await applyOf(context, file)],
     losses,
   }
   const client = clientOf(context)
@@ -92,10 +92,11 @@ export const simulate = async (context: Context, options: SimulateOptions): Prom
   return EXIT.done
 }
 
-const applyOf = (context: Context, file: string) => {
-  const { cell, warnings } = loadCellFile(file, context.io.directory, context.io.environment)
-  for (const warning of warnings) warn(context, warning)
-  return { kind: 'apply' as const, cell }
+const applyOf = async (context: Context, file: string) => {
+  const read = loadCellFile(file, context.io.directory, context.io.environment)
+  for (const warning of read.warnings) warn(context, warning)
+  await checkLimits(read)
+  return { kind: 'apply' as const, cell: read.cell }
 }
 
 const tellChanges = (context: Context, { edits, slots, outages }: SimulationReply, paint: Paint): void => {

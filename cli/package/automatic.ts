@@ -25,6 +25,8 @@ export const automaticName = (cell: string, service: string): string => {
 
 /** A cell with every directory packed. */
 export interface PackedCell {
+  /** How messages call its file. */
+  readonly shown: string
   readonly cell: CellSpec
   /** By reference. */
   readonly packages: ReadonlyMap<string, Packed>
@@ -33,7 +35,7 @@ export interface PackedCell {
 }
 
 /** Packs the directories that a cell file names. Sends nothing. @throws TuttiError as packing does. */
-export const packCell = async ({ cell, packages: directories }: CellFile): Promise<PackedCell> => {
+export const packCell = async ({ shown, cell, packages: directories }: CellFile): Promise<PackedCell> => {
   const packages = new Map<string, Packed>()
   const refs = new Map<string, string>()
   for (const [service, directory] of directories) {
@@ -43,6 +45,7 @@ export const packCell = async ({ cell, packages: directories }: CellFile): Promi
     refs.set(service, ref)
   }
   return {
+    shown,
     cell: {
       ...cell,
       services: cell.services.map((service) => ({

@@ -7,7 +7,7 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TuttiError } from '../../lib/errors.ts'
 import type { Build } from '../cell-file/build.ts'
-import { loadCellFile, type CellFile } from '../cell-file/read.ts'
+import { checkLimits, loadCellFile, type CellFile } from '../cell-file/read.ts'
 import { EXIT, Failure } from '../exit.ts'
 import { automaticName } from '../package/automatic.ts'
 import { makeArtifacts, type Artifacts } from './artifact.ts'
@@ -81,6 +81,7 @@ export const makeRelease = async <T>(
   show(null, `${revision.version}: ${revision.subject}`)
   return await withWorktree(repository.git, revision.commit, base, async (workplace) => {
     const read = cellFileOf(repository, revision, workplace.checkout, environment)
+    await checkLimits(read)
     for (const warning of read.warnings) surroundings.warn(warning)
     const logs = join(repository.gitDirectory, 'tutti')
     const present = new Map<string, string>()

@@ -3,11 +3,10 @@
 // Deliberately absent: credentials; whoever may fetch a repository is known to the machines alone.
 
 import { Type, type Static } from 'typebox'
+import { COMMIT_PATTERN } from './patterns.ts'
 
 const strict = { additionalProperties: false } as const
 
-/** A whole commit hash, SHA-1 or SHA-256. */
-export const COMMIT_PATTERN = '^([0-9a-f]{40}|[0-9a-f]{64})$'
 /** What git-check-ref-format(1) allows, without what only shells and people stumble over. */
 export const BRANCH_PATTERN = '^(?!.*(\\.\\.|//|\\.lock$|[./]$))[A-Za-z0-9_][A-Za-z0-9._/+-]{0,199}$'
 /** Printable and no option: it becomes an argument of git. */

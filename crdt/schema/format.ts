@@ -3,7 +3,7 @@
 // says its number in its status. Deliberately absent: what a field may hold (fields.ts), and who refuses an edit.
 
 import type { ContainerName, Edit, Scalar } from '../edit.ts'
-import { LATER_DEFAULTS, ROLLOUT_DEFAULTS } from './service.ts'
+import { LATER_DEFAULTS, ROLLOUT_DEFAULTS } from './service-defaults.ts'
 
 /** What this version reads. A new field, or a new value of an old one, takes a new number. */
 export const DOCUMENT_FORMAT = 2

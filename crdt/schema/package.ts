@@ -3,22 +3,7 @@
 
 import { Type, type Static } from 'typebox'
 import { LIMITS } from '../../lib/limits.ts'
-import { COMMIT_PATTERN } from './build-duty.ts'
-
-const DIGEST = '[0-9a-f]{64}'
-const NAME = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
-/** As tags of images and versions of packages are written: `1.4.2`, `v2.0.0-rc.1+linux`. */
-const VERSION = '[A-Za-z0-9][A-Za-z0-9._+-]{0,63}'
-
-export const PACKAGE_DIGEST_PATTERN = `^${DIGEST}$`
-export const PACKAGE_NAME_PATTERN = `^${NAME}$`
-export const PACKAGE_VERSION_PATTERN = `^${VERSION}$`
-/** `api@1.4.2`. */
-export const PACKAGE_REF_PATTERN = `^${NAME}@${VERSION}$`
-/** `api@1.4.2#<digest>`: what a service is pinned to, so that nothing said of the version later changes what runs. */
-export const PACKAGE_PIN_PATTERN = `^${NAME}@${VERSION}#${DIGEST}$`
-/** Either of the two. */
-export const PACKAGE_NAMED_PATTERN = `^${NAME}@${VERSION}(#${DIGEST})?$`
+import { COMMIT_PATTERN, PACKAGE_DIGEST_PATTERN } from './patterns.ts'
 
 /** The commit that a version was built from: in its record and not in its files, so that equal content has one digest. */
 export const PackageSource = Type.Object(

@@ -1,22 +1,18 @@
 // A service as operators define it: one TypeBox schema that is the static type, the API's validation and the guard of
 // the document's fields. Durations are milliseconds, sizes bytes, CPU thousandths; the cell file's units are parsed
-// before. Defaults live here and nowhere else. Deliberately absent: anything that says where an instance runs.
+// before. Its defaults are in service-defaults.ts. Deliberately absent: anything that says where an instance runs.
 
 import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../lib/ids.ts'
 import { LIMITS } from '../../lib/limits.ts'
-import { PACKAGE_NAMED_PATTERN } from './package.ts'
+import { PACKAGE_NAMED_PATTERN, USER_PATTERN } from './patterns.ts'
+import { DEPENDENCY_CONDITIONS } from './service-defaults.ts'
 
 const strict = { additionalProperties: false } as const
 const DURATION_MAX_MS = 7 * 86_400_000
 
 export const Name = Type.String({ pattern: NAME_PATTERN })
 export const ServiceRef = Type.String({ pattern: '^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$' })
-/** started: some instance runs. healthy: some instance is ready. completed: every slot has run to its good end. */
-export const DEPENDENCY_CONDITIONS = ['started', 'healthy', 'completed'] as const
-export type DependencyCondition = (typeof DEPENDENCY_CONDITIONS)[number]
-/** A user, and a group after a colon: names as useradd(8) allows them, or numbers. */
-export const USER_PATTERN = '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$'
 const DurationMs = Type.Integer({ minimum: 0, maximum: DURATION_MAX_MS })
 const Text = Type.String({ maxLength: LIMITS.valueBytesMax })
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) =>
@@ -169,86 +165,3 @@ export const CellSpec = Type.Object(
   strict,
 )
 export type CellSpec = Static<typeof CellSpec>
-
-/** Compose's healthcheck defaults, but for the interval: 30 s is an eternity when a deploy waits for it. */
-export const HEALTHCHECK_DEFAULTS = {
-  intervalMs: 5000,
-  timeoutMs: 2000,
-  retries: 3,
-  startPeriodMs: 0,
-} as const
-
-/** What a service is where its file is silent; `name` and `command` have no default. */
-export const SERVICE_DEFAULTS = {
-  workingDir: null,
-  package: null,
-  environment: {},
-  ports: {},
-  healthcheck: null,
-  liveness: null,
-  dependsOn: {},
-  uses: [],
-  stopSignal: 'SIGTERM',
-  stopGraceMs: 10_000,
-  onPartition: 'run',
-  mode: 'replicated',
-  replicas: null,
-  reservedCpusMilli: 0,
-  reservedMemoryBytes: 0,
-  memoryMaxBytes: null,
-  cpusMaxMilli: null,
-  pidsMax: null,
-  openFilesMax: null,
-  user: null,
-  isolation: 'none',
-  constraints: [],
-  spread: null,
-  replicasPerNodeMax: null,
-  update: { order: 'start-first', parallelism: 1 },
-  // A window of ten seconds, as systemd's start-limit interval.
-  restart: {
-    condition: 'any',
-    delayMs: 500,
-    delayMaxMs: 30_000,
-    attemptsMax: null,
-    windowMs: 10_000,
-  },
-  rescheduleAfterMs: 5000,
-  unfulfilledAfterMs: null,
-} as const satisfies Omit<ServiceSpec, 'name' | 'command'>
-
-/**
- * Defaults of fields that came after the first version. A new service writes these fields only where they differ, and a
- * release hashes them only then: a field that nobody uses must not make a new release of every service there is.
- */
-export const LATER_DEFAULTS = {
-  package: null,
-  pidsMax: null,
-  openFilesMax: null,
-  user: null,
-  isolation: 'none',
-} as const satisfies Partial<ServiceSpec>
-
-/** The same for what came later in `update`, and for hooks: they are about how a release comes, so no release hashes them. */
-export const ROLLOUT_DEFAULTS = {
-  canary: 0,
-  monitorMs: 0,
-  delayMs: 0,
-  failureAction: null,
-  progressDeadlineMs: null,
-  promote: 'auto',
-} as const satisfies Partial<ServiceSpec['update']>
-const HOOK_DEFAULTS = { preDeploy: null, verify: null } as const satisfies Partial<ServiceSpec>
-
-const UNSET: ReadonlyMap<string, unknown> = new Map<string, unknown>([
-  ...Object.entries<unknown>(LATER_DEFAULTS),
-  ...Object.entries<unknown>(HOOK_DEFAULTS),
-  ...Object.entries<unknown>(ROLLOUT_DEFAULTS).map(([name, value]): [string, unknown] => [
-    `update/${name}`,
-    value,
-  ]),
-])
-
-/** Whether a field has nothing to say: it came later and has its default. */
-export const isUnset = (field: string, value: unknown): boolean =>
-  UNSET.has(field) && UNSET.get(field) === value

@@ -2,7 +2,7 @@
 // prober's; what the tally means is the plan's (health.ts).
 
 import { unreachable } from '../../lib/assert.ts'
-import { HEALTHCHECK_DEFAULTS } from '../../crdt/schema/service.ts'
+import { HEALTHCHECK_DEFAULTS } from '../../crdt/schema/service-defaults.ts'
 import type { ReleaseDefinition } from '../../crdt/schema/view.ts'
 import { livenessOf, probeOf, thresholdsOf, type ProbeSpec as PlannedProbe } from '../plan/health.ts'
 

@@ -6,7 +6,8 @@
 import { hash32 } from '../../lib/hash.ts'
 import { compareStrings } from '../../lib/order.ts'
 import { formatDuration } from '../../lib/time.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
+import type { ServiceSpec } from '../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../crdt/schema/service-defaults.ts'
 import { exitText } from './health.ts'
 import type { LocalInstance } from './local.ts'
 

@@ -3,7 +3,7 @@
 
 import { demandOf } from '../../crdt/schema/format.ts'
 import { fieldsOfView } from '../../crdt/service-fields.ts'
-import { isUnset } from '../../crdt/schema/service.ts'
+import { isUnset } from '../../crdt/schema/service-defaults.ts'
 import type { ServiceView, View } from '../../crdt/schema/view.ts'
 import { place } from '../../node/plan/placement.ts'
 import { placementVersionOf } from '../../node/plan/placement-version.ts'

@@ -3,7 +3,8 @@
 
 import type { Edit } from '../../crdt/edit.ts'
 import { applyCell } from '../../crdt/edits.ts'
-import { SERVICE_DEFAULTS, type ServiceSpec } from '../../crdt/schema/service.ts'
+import type { ServiceSpec } from '../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../crdt/schema/service-defaults.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import { defined } from '../../lib/assert.ts'
 import type { SlotId } from '../../lib/ids.ts'

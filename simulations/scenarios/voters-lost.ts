@@ -1,7 +1,7 @@
 // Two of three machines burn down, and with them the majority that leases need.
 
 import { removeMember } from '../../crdt/edits.ts'
-import { SERVICE_DEFAULTS } from '../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../crdt/schema/service-defaults.ts'
 import { agentOf } from '../world.ts'
 import type { Scenario } from './scenario.ts'
 import { program } from './stage.ts'

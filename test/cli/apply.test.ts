@@ -1,6 +1,8 @@
 // Plan and apply: what is shown, what is asked, how the change is followed, and with which exit code it ends.
 
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fail, fakePeer, tutti } from './fake.ts'
 import { change, line, routes, sendEvents, shopPeer, watch } from './shop-peer.ts'
@@ -20,6 +22,27 @@ slots
     const { code, stdout, stderr } = await tutti(['plan', '-f', 'cell.yaml'], { peer, directory })
     assert.deepEqual([code, stdout], [10, text])
     assert.match(stderr, /^warning: constraint is met by nobody\n/)
+  })
+
+  it('says in words of the file what a peer refuses for its length', async () => {
+    const strict = await fakePeer(
+      routes({
+        'POST /v1/changes': (_asked, response) =>
+          fail(response, 400, 'invalid', 'body/operations/0 is too long'),
+      }),
+    )
+    writeFileSync(
+      join(directory, 'long.yaml'),
+      `name: shop\nservices: { web: { command: [run, ${'x'.repeat(40_000)}] } }\n`,
+    )
+    const long = await tutti(['plan', '-f', 'long.yaml'], { peer: strict, directory })
+    assert.match(
+      long.stderr,
+      /^tutti: long\.yaml:1:1: services\.web\.command\.1 must not have more than 32768/,
+    )
+    const other = await tutti(['plan', '-f', 'cell.yaml'], { peer: strict, directory })
+    await strict.close()
+    assert.match(other.stderr, /^tutti: body\/operations\/0 is too long/)
   })
 
   it('exits with 0 when there is nothing to change', async () => {

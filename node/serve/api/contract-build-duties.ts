@@ -2,7 +2,8 @@
 // contract.ts, whose union of operations takes these in.
 
 import { Type, type Static } from 'typebox'
-import { BuildDuty, BuildOutcome, COMMIT_PATTERN } from '../../../crdt/schema/build-duty.ts'
+import { BuildDuty, BuildOutcome } from '../../../crdt/schema/build-duty.ts'
+import { COMMIT_PATTERN } from '../../../crdt/schema/patterns.ts'
 import { Name } from '../../../crdt/schema/service.ts'
 
 const strict = { additionalProperties: false } as const

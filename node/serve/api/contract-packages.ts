@@ -1,7 +1,8 @@
 // The API contract of packages: beside contract.ts for its size. The same rules: adding is allowed, renaming is not.
 
 import { Type, type Static } from 'typebox'
-import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN, PackageSource } from '../../../crdt/schema/package.ts'
+import { PackageSource } from '../../../crdt/schema/package.ts'
+import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN } from '../../../crdt/schema/patterns.ts'
 import { LIMITS } from '../../../lib/limits.ts'
 import { AsOf } from './contract.ts'
 

@@ -5,7 +5,8 @@
 import { Type, type Static } from 'typebox'
 import { NAME_PATTERN } from '../../../lib/ids.ts'
 import { LIMITS } from '../../../lib/limits.ts'
-import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN, PackageSource } from '../../../crdt/schema/package.ts'
+import { PackageSource } from '../../../crdt/schema/package.ts'
+import { PACKAGE_DIGEST_PATTERN, PACKAGE_REF_PATTERN } from '../../../crdt/schema/patterns.ts'
 import { CellSpec, Name, ServiceRef } from '../../../crdt/schema/service.ts'
 import { INSTANCE_STATES } from '../../../crdt/schema/status.ts'
 import {

@@ -76,11 +76,4 @@ describe('parseCellFile, with mistakes', () => {
   it('never crashes on an alias to what surrounds it', () => {
     assert.match(problemsOf('a: &a [*a]')[0] ?? '', /nested too deeply|unresolved alias|no anchor/)
   })
-
-  it('refuses a value that is longer than the document takes', () => {
-    assert.match(
-      problemsOf(web(`environment: { A: ${'x'.repeat(40_000)} }`))[0] ?? '',
-      /services\.web\.environment\.A/,
-    )
-  })
 })

@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, it } from 'node:test'
 import { loadCellFile, parseCellFile } from '../../../cli/cell-file/read.ts'
-import { SERVICE_DEFAULTS } from '../../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../../crdt/schema/service-defaults.ts'
 import { cellDirectory } from './cell-directory.ts'
 
 const { directory, read, service } = cellDirectory()

@@ -15,7 +15,8 @@ import {
   type ReleaseId,
   type SlotId,
 } from '../../../lib/ids.ts'
-import { isUnset, SERVICE_DEFAULTS, type ServiceSpec } from '../../../crdt/schema/service.ts'
+import type { ServiceSpec } from '../../../crdt/schema/service.ts'
+import { isUnset, SERVICE_DEFAULTS } from '../../../crdt/schema/service-defaults.ts'
 import type {
   ConfinementFacts,
   HookStatus,

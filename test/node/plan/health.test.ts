@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { SERVICE_DEFAULTS, type Healthcheck } from '../../../crdt/schema/service.ts'
+import type { Healthcheck } from '../../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../../crdt/schema/service-defaults.ts'
 import { exitText, firstPort, healthOf, livenessFailure, probeOf } from '../../../node/plan/health.ts'
 import type { ProbeTally } from '../../../node/plan/local.ts'
 import {

@@ -3,7 +3,7 @@
 
 import { TuttiError } from '../../../../lib/errors.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
-import { LATER_DEFAULTS } from '../../../../crdt/schema/service.ts'
+import { LATER_DEFAULTS } from '../../../../crdt/schema/service-defaults.ts'
 import type { InstanceRecord } from '../../../ports.ts'
 
 /** What the driver adds to a record. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { Compile } from 'typebox/compile'
-import { SERVICE_DEFAULTS } from '../../../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../../../crdt/schema/service-defaults.ts'
 import { demandOf, DOCUMENT_FORMAT } from '../../../../crdt/schema/format.ts'
 import { BuildDutiesReply } from '../../../../node/serve/api/contract.ts'
 import { FakeAgent } from '../fake-agent.ts'

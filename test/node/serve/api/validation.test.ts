@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { guardFor, nearestName } from '../../../../node/serve/api/validation.ts'
 import { ChangeRequest, InviteRequest } from '../../../../node/serve/api/contract.ts'
 import { LogsQuery } from '../../../../node/serve/api/contract-queries.ts'
-import { SERVICE_DEFAULTS } from '../../../../crdt/schema/service.ts'
+import { SERVICE_DEFAULTS } from '../../../../crdt/schema/service-defaults.ts'
 
 const body = guardFor(ChangeRequest, 'body')
 const sentence = (result: ReturnType<typeof body>): string => {
