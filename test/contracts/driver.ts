@@ -20,7 +20,7 @@ export interface ContractPrograms {
   readonly deaf: readonly string[]
   /** Cannot be spawned. */
   readonly broken: readonly string[]
-  /** Takes more memory than HUNGRY_MAX_BYTES, soon. */
+  /** Takes more memory than HUNGRY_MAX_BYTES once it is fed. */
   readonly hungry: readonly string[]
 }
 
@@ -39,6 +39,8 @@ export interface DriverBed {
   readonly settle: <T>(promise: Promise<T>) => Promise<T>
   /** Resolves when a deaf program is deaf, so that a stop meets what the test means. */
   readonly deafened: (instance: InstanceId) => Promise<void>
+  /** From now on hungry programs take what they want. */
+  readonly feed: () => void
   /** Ends the program of a run by SIGKILL, and nothing else of it. */
   readonly crash: (pid: number) => Promise<void>
   /** Resolves when the successor of that nonce has followed the run. */
@@ -293,6 +295,7 @@ export const driverContract = (name: string, makeBed: () => Promise<DriverBed>):
         definition: { ...record.definition, memoryMaxBytes: HUNGRY_MAX_BYTES },
       }
       await spawn(driver, limited)
+      bed.feed()
       const [, , exit] = await bed.settle(exits.next())
       assert.deepEqual(exit, { code: null, signal: 'SIGKILL', oomKilled: true })
       await bed.settle(driver.close())

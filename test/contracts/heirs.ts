@@ -231,6 +231,7 @@ export const heirContract = (name: string, makeBed: () => Promise<DriverBed>): v
       const definition = { ...plain.definition, memoryMaxBytes: HUNGRY_MAX_BYTES }
       const record = { ...plain, definition }
       await begin(driver, record)
+      bed.feed()
       const ends = [await bed.settle(exits.next()), await bed.settle(exits.next())]
       assert.deepEqual(
         ends.map(([, nonce, exit]) => [nonce, exit.oomKilled]),

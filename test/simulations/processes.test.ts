@@ -41,6 +41,7 @@ const scriptedBed = async (): Promise<DriverBed> => {
       return await done
     },
     deafened: async () => undefined,
+    feed: () => undefined,
     crash: async (pid) => {
       const process = machine.processes().find((one) => one.pid === pid && one.exit === null)
       if (process !== undefined) machine.kill(process.record.instance)

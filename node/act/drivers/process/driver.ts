@@ -43,6 +43,7 @@ import { Records } from './records.ts'
 import { exitIn } from './run-folder.ts'
 import { RunFolders } from './run-folders.ts'
 import { endRun, isUp, killRun, oomKillsIn, signalRun, type Run } from './run.ts'
+import { toldIn } from './told.ts'
 import { SHELL } from './spawner.ts'
 
 // Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
@@ -371,7 +372,7 @@ export class ProcessDriver implements Driver, Enterable {
   /** The run has ended, and its heir runs. */
   async #succeed(run: Run, successor: Run): Promise<void> {
     const { instance, nonce } = run.record
-    const oomKills = await oomKillsIn(run)
+    const oomKills = toldIn(run.folder).oomKills ?? (await oomKillsIn(run))
     if (this.#closed) {
       successor.alive.close()
       return

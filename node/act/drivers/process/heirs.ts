@@ -64,12 +64,23 @@ const emptinessTest = (group: string): readonly string[] => {
 }
 
 /**
+ * A line of the shim that tells how many processes its group has lost to want of memory: when the peer comes to look, the
+ * heir may have lost some as well.
+ */
+const oomTold = (memory: string, told: string): string => {
+  const tell = `[ "$tutti_first" != oom_kill ] || echo "oom $tutti_next" >>${quoted(told)}`
+  const counts = [join(memory, 'memory.events'), join(memory, 'memory.oom_control')].find(existsSync)
+  if (counts === undefined) return ':'
+  return `{ while read -r tutti_first tutti_next; do ${tell}; done <${quoted(counts)}; } 2>/dev/null`
+}
+
+/**
  * What the shim of a run does last, as the successor's launch with conditions before it. It runs in the shim's own shell,
  * whose `tutti_status` is the program's, and forks nothing. `former`: the variables that the shim has exported.
  */
 export const heirScript = (
   { heir, launch, condition, notBeforeMs }: HeirPlan,
-  { group, former }: { readonly group: string; readonly former: readonly string[] },
+  { group, oom, former }: { readonly group: string; readonly oom: string; readonly former: readonly string[] },
 ): string => {
   const fromS = Math.ceil((uptimeMs() + notBeforeMs) / SECOND_MS)
   const lines = [
@@ -80,6 +91,7 @@ export const heirScript = (
           'read -r tutti_uptime tutti_rest </proc/uptime',
           `[ "\${tutti_uptime%%.*}" -ge ${fromS} ] || exit 0`,
         ]),
+    oom,
     // The words of a failure are none of the program's.
     'exec 2>/dev/null',
     // The peer ends what is left, and no program starts beside it.
@@ -95,12 +107,13 @@ export const heirScript = (
 export const armRun = async (run: Run, plan: HeirPlan, options: LaunchingOptions): Promise<boolean> => {
   const { heir } = plan
   const former = environmentOf(run.shim.pid)
-  const { tracking: group } = run.confined.groups
+  const { tracking: group, memory } = run.confined.groups
+  const oom = memory === null ? ':' : oomTold(memory, join(run.folder, RUN_FILES.told))
   if (group === null || former === null) return false
   try {
     await preparePlaces(heir.folder, [], options)
     const script = join(heir.folder, RUN_FILES.launch)
-    const text = heirScript(plan, { group, former: Object.keys(former) })
+    const text = heirScript(plan, { group, oom, former: Object.keys(former) })
     // Ahead of time, since to make a file takes longer than all else that the shim does before the program.
     await writeFile(join(heir.folder, RUN_FILES.told), confinedLine(plan.launch.confined), { mode: 0o600 })
     await writeFile(script, text, { mode: 0o600 })

@@ -38,7 +38,8 @@ export const inheritanceOf = async (
   const folder = folders.pathOf(record.nonce)
   const { shim } = toldIn(folder)
   if (!(await hasBegun(folders.pathOf(nonce), { nonce, folder, shim }, options))) return null
-  const exit = exitIn(folder, speaks, await oomKillsIn({ confined: confinedIn(folder) }))
+  const oomKills = toldIn(folder).oomKills ?? (await oomKillsIn({ confined: confinedIn(folder) }))
+  const exit = exitIn(folder, speaks, oomKills)
   const endedAgoMs = endedAgoMsIn(folder, clock.wall()) ?? 0
   const inherited = { exit: exit ?? EXIT_UNKNOWN, ranMs: ranMsIn(folder), endedAgoMs }
   // Here and not with the leftovers: its shim and its groups are another run's now.

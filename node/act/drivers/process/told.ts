@@ -7,6 +7,8 @@
 //     up                 from now on signals reach the program
 //     …                  the shell's words about a signal that ended the program
 //     exit STATUS        how the program ended, as a shell knows it
+//     oom COUNT          processes that its groups had lost to want of memory by then, those of runs before it included; by
+//                        what makes an heir of its shim, since from then on the heir's are counted, too
 //
 // A version before this one had a file for each; runs that it left are read as well.
 
@@ -24,12 +26,16 @@ export interface Told {
   readonly words: string
   /** Of a shell, a number; empty: none yet. */
   readonly status: string
+  /** As the line `oom` has it; null: it was not told. */
+  readonly oomKills: number | null
   /** When the exit was told, wall clock; null: it was not. */
   readonly endedAtMs: number | null
 }
 
 /** Of a version that kept a file for each. */
 const FORMER_FILES = { confined: 'confined', pid: 'pid', up: 'up', signal: 'signal', exit: 'exit' } as const
+
+const OOM = /^oom (\d+)$/
 
 /** A file's text; empty where it cannot be read. */
 export const textOf = (path: string): string => {
@@ -60,6 +66,7 @@ export const toldIn = (folder: string): Told => {
     lines.findLast((line) => line.startsWith(`${word} `))?.slice(word.length + 1) ?? ''
   const up = lines.indexOf('up')
   const status = /^\d+$/.exec(after('exit'))?.[0] ?? ''
+  const oomKills = OOM.exec(lines.at(-1) ?? '')?.[1]
   return {
     confined: after('confined'),
     shim: parseIdentity(`${after('shim')}\n`),
@@ -69,9 +76,10 @@ export const toldIn = (folder: string): Told => {
         ? ''
         : lines
             .slice(up + 1)
-            .filter((line) => line !== `exit ${status}`)
+            .filter((line) => line !== `exit ${status}` && !OOM.test(line))
             .join('\n'),
     status,
+    oomKills: oomKills === undefined ? null : Number(oomKills),
     endedAtMs: status === '' ? null : changedMs(file),
   }
 }
@@ -86,6 +94,7 @@ const formerlyToldIn = (folder: string): Told => {
     isUp: existsSync(of('up')) || !existsSync(of('confined')),
     words: textOf(of('signal')),
     status,
+    oomKills: null,
     endedAtMs: status === '' ? null : changedMs(of('exit')),
   }
 }

@@ -1,6 +1,7 @@
 // The process driver under the contract that every driver keeps.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { systemClock } from '../../../../../node/clock.ts'
 import { nonceOf } from '../../../../../node/act/drivers/process/identity.ts'
 import { driverContract, type DriverBed } from '../../../../contracts/driver.ts'
@@ -9,6 +10,7 @@ import { childrenOf, lives, makeBed, until } from '../../support/bed.ts'
 
 const processBed = async (): Promise<DriverBed> => {
   const bed = makeBed()
+  const fed = join(bed.folder, 'fed')
   return {
     programs: {
       lasting: ['sleep', '600'],
@@ -19,7 +21,11 @@ const processBed = async (): Promise<DriverBed> => {
       deaf: ['sh', '-c', "trap '' TERM; echo deaf; while :; do sleep 600; done"],
       broken: ['no-such-program'],
       // It reads all of its one block into memory.
-      hungry: ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=1G', 'count=1'],
+      hungry: [
+        'sh',
+        '-c',
+        `while [ ! -e ${fed} ]; do sleep 0.01; done; exec dd if=/dev/zero of=/dev/null bs=1G count=1`,
+      ],
     },
     makeDriver: () => bed.makeDriver(),
     lives,
@@ -29,6 +35,7 @@ const processBed = async (): Promise<DriverBed> => {
       const { stdout } = bed.output.begin(instance)
       await until(() => readFileSync(stdout, 'utf8').includes('deaf'))
     },
+    feed: () => writeFileSync(fed, ''),
     crash: async (pid) => {
       await until(() => childrenOf(pid).length > 0)
       for (const child of childrenOf(pid)) process.kill(child, 'SIGKILL')

@@ -26,6 +26,7 @@ const begun = (confined: string) => ({
   isUp: false,
   words: '',
   status: '',
+  oomKills: null,
   endedAtMs: null,
 })
 
@@ -42,7 +43,14 @@ describe('toldIn', () => {
       isUp: true,
       words: 'Terminated',
       status: '143',
+      oomKills: null,
     })
+  })
+
+  it('reads how many its groups had lost to want of memory, which are no words of the shell', () => {
+    write({ told: 'confined {}\nshim 42 777\nup\nexit 3\noom 2\n' })
+    const { status, words, oomKills } = toldIn(folder)
+    assert.deepEqual({ status, words, oomKills }, { status: '3', words: '', oomKills: 2 })
   })
 
   it('tells nothing of a line that a full disk has cut off', () => {
