@@ -10,14 +10,8 @@ import { EXIT, EXIT_OF_ERROR, Failure, UsageError } from './exit.ts'
 import type { Io } from './io.ts'
 import { harmless, paintFor } from './render.ts'
 import { typable } from './program-name.ts'
-import { addCellCommands } from './tree/cells.ts'
 import { Frame } from './tree/frame.ts'
-import { addHistoryCommands, addRollbackCommands } from './tree/history.ts'
-import { addLookCommands, addShellCommands } from './tree/look.ts'
-import { addMachineCommands } from './tree/machine.ts'
-import { addSimulateCommands } from './tree/simulate.ts'
-import { addPackageCommands } from './tree/packages.ts'
-import { addReleaseCommands } from './tree/releases.ts'
+import { groupsFor } from './tree/groups.ts'
 
 const versionOf = (): string => {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
@@ -27,7 +21,7 @@ const versionOf = (): string => {
 // Promised by the contract and not built yet: an honest sentence instead of a wrong suggestion.
 const LATER = ['top']
 
-const rootCommand = (io: Io, frame: Frame): Command => {
+const rootCommand = (io: Io, frame: Frame, argv: readonly string[]): Command => {
   const root = new Command('tutti')
     .description('runs services on the machines you have, with nobody in charge')
     .version(versionOf(), '-V, --version', 'print the version')
@@ -46,26 +40,17 @@ const rootCommand = (io: Io, frame: Frame): Command => {
     })
   frame.sharesPeer(root)
   frame.example(root, 'tutti up &\n  $ tutti apply -f cell.yaml')
-  root.commandsGroup('Machines:')
-  addMachineCommands(root, frame)
-  root.commandsGroup('Cells and services:')
-  addCellCommands(root, frame)
-  addRollbackCommands(root, frame)
-  addReleaseCommands(root, frame)
-  addPackageCommands(root, frame)
-  root.commandsGroup('Looking:')
-  addLookCommands(root, frame)
-  addHistoryCommands(root, frame)
-  addSimulateCommands(root, frame)
-  root.commandsGroup('Shell:')
-  addShellCommands(root, frame, (text) => io.stdout.write(text))
+  for (const { heading, add } of groupsFor(argv)) {
+    if (heading !== null) root.commandsGroup(heading)
+    add(root, frame)
+  }
   return root
 }
 
 /** Runs `tutti ARGV…`; resolves with the exit code and never throws. */
 export const runProgram = async (argv: readonly string[], io: Io): Promise<number> => {
   const frame = new Frame(io)
-  const root = rootCommand(io, frame)
+  const root = rootCommand(io, frame, argv)
   if (argv.length === 0) {
     io.stdout.write(root.helpInformation())
     return EXIT.done

@@ -148,14 +148,14 @@ const addExec = (root: Command, frame: Frame): void => {
   })
 }
 
-export const addShellCommands = (root: Command, frame: Frame, write: (text: string) => void): void => {
+export const addShellCommands = (root: Command, frame: Frame): void => {
   const completion = root
     .command('completion')
     .description('print the completion script of a shell')
     .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS))
   frame.example(completion, 'source <(tutti completion bash)')
-  frame.does(completion, async (_context, _flags, [shell]) => {
-    write(completionScript(shell as Shell))
+  frame.does(completion, async ({ io }, _flags, [shell]) => {
+    io.stdout.write(completionScript(shell as Shell))
     return 0
   })
 
