@@ -45,7 +45,7 @@ export const GROUPS: readonly Group[] = [
   { heading: null, names: ['package'], add: addPackageCommands },
   {
     heading: 'Looking:',
-    names: ['ls', 'ps', 'status', 'logs', 'explain', 'events', 'exec'],
+    names: ['ls', 'ps', 'status', 'logs', 'exec', 'explain', 'events'],
     add: addLookCommands,
   },
   { heading: null, names: ['history', 'diff', 'conflicts'], add: addHistoryCommands },
