@@ -38,6 +38,8 @@ import { replaceVoters } from './voter-replacement.ts'
 
 /** Between two looks for somebody who knows the voters. */
 const LEARN_MS = 1000
+/** Promises that go on are written down together, this long after the first: a holder asks every three seconds. */
+const LATE_MS = 1000
 /** Promises of slots that are gone are dropped this often. */
 const PRUNE_MS = 60_000
 
@@ -72,6 +74,7 @@ export class Leases {
   #members: Membership['members'] | null = null
   #learnAtMs = -Infinity
   #pruneAtMs: number
+  #cancelFlush: (() => void) | null = null
   #stopped = false
 
   private constructor(options: LeasesOptions, file: VoterFile, voter: Voter) {
@@ -191,6 +194,7 @@ export class Leases {
 
   stop(): void {
     this.#stopped = true
+    this.#cancelFlush?.()
   }
 
   #scene(): HolderScene & ChangeScene {
@@ -293,10 +297,19 @@ export class Leases {
         return null
       }
       this.#voter.install(verdict)
+      if (this.#voter.isLate) this.#flushSoon()
       return verdict
     })
     this.#queue = entered
     return await entered
+  }
+
+  #flushSoon(): void {
+    if (this.#stopped) return
+    this.#cancelFlush ??= this.#options.clock.after(LATE_MS, () => {
+      this.#cancelFlush = null
+      void this.#enter(() => this.#voter.flush())
+    })
   }
 
   #learn(inSight: ReadonlySet<string>, nowMs: number): void {

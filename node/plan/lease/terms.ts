@@ -5,7 +5,8 @@ import type { VoterSet } from '../../../crdt/schema/lease.ts'
 
 /**
  * How long a voter keeps a promise, on its own monotonic clock. A machine that dies is replaced after this long, and a
- * holder that is cut off stops within it; each third costs every voter one write to its disk.
+ * holder that is cut off stops within it; each third costs every voter an answer, and all that fall into
+ * one second together one write to its disk.
  */
 export const LEASE_MS = 9000
 

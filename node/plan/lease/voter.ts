@@ -6,7 +6,9 @@
 //   asked for a change of the voters ─▶ votes as an acceptor does (Lamport, "Paxos Made Simple", 2001, section 2.2)
 //   told of voters in the place of lost ones ─▶ adopts them, and promises nothing for LEASE_MS
 //
-// Invariants. A promise is on the disk before anybody hears of it. After a start nothing is known of how long promises
+// Invariants. A promise is on the disk before anybody hears of it. One that only goes on, for the same run of the same holder,
+// is written a little later: what the disk has of it refuses everybody else as long, and names a token above the next ones, so
+// that no token is given twice whatever of it is lost. After a start nothing is known of how long promises
 // still run, nor whether the disk is the one it was, so for LEASE_MS nobody gets anything, but a holder what it holds. A
 // token never falls. An epoch's voters are left behind only when no promise of an older epoch is still running, so that
 // majorities of the voters before and after always meet. Where they need not, since a voter has missed epochs or voters
@@ -31,9 +33,17 @@ import {
 } from '../../../crdt/schema/lease.ts'
 import { LEASE_MS, REPLACED_EPOCHS, votersOf, type LeasePromise } from './terms.ts'
 
+type Entry = VoterRecord['promises'][number]
+
 interface Promised {
-  /** As it is written, the same value in every record; its wall time is only ever used to refuse. */
-  readonly entry: VoterRecord['promises'][number]
+  readonly entry: Entry
+  /**
+   * The entry as the disk has it, the same value in every record: with a token that is TOKENS_AHEAD. Its wall time is only ever
+   * used to refuse. Null: the disk has not heard of the promise.
+   */
+  readonly word: Entry | null
+  /** The promise has gone on since the word was written. */
+  readonly isLate: boolean
   /** On this voter's clock; `-Infinity`: over, or made before this start. */
   readonly untilMs: number
   /**
@@ -86,6 +96,12 @@ const BLANK: VoterState = {
 export const compareBallots = (a: Ballot, b: Ballot): number =>
   Math.sign(a.round - b.round) || compareStrings(a.by, b.by)
 
+/**
+ * How far the disk's tokens are ahead of those that were given: as many seconds of the wall, after which tokens are numbered,
+ * as a promise that is written late goes on without the disk, five renewals.
+ */
+const TOKENS_AHEAD = 16
+
 const OVER = { untilMs: -Infinity, olderUntilMs: -Infinity }
 
 /** With one promise more, or another one in its place. */
@@ -95,14 +111,24 @@ const withPromise = (promises: ReadonlyMap<string, Promised>, promise: Promised)
   return promises.has(slot) ? all : new Map(sortedEntries(all))
 }
 
-const recordOf = (state: VoterState): VoterRecord => ({
-  voters: state.voters,
-  forgetful: state.forgetful,
-  tokenFloor: state.tokenFloor,
-  promises: Array.from(state.promises.values(), ({ entry }) => entry),
-  ballot: state.ballot,
-  accepted: state.accepted,
-})
+const wordFor = ({ entry, word, isLate }: Promised): Entry =>
+  word === null || isLate ? { ...entry, token: entry.token + TOKENS_AHEAD } : word
+
+/** A state with its record: that holds once this is on the disk. */
+const written = (state: VoterState): { readonly record: VoterRecord; readonly state: VoterState } => {
+  const promises = new Map<string, Promised>()
+  const words: Entry[] = []
+  for (const [slot, promise] of state.promises) {
+    const word = wordFor(promise)
+    words.push(word)
+    promises.set(slot, word === promise.word ? promise : { ...promise, word, isLate: false })
+  }
+  const { voters, forgetful, tokenFloor, ballot, accepted } = state
+  return {
+    record: { voters, forgetful, tokenFloor, promises: words, ballot, accepted },
+    state: { ...state, promises },
+  }
+}
 
 /** Voters that were read from a message, as they are looked up from now on. */
 const kept = ({ epoch, former, present }: VoterSet): VoterSet => ({
@@ -127,7 +153,10 @@ export class Voter {
             ...record,
             quietUntilMs: -Infinity,
             promises: new Map(
-              sortedBy(record.promises, ({ slot }) => slot).map((entry) => [entry.slot, { entry, ...OVER }]),
+              sortedBy(record.promises, ({ slot }) => slot).map((entry) => [
+                entry.slot,
+                { entry, word: entry, isLate: false, ...OVER },
+              ]),
             ),
           }
   }
@@ -149,8 +178,7 @@ export class Voter {
   /** Found a cluster: the founder alone is its first voter. Only for the process that founds it. */
   found(): Verdict {
     const voters = { epoch: 0, former: null, present: [this.#self] }
-    const state = { ...this.#state, voters }
-    return { record: recordOf(state), answer: { voters, grants: [], change: null }, state }
+    return { ...written({ ...this.#state, voters }), answer: { voters, grants: [], change: null } }
   }
 
   /** Takes over a set of voters that was chosen; null: it is known. */
@@ -164,9 +192,22 @@ export class Voter {
   }
 
   #taken(state: VoterState): Verdict | null {
-    const { voters } = state
-    if (state === this.#state) return null
-    return { record: recordOf(state), answer: { voters, grants: [], change: null }, state }
+    return state === this.#state ? null : this.#entered(state)
+  }
+
+  #entered(state: VoterState): Verdict {
+    return { ...written(state), answer: { voters: state.voters, grants: [], change: null } }
+  }
+
+  /** Whether promises have gone on that the disk has not heard of. */
+  get isLate(): boolean {
+    for (const { isLate } of this.#state.promises.values()) if (isLate) return true
+    return false
+  }
+
+  /** Writes down what has gone on; null: nothing has. */
+  flush(): Verdict | null {
+    return this.isLate ? this.#entered(this.#state) : null
   }
 
   /** What it says to a question. Nothing is promised until the record is on the disk and `install` was called. */
@@ -176,10 +217,13 @@ export class Voter {
     const released = state
     if (question.voters !== null) state = this.#adopted(state, question.voters, time.nowMs)
     const grants: Grant[] = []
+    let mayWait = state === released
     for (const ask of question.asks) {
       const refusal = this.#refusalOf(state, from, ask, question, time)
-      if (refusal === null)
+      if (refusal === null) {
         state = this.#promised(state, { ...ask, holder: from, session: question.session }, time)
+        mayWait &&= state.promises.get(ask.slot)?.isLate === true
+      }
       grants.push({
         holder: state.promises.get(ask.slot)?.entry.holder ?? null,
         refusal,
@@ -189,12 +233,12 @@ export class Voter {
       })
     }
     const voted = question.change === null ? null : this.#vote(state, question.change, time)
-    if (voted !== null) ({ state } = voted)
-    return {
-      record: state === released ? null : recordOf(state),
-      answer: { voters: state.voters, grants, change: voted?.answer ?? null },
-      state,
+    if (voted !== null && voted.state !== state) {
+      ;({ state } = voted)
+      mayWait = false
     }
+    const answer = { voters: state.voters, grants, change: voted?.answer ?? null }
+    return mayWait ? { record: null, answer, state } : { ...written(state), answer }
   }
 
   /** The record of the verdict is on the disk: from now on it holds. */
@@ -215,8 +259,7 @@ export class Voter {
       (floor, [, { entry }]) => Math.max(floor, entry.token),
       this.#state.tokenFloor,
     )
-    const state = { ...this.#state, promises, tokenFloor }
-    return { record: recordOf(state), answer: { voters: state.voters, grants: [], change: null }, state }
+    return this.#entered({ ...this.#state, promises, tokenFloor })
   }
 
   #seen(state: VoterState, slot: string): number {
@@ -255,9 +298,18 @@ export class Voter {
     const epoch = defined(state.voters, 'the voters').epoch
     const before = state.promises.get(slot)
     const isOfEpoch = (before?.entry.epoch ?? epoch) === epoch
+    const goesOn =
+      before !== undefined &&
+      before.untilMs > nowMs &&
+      isOfEpoch &&
+      before.entry.holder === holder &&
+      before.entry.session === session
+    const word = goesOn && token <= (before.word?.token ?? 0) ? before.word : null
     const { untilMs, olderUntilMs } = before ?? OVER
     const promise: Promised = {
       entry: { at: Math.max(0, Math.floor(wall)), epoch, holder, session, slot, token },
+      word,
+      isLate: word !== null,
       untilMs: nowMs + LEASE_MS,
       olderUntilMs: isOfEpoch ? olderUntilMs : Math.max(untilMs, olderUntilMs),
     }

@@ -80,7 +80,11 @@ const oomTold = (memory: string, told: string): string => {
  */
 export const heirScript = (
   { heir, launch, condition, notBeforeMs }: HeirPlan,
-  { group, oom, former }: { readonly group: string; readonly oom: string; readonly former: readonly string[] },
+  {
+    group,
+    oom,
+    former,
+  }: { readonly group: string; readonly oom: string; readonly former: readonly string[] },
 ): string => {
   const fromS = Math.ceil((uptimeMs() + notBeforeMs) / SECOND_MS)
   const lines = [

@@ -17,12 +17,16 @@ const overlaps = (intervals: readonly Interval[]): readonly string[] =>
       ),
   )
 
+/** A holder may begin another run under a token that the former one was renewed with: it is one lease. */
+const isAbove = (one: Interval, before: Interval): boolean =>
+  before.token < one.token && (before.member === one.member || before.lastToken < one.token)
+
 const stale = (intervals: readonly Interval[]): readonly string[] =>
   intervals.flatMap((one, at) => {
     const before = intervals[at - 1]
-    return before === undefined || before.token < one.token
+    return before === undefined || isAbove(one, before)
       ? []
-      : [`${one.member} was given ${one.token} after ${before.token}`]
+      : [`${one.member} was given ${one.token} after ${before.lastToken}`]
   })
 
 type Act =
@@ -131,6 +135,24 @@ describe('leases', () => {
       parliament.run(5000)
       parliament.cut()
       parliament.run(5000)
+      assert.deepEqual(overlaps(parliament.intervals), [])
+    }
+  })
+
+  it('safety: give rising tokens where a majority forgets how far it has gone on (S9)', () => {
+    for (let seed = 0; seed < 20; seed += 1) {
+      const clocks = { rateError: BOUND, loss: 0, delayMs: 10 }
+      const parliament = new Parliament({ seed: `forgotten ${seed}`, members: 5, ...clocks })
+      parliament.run(LEASE_MS * 2)
+      parliament.want(0, true)
+      parliament.run(LEASE_MS * 2)
+      perform(parliament, { kind: 'strand', anew: true })
+      // Nobody else has asked meanwhile, so nobody knows more than the disks.
+      parliament.run(LEASE_MS * 2)
+      parliament.want(1, true)
+      parliament.run(LEASE_MS)
+      assert.ok(parliament.intervals.length > 1, 'another one runs it')
+      assert.deepEqual(stale(parliament.intervals), [])
       assert.deepEqual(overlaps(parliament.intervals), [])
     }
   })

@@ -64,10 +64,62 @@ describe('a voter', () => {
     const voter = new Voter('a', verdict.record, 500_000)
     assert.equal(refusalOf(voter, 'c', askOf(2), 500_000 + LEASE_MS - 1), 'fresh')
     const other = new Voter('a', verdict.record, 500_000)
-    const soon = other.judge('b', askOf(2), { nowMs: 500_001, wall: 21_000 })
+    const soon = other.judge('b', askOf(100), { nowMs: 500_001, wall: 21_000 })
     assert.equal(soon.answer.grants[0]?.refusal, null)
-    const late = other.judge('b', askOf(2), { nowMs: 500_001, wall: 20_000 + LEASE_MS })
+    const late = other.judge('b', askOf(100), { nowMs: 500_001, wall: 20_000 + LEASE_MS })
     assert.equal(late.answer.grants[0]?.refusal, 'fresh')
+  })
+
+  it('writes a promise that goes on later, and takes no token again that it gave meanwhile (S9)', () => {
+    const voter = voterOf()
+    const first = voter.judge('b', askOf(10), { nowMs: 20_000, wall: 20_000 })
+    voter.install(first)
+    assert.deepEqual([first.record?.promises.length, voter.isLate], [1, false])
+    let last = 10
+    for (let token = 11; token < 1000; token += 1) {
+      const verdict = voter.judge('b', askOf(token), { nowMs: 20_000 + token, wall: 20_000 })
+      assert.equal(verdict.answer.grants[0]?.refusal, null)
+      // So far ahead of the disk that it must be told first.
+      if (verdict.record !== null) break
+      voter.install(verdict)
+      last = token
+    }
+    assert.ok(last > 10 && last < 100)
+    assert.equal(voter.isLate, true)
+    const anew = new Voter('a', first.record, 0)
+    assert.equal(refusalOf(anew, 'c', askOf(last), 2 * LEASE_MS), 'stale')
+    assert.equal(refusalOf(anew, 'c', askOf(last + 100), 2 * LEASE_MS), null)
+    const flushed = voter.flush()
+    assert.ok(flushed !== null)
+    voter.install(flushed)
+    assert.deepEqual([voter.isLate, voter.flush()], [false, null])
+  })
+
+  it('writes at once what is promised to another start, in another epoch, or after it was over (S9)', () => {
+    const isWritten = (question: LeaseQuestion, nowMs: number): boolean => {
+      const voter = voterOf()
+      assert.equal(refusalOf(voter, 'b', askOf(10), 20_000), null)
+      const verdict = voter.judge('b', question, { nowMs, wall: nowMs })
+      assert.equal(verdict.answer.grants[0]?.refusal, null)
+      return verdict.record !== null
+    }
+    assert.equal(isWritten(askOf(11), 21_000), false)
+    assert.equal(isWritten({ ...askOf(11), session: 2 }, 21_000), true)
+    assert.equal(isWritten(askOf(11, { ...three, epoch: 3 }), 21_000), true)
+    assert.equal(isWritten(askOf(11), 20_000 + LEASE_MS), true)
+    assert.equal(
+      isWritten(
+        {
+          ...askOf(11),
+          asks: [
+            { slot: SLOT, token: 11 },
+            { slot: 'shop/lock/1', token: 1 },
+          ],
+        },
+        21_000,
+      ),
+      true,
+    )
   })
 
   it('keeps its tokens through a restart (S9)', () => {

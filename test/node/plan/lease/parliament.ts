@@ -15,6 +15,8 @@ export const SLOT = 'shop/lock/0'
 export interface Interval {
   readonly member: string
   readonly token: number
+  /** Of its last renewal. */
+  lastToken: number
   readonly fromMs: number
   toMs: number
 }
@@ -33,6 +35,9 @@ export interface ParliamentOptions {
   /** Promises are kept when a voter starts anew. @default true */
   readonly durable?: boolean
 }
+
+/** What has gone on is written after so many turns in the middle: longer than a renewal, so that much of it gets lost. */
+const FLUSH_TURNS = 500
 
 /** Of the true time; the longest lease is a thousand of them. */
 const STEP_MS = 10
@@ -207,6 +212,7 @@ export class Parliament {
 
   #turn(peer: Peer): void {
     const nowMs = this.#clock(peer)
+    if (peer.voter.isLate && this.#random.below(FLUSH_TURNS) === 0) this.#flush(peer)
     // The watchdog, as slow as it may be.
     if (peer.interval !== null && nowMs >= peer.deadlineMs + KILL_MS) this.#end(peer)
     if (peer.interval !== null && !peer.wants) this.#end(peer)
@@ -228,11 +234,13 @@ export class Parliament {
     const standing = peer.holder.standings(nowMs).get(SLOT)
     if (standing?.kind !== 'held') return
     if (peer.interval !== null) {
+      peer.interval.lastToken = standing.token
       if (nowMs < peer.deadlineMs) peer.deadlineMs = Math.max(peer.deadlineMs, standing.untilMs)
       return
     }
     if (!standing.fresh || !peer.wants) return
-    peer.interval = { member: peer.id, token: standing.token, fromMs: this.#nowMs, toMs: Infinity }
+    const { token } = standing
+    peer.interval = { member: peer.id, token, lastToken: token, fromMs: this.#nowMs, toMs: Infinity }
     peer.deadlineMs = standing.untilMs
     peer.above = standing.token
     this.intervals.push(peer.interval)
@@ -290,6 +298,16 @@ export class Parliament {
       then()
       this.#attend(voter)
     })
+  }
+
+  /** Writes down what has gone on, some time after it has. */
+  #flush(peer: Peer): void {
+    peer.questions.push(() => {
+      const verdict = peer.voter.flush()
+      if (verdict === null) this.#attend(peer)
+      else this.#write(peer, verdict, () => undefined)
+    })
+    this.#attend(peer)
   }
 
   #hear(peer: Peer, from: string, answer: LeaseAnswer): void {
