@@ -30,6 +30,8 @@ export interface Composition {
 export interface Happenings {
   /** A process was started. */
   readonly spawned: (machine: Machine, record: InstanceRecord) => void
+  /** A run of a quorum slot was told of the token that its lease was renewed with. */
+  readonly extended: (machine: Machine, record: InstanceRecord, token: number) => void
   /** The peer is about to drain or stop an instance. */
   readonly ending: (machine: Machine, record: InstanceRecord, how: 'drain' | 'stop') => void
   /** The peer asked its store to keep these, and the store said that it has. */

@@ -102,6 +102,7 @@ export class Machine {
     this.disk = new SimulatedDisk({ random: this.#random, clock: disk, where: name })
     this.processes = new ScriptedMachine(clock)
     this.processes.onSpawn = (record) => options.happenings?.spawned?.(this, record)
+    this.processes.onExtend = (record, token) => options.happenings?.extended?.(this, record, token)
   }
 
   /** How often its peer was started. */

@@ -186,6 +186,8 @@ const recover = async (scene: Scene): Promise<number | null> => {
 /** What happens on machines, told to the checkers. */
 export const happeningsOf = (referee: Referee): Happenings => ({
   spawned: (machine, record) => referee.ask('spawned', (check, scene) => check(scene, machine, record)),
+  extended: (machine, record, token) =>
+    referee.ask('extended', (check, scene) => check(scene, machine, record, token)),
   ending: (machine, record, how) =>
     referee.ask('ending', (check, scene) => check(scene, machine, record, how)),
   kept: (machine, frames) => referee.ask('kept', (check, scene) => check(scene, machine, frames)),

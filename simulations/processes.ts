@@ -141,6 +141,8 @@ export class ScriptedMachine {
 
   /** Who hears of starts: a checker. */
   onSpawn: (record: InstanceRecord) => void = () => undefined
+  /** And of renewals that a run is told of, with their tokens. */
+  onExtend: (record: InstanceRecord, token: number) => void = () => undefined
 
   /** Who hears of exits: one driver at a time; null: nobody. */
   listen(listener: EndListener | null): void {
@@ -219,6 +221,7 @@ export class ScriptedMachine {
     const entry = this.#entries.get(instance)
     if (entry === undefined || entry.deadlineMs === null || entry.deadlineMs <= this.clock.now()) return
     entry.deadlineMs = Math.max(entry.deadlineMs, lease.untilMs)
+    if (entry.process.exit === null) this.onExtend(entry.process.record, lease.token)
   }
 
   /** Prepares the successor of a living run, its record first. False: there is no such run. */

@@ -18,6 +18,8 @@ export interface Checker {
   /** A few times a simulated second. */
   readonly look?: (scene: Scene) => Wrongs
   readonly spawned?: (scene: Scene, machine: Machine, record: InstanceRecord) => Wrongs
+  /** A run of a quorum slot was told of the token that its lease was renewed with. */
+  readonly extended?: (scene: Scene, machine: Machine, record: InstanceRecord, token: number) => Wrongs
   readonly ending?: (scene: Scene, machine: Machine, record: InstanceRecord, how: 'drain' | 'stop') => Wrongs
   readonly kept?: (scene: Scene, machine: Machine, frames: readonly Frame[]) => Wrongs
   readonly delivered?: (scene: Scene, from: MemberId, to: MemberId) => Wrongs

@@ -1,6 +1,6 @@
 // S9: of a slot of a quorum service one process lives at a time, anywhere, from its spawn to its confirmed end, while no
-// clock is off by more than the bound; and the tokens that its runs are given rise, whatever the clocks do. Processes
-// are counted in simulated time, which no machine knows.
+// clock is off by more than the bound; and each run is given a token above all that the runs before it were given, at their
+// start and with renewals, whatever the clocks do. Processes are counted in simulated time, which no machine knows.
 
 import { LEASE_MS } from '../../node/plan/lease/terms.ts'
 import type { Machine } from '../machine.ts'
@@ -9,20 +9,30 @@ import type { Checker } from './checker.ts'
 /** A clock that was off may have lengthened a lease that was given then: so long after it is right, all of them are over. */
 const TRUST_AFTER_MS = 3 * LEASE_MS
 
+interface Given {
+  readonly token: number
+  readonly where: string
+}
+
+const note = (given: Map<string, Given>, slot: string, one: Given): void => {
+  if (one.token > (given.get(slot)?.token ?? 0)) given.set(slot, one)
+}
+
 export const singletons = (): Checker => {
-  const tokens = new Map<string, { readonly token: number; readonly where: string }>()
+  const begun = new Map<string, Given>()
+  const renewed = new Map<string, Given>()
   return {
     invariant: 'S9',
     spawned: (scene, machine, { slot, instance, fence, nonce }) => {
       // A clone's own network is another world.
       if (fence === undefined || !scene.world.machines.includes(machine)) return []
-      const last = tokens.get(slot)
-      const wrongs: string[] = []
-      if (last !== undefined && fence <= last.token)
-        wrongs.push(
-          `${instance} on ${machine.name} was given token ${fence}, after ${last.token} on ${last.where}`,
-        )
-      if (last === undefined || fence > last.token) tokens.set(slot, { token: fence, where: machine.name })
+      const wrongs = [begun, renewed].flatMap((given) => {
+        const last = given.get(slot)
+        return last === undefined || fence > last.token
+          ? []
+          : [`${instance} on ${machine.name} was given token ${fence}, after ${last.token} on ${last.where}`]
+      })
+      note(begun, slot, { token: fence, where: machine.name })
       if (scene.world.simulator.nowMs - scene.clocksWrongMs < TRUST_AFTER_MS) return wrongs
       const rivals = scene.world.machines.flatMap((other) =>
         livingOf(other, slot, other === machine ? nonce : null),
@@ -30,6 +40,15 @@ export const singletons = (): Checker => {
       if (rivals.length > 0)
         wrongs.push(`${instance} was started on ${machine.name} while ${rivals.join(' and ')}`)
       return wrongs
+    },
+    extended: ({ world }, machine, { slot }, token) => {
+      if (world.machines.includes(machine)) note(renewed, slot, { token, where: machine.name })
+      return []
+    },
+    // One that was the only voter on its older disk does not know of the voters, and their tokens, that came after it.
+    losing: async (_scene, machine) => {
+      for (const [slot, { where }] of [...renewed]) if (where === machine.name) renewed.delete(slot)
+      return []
     },
   }
 }

@@ -51,6 +51,18 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'token-of-a-renewal',
+    bug: 'a run begins with the token that the run before it was told of with its last renewal',
+    breaks: 'S9',
+    patches: [
+      {
+        file: 'node/plan/lease/holder.ts',
+        find: 'if (seat.running) seat.above = Math.max(seat.above, round.token)',
+        replace: '',
+      },
+    ],
+  },
+  {
     name: 'lease-from-answer',
     bug: 'a lease counts from the answer that makes it, and not from before it was asked for',
     breaks: 'S9',

@@ -5,7 +5,8 @@
 //                  └─no majority▶ what was promised is given back, and asked anew a little later
 //
 // Invariants. A lease counts from before its round was asked, never from an answer (S9). Answers count for the round they
-// belong to only. A token is used for one round; a lease has the token of its last successful round.
+// belong to only. A token is used for one round; a lease has the token of its last successful round, of which what runs is
+// told: no later run begins with it.
 
 import type { Ask, LeaseAnswer, VoterSet } from '../../../crdt/schema/lease.ts'
 import { sortedEntries } from '../../../lib/order.ts'
@@ -54,6 +55,7 @@ interface Round {
 }
 
 interface Seat {
+  /** At least every token that a run here was given: at its start, or when its lease was renewed. */
   above: number
   /** Something of the slot runs here, or may: then nothing is given back. */
   running: boolean
@@ -95,10 +97,12 @@ export class Holder {
     }
     for (const [slot, { above, running }] of sortedEntries(wanted)) {
       const seat = this.#seats.get(slot) ?? this.#seat(slot, nowMs)
+      const isOver = seat.running && !running
       seat.running = running
-      if (above <= seat.above) continue
-      seat.above = above
-      if (seat.round === null && seat.lease !== null && seat.lease.token <= above) seat.askAtMs = nowMs
+      if (above <= seat.above && !isOver) continue
+      seat.above = Math.max(seat.above, above)
+      // The next run needs a token that no run before it had.
+      if (seat.round === null && seat.lease !== null && seat.lease.token <= seat.above) seat.askAtMs = nowMs
     }
   }
 
@@ -173,10 +177,10 @@ export class Holder {
       if (refusal === 'full')
         seat.reason = 'waits for the lease of its slot: a voter has no room for more promises'
       if (refusal === 'voters' && (voters?.epoch ?? 0) > round.epoch) seat.askAtMs = scene.nowMs
-      const before = seat.lease
+      const { lease: before, above, running } = seat
       if (!this.#conclude(slot, seat, round, scene)) continue
       renewed.push(slot)
-      changed ||= before === null || before.untilMs <= scene.nowMs || before.token <= seat.above
+      changed ||= before === null || before.untilMs <= scene.nowMs || (!running && before.token <= above)
     }
     return { renewed, changed }
   }
@@ -217,6 +221,8 @@ export class Holder {
       seat.round = null
       seat.reason = WAITING
       seat.askAtMs = round.token > seat.above ? round.sentMs + RENEW_MS : nowMs
+      // It is told to what runs.
+      if (seat.running) seat.above = Math.max(seat.above, round.token)
       return true
     }
     if (round.answered.size === round.asked.size || voters?.epoch !== round.epoch)

@@ -17,14 +17,10 @@ const overlaps = (intervals: readonly Interval[]): readonly string[] =>
       ),
   )
 
-/** A holder may begin another run under a token that the former one was renewed with: it is one lease. */
-const isAbove = (one: Interval, before: Interval): boolean =>
-  before.token < one.token && (before.member === one.member || before.lastToken < one.token)
-
 const stale = (intervals: readonly Interval[]): readonly string[] =>
   intervals.flatMap((one, at) => {
     const before = intervals[at - 1]
-    return before === undefined || isAbove(one, before)
+    return before === undefined || before.lastToken < one.token
       ? []
       : [`${one.member} was given ${one.token} after ${before.lastToken}`]
   })

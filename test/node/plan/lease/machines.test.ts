@@ -264,6 +264,27 @@ describe('a holder', () => {
     assert.equal(holder.standings(1000 + HOLD_MS).get(SLOT)?.kind, 'none')
   })
 
+  it('has no run begin with a token that a run before was told of when its lease was renewed (S9)', () => {
+    const holder = new Holder(seededRandom('holder'))
+    const wish = { slot: SLOT, above: 0, running: false }
+    const renewed = (nowMs: number): boolean => {
+      const token = holder.tick(sceneAt(nowMs))[0]?.asks[0]?.token
+      assert.ok(token !== undefined, 'it asks')
+      holder.receive('a', grant(token), sceneAt(nowMs))
+      holder.receive('b', grant(token), sceneAt(nowMs))
+      const standing = holder.standings(nowMs).get(SLOT)
+      return standing?.kind === 'held' && standing.fresh
+    }
+    holder.want([wish], 0)
+    assert.equal(renewed(0), true)
+    const { token = 0 } = holder.standings(0).get(SLOT) as { token?: number }
+    holder.want([{ ...wish, above: token, running: true }], 10)
+    assert.equal(renewed(5000), false)
+    // It has ended: the next one waits for a token of its own, which is asked for at once.
+    holder.want([{ ...wish, above: token }], 5010)
+    assert.equal(renewed(5010), true)
+  })
+
   it('gives back what a few have promised, unless something of the slot runs here', () => {
     const releases = [false, true].map((running) => {
       const holder = new Holder(seededRandom('holder'))
