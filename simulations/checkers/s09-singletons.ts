@@ -47,7 +47,7 @@ export const singletons = (): Checker => {
     },
     // One that was the only voter on its older disk does not know of the voters, and their tokens, that came after it.
     losing: async (_scene, machine) => {
-      for (const [slot, { where }] of [...renewed]) if (where === machine.name) renewed.delete(slot)
+      for (const [slot, { where }] of renewed) if (where === machine.name) renewed.delete(slot)
       return []
     },
   }
