@@ -56,15 +56,21 @@ export const unfulfilledOf = (
     const rows = (reading.bySlot.get(slot) ?? [])
       .filter((sighting) => sighting.member.present)
       .map((sighting) => rowOf(reading, sighting, () => 0))
-      .filter(({ unfulfilledSince }) => unfulfilledSince !== null)
-    const said = rows.find((row) => row.release === release) ?? rows[0]
+    const overdueRows = rows.filter(({ unfulfilledSince }) => unfulfilledSince !== null)
+    const said = overdueRows.find((row) => row.release === release) ?? overdueRows[0]
     if (said !== undefined) {
       const { peer, state, exit, output } = said
       return [{ slot, peer, state, reason: said.reason, since: said.unfulfilledSince ?? 0, exit, output }]
     }
     const nobody = { slot, peer: null, state: 'unfulfilled' as const, exit: null, output: [] }
     const seen = overdue.get(slot)
-    if (seen !== undefined) return [{ ...nobody, ...seen }]
+    if (seen !== undefined) {
+      // A plan is made a moment before its peer says so of the instance.
+      const late = rows.find((row) => row.release === release && row.state !== 'ready')
+      if (late === undefined) return [{ ...nobody, ...seen }]
+      const { peer, state, exit, output } = late
+      return [{ slot, peer, state, ...seen, exit, output }]
+    }
     // Nobody answers for it yet: this peer's own placement says so just as well.
     return member === null ? [{ ...nobody, reason, since: unreadySinceOf(reading, placement) }] : []
   })

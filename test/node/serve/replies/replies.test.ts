@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { removeService, scale } from '../../../../crdt/edits.ts'
 import type { ServiceId, SlotId } from '../../../../lib/ids.ts'
 import { place } from '../../../../node/plan/placement.ts'
+import type { Plan } from '../../../../node/plan/plan.ts'
 import { mergeEvents } from '../../../../node/serve/replies/events.ts'
 import { instancesReply } from '../../../../node/serve/replies/instances.ts'
 import { peersReply } from '../../../../node/serve/replies/peers.ts'
@@ -222,6 +223,19 @@ describe('status', () => {
     assert.deepEqual(cellsReply(read(agent)).cells, [
       { name: 'shop', services: 1, desired: 1, ready: 0, unfulfilled: 1 },
     ])
+  })
+
+  it('names the instance of a slot that the plan found overdue before its peer has said so', () => {
+    const agent = world(1)
+    const seat = seatOf(agent, 'shop/web/0')
+    agent.say(seat, NAMES[seat] ?? '', { 'shop/web/0': { state: 'failing', reason: 'timed out', since: 5 } })
+    const unfulfilled = { slot: 'shop/web/0', cause: 'failing', reason: 'timed out', sinceMs: 0 }
+    const snapshot = {
+      ...agent.snapshot(),
+      plan: { witnessed: [], unfulfilled: [unfulfilled] } as unknown as Plan,
+    }
+    const [row] = statusReply(readingOf(snapshot, place(snapshot))).cells[0]?.services[0]?.unfulfilled ?? []
+    assert.deepEqual([row?.state, row?.peer, row?.reason], ['failing', NAMES[seat], 'timed out'])
   })
 
   it('wants nothing of a stopped service', () => {
