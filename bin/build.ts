@@ -3,7 +3,7 @@
 // of types are gone (docs/adr/0007). Whatever runs from dist/ runs from source too; nothing else differs.
 //
 // There are two bundles. The peer's (main.js) is made of chunks, each loaded when it is needed, and has everything. The
-// commands' (command.js) is one file with everything but the peer: a command is over in a tenth of a second, of which forty
+// commands' (command.cjs) is one file with everything but the peer: a command is over in a tenth of a second, of which forty
 // chunks take a third.
 
 import { copyFileSync, globSync, renameSync, rmSync } from 'node:fs'

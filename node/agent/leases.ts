@@ -1,6 +1,7 @@
 // Leases on this peer: brings voter, holder and voter change together with the transport, the disk and the clock. The
 // three machines of node/plan/lease decide; here their words are carried, and a voter's word is on the disk before it is
-// given. What a lease is for is the plan's concern, and ending what runs without one is the driver's.
+// given, but for promises that only go on (voter.ts), which are written soon after. What a
+// lease is for is the plan's concern, and ending what runs without one is the driver's.
 
 import type { Files } from '../../crdt/log/files.ts'
 import type { View } from '../../crdt/schema/view.ts'
@@ -172,7 +173,7 @@ export class Leases {
     if (nowMs >= this.#pruneAtMs) this.#prune(nowMs)
   }
 
-  /** Another member's question. Its answer is on the disk when it is given. @throws TuttiError `invalid`. */
+  /** Another member's question. What is new in its answer is on the disk when it is given. @throws TuttiError `invalid`. */
   async *answer(from: MemberId, body: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
     const question = decodeQuestion(body)
     if (question === null) throw new TuttiError('invalid', 'the question for a lease is malformed')

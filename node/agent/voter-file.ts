@@ -1,4 +1,4 @@
-// The voter's word on the disk: one small file, replaced as a whole and synced before anybody hears of what is in it.
+// The voter's word on the disk: one small file, replaced as a whole and synced before anybody hears of what is new in it.
 // Writes are made one after the other. Deliberately absent: what the word says (crdt/schema/lease.ts).
 
 import type { Files } from '../../crdt/log/files.ts'

@@ -8,10 +8,10 @@
 //
 // Invariants. A promise is on the disk before anybody hears of it. One that only goes on, for the same run of the same holder,
 // is written a little later: what the disk has of it refuses everybody else as long, and names a token above the next ones, so
-// that no token is given twice whatever of it is lost. After a start nothing is known of how long promises
-// still run, nor whether the disk is the one it was, so for LEASE_MS nobody gets anything, but a holder what it holds. A
-// token never falls. An epoch's voters are left behind only when no promise of an older epoch is still running, so that
-// majorities of the voters before and after always meet. Where they need not, since a voter has missed epochs or voters
+// that no token is given twice whatever of it is lost. After a start nothing is known of how long promises still run, nor
+// whether the disk is the one it was, so for LEASE_MS nobody gets anything, but a holder what it holds. A token never falls.
+// An epoch's voters are left behind only when no promise of an older epoch is still running, so that majorities of the
+// voters before and after always meet. Where they need not, since a voter has missed epochs or voters
 // were replaced, all that was promised before has run out when it begins to promise.
 
 import { defined } from '../../../lib/assert.ts'
