@@ -294,7 +294,12 @@ export class Dialler {
   }
 
   #linesOf(ids: ReadonlySet<MemberId>): readonly Line[] {
-    return [...ids].flatMap((id) => this.#lines.get(id) ?? [])
+    const lines: Line[] = []
+    for (const id of ids) {
+      const line = this.#lines.get(id)
+      if (line !== undefined) lines.push(line)
+    }
+    return lines
   }
 }
 

@@ -274,11 +274,10 @@ export class FailureDetector {
       for (const id of this.#observers) this.#owed.add(id)
     }
     const extraMs = this.#slowness.extraMs(nowMs)
-    for (const id of [...this.#owed].sort(compareStrings)) {
+    for (const id of drained(this.#owed)) {
       if (this.#roster.isConnected(id))
         effects.push({ kind: 'beat', to: id, bytes: encodeBeat('beat', extraMs) })
     }
-    this.#owed.clear()
     for (const [id, watch] of this.#watchesInOrder()) {
       if (watch.probe(nowMs)) effects.push({ kind: 'beat', to: id, bytes: encodeBeat('probe', extraMs) })
     }
@@ -298,12 +297,11 @@ export class FailureDetector {
       if (watch.alert !== null) this.#stale.add(id)
       this.#unwatch(id)
     }
-    for (const id of [...this.#stale].sort(compareStrings)) {
+    for (const id of drained(this.#stale)) {
       const stands = (this.#watches.get(id)?.alert ?? null) !== null
       if (!stands) effects.push({ kind: 'retract', member: id })
       this.#changed = true
     }
-    this.#stale.clear()
   }
 
   #accuse(nowMs: number, effects: DetectorEffect[]): void {
@@ -385,3 +383,13 @@ export class FailureDetector {
 
 const sameIds = (a: readonly MemberId[], b: readonly MemberId[]): boolean =>
   a.length === b.length && a.every((id, at) => id === b[at])
+
+const NOBODY: readonly MemberId[] = []
+
+/** What the set held, in order; it is empty afterwards, and mostly was before. */
+const drained = (ids: Set<MemberId>): readonly MemberId[] => {
+  if (ids.size === 0) return NOBODY
+  const all = [...ids].sort(compareStrings)
+  ids.clear()
+  return all
+}

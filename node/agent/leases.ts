@@ -164,7 +164,8 @@ export class Leases {
     if (this.#stopped) return
     const scene = this.#scene()
     const { voters, nowMs, inSight } = scene
-    const effects = this.#holder.tick(scene)
+    const { effects, changed } = this.#holder.tick(scene)
+    if (changed) this.#options.changed()
     // All voters are asked the same, which is put into words once.
     const questions = effects.slice(0, 1).flatMap((effect) => this.#questionsOf(effect))
     for (const { to } of effects) for (const question of questions) this.#send(to, question)

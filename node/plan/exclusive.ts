@@ -38,9 +38,9 @@ export const beginGate = (input: PlanInput, service: ServiceView, slot: SlotId):
   return standing?.kind === 'held' && standing.fresh ? null : 'waits for a new token of its lease'
 }
 
-/** When a run is to be stopped since its lease was not renewed: early enough to end as its operator wishes. */
-export const stopAheadAtMs = (lease: HeldLease, instance: Pick<LocalInstance, 'definition'>): number =>
-  lease.untilMs - Math.min(STOP_AHEAD_MS, instance.definition.stopGraceMs)
+/** How long before its lease's end a run is to be stopped, if it was not renewed: so that it ends as its operator wishes. */
+const stopAheadMs = ({ definition }: Pick<LocalInstance, 'definition'>): number =>
+  Math.min(STOP_AHEAD_MS, definition.stopGraceMs)
 
 /** How long a run that is stopped may take: no longer than its lease. */
 export const graceMs = (input: PlanInput, instance: LocalInstance): number => {
@@ -54,7 +54,7 @@ export const graceMs = (input: PlanInput, instance: LocalInstance): number => {
 export const isEndangered = (input: PlanInput, instance: LocalInstance): boolean => {
   if (instance.fence === undefined) return false
   const lease = leaseOf(input, instance.slot)
-  return lease === null || input.nowMs >= stopAheadAtMs(lease, instance)
+  return lease === null || input.nowMs >= lease.untilMs - stopAheadMs(instance)
 }
 
 /**
@@ -79,7 +79,7 @@ const isLive = ({ phase }: LocalInstance): boolean => phase !== 'exited' && phas
 export const adoptedWishes = (local: readonly LocalInstance[]): readonly LeaseWish[] =>
   local.flatMap((instance) =>
     instance.fence !== undefined && isLive(instance)
-      ? [{ slot: instance.slot, above: instance.fence, running: true }]
+      ? [{ slot: instance.slot, above: instance.fence, running: true, stopAheadMs: stopAheadMs(instance) }]
       : [],
   )
 
@@ -93,13 +93,19 @@ export const wishesOf = (
   const wishes = new Map<SlotId, LeaseWish>()
   for (const { slot, service, member } of placements.values())
     if (member === input.self && isExclusive(services.get(service)))
-      wishes.set(slot, { slot, above: 0, running: starting.has(slot) })
+      wishes.set(slot, { slot, above: 0, running: starting.has(slot), stopAheadMs: 0 })
   for (const instance of input.local) {
     const { slot, fence = 0 } = instance
     const known = wishes.get(slot)
     if (known === undefined && (instance.fence === undefined || !isLive(instance))) continue
     const above = Math.max(known?.above ?? 0, fence)
-    wishes.set(slot, { slot, above, running: (known?.running ?? false) || isLive(instance) })
+    const running = isLive(instance)
+    wishes.set(slot, {
+      slot,
+      above,
+      running: (known?.running ?? false) || running,
+      stopAheadMs: Math.max(known?.stopAheadMs ?? 0, running ? stopAheadMs(instance) : 0),
+    })
   }
   return sortedBy(wishes.values(), ({ slot }) => slot)
 }

@@ -5,7 +5,7 @@
 import { instanceIdOf, type InstanceId, type SlotId } from '../../lib/ids.ts'
 import type { ServiceView } from '../../crdt/schema/view.ts'
 import type { Action, RestartAction, StopAction } from './action.ts'
-import { beginGate, graceMs, isEndangered, isExclusive, leaseOf, stopAheadAtMs } from './exclusive.ts'
+import { beginGate, graceMs, isEndangered, isExclusive, leaseOf } from './exclusive.ts'
 import { capacityOf, roomGate, roomTaken } from './gates.ts'
 import { healthOf, livenessFailure, probeOf, PROOF_MS, PROOF_OF_REPLACEMENT_MS } from './health.ts'
 import { heirActions } from './heirs.ts'
@@ -229,8 +229,6 @@ const keepLive = (turn: Turn, { instance, service, as }: Kept): void => {
   const { id, slot } = instance
   const health = healthOf(instance, turn.nowMs)
   if (health.changesAtMs !== null) turn.wakes.push(health.changesAtMs)
-  const lease = instance.fence === undefined ? null : leaseOf(turn.scene.input, slot)
-  if (lease !== null) turn.wakes.push(stopAheadAtMs(lease, instance), lease.untilMs)
   const ranMs = turn.nowMs - instance.startedAtMs
   const loop = isCrashLoop(instance) && ranMs < (instance.stableRunMs ?? STABLE_RUN_MS)
   const lifeless = livenessFailure(instance, turn.nowMs)

@@ -2,6 +2,7 @@
 // its release while that is wanted, no other run of its service lives beside it, and no slot begins the release before one
 // has ended well. Judged from the programs that run, not from words; when one ends well is in its script.
 
+import type { View } from '../../crdt/schema/view.ts'
 import { isHookSlot } from '../../node/plan/rollout/hooks.ts'
 import { isReturn } from '../../node/plan/rollout/policy.ts'
 import type { ServiceId } from '../../lib/ids.ts'
@@ -28,6 +29,12 @@ const hooksOf = (scene: Scene, service: ServiceId) =>
     processes.processes().filter(({ record }) => record.service === service && isHookSlot(record.slot)),
   )
 
+const isWanted = (views: ReadonlySet<View>, name: string): boolean => {
+  for (const { services } of views)
+    if (services.some(({ id, release }) => `${id}@${release}` === name)) return true
+  return false
+}
+
 const hasLiving = (scene: Scene, name: string): boolean =>
   scene.world.machines.some(({ processes }) =>
     processes
@@ -50,13 +57,13 @@ export const hooks = (): Checker => {
   return {
     invariant: 'S8',
     look: (scene) => {
-      const wanted = new Set<string>()
-      for (const { view } of scene.world.snapshots())
-        for (const { id, release } of view.services) wanted.add(`${id}@${release}`)
+      if (trials.size === 0) return []
+      // Peers mostly have one view, and of those that differ each is read once.
+      const views = new Set(scene.world.snapshots().map(({ view }) => view))
       for (const [name, trial] of trials) {
         if (scene.faultlessMs < CALM_MS) trial.free = true
         // Wanted again later it may run again, if nobody remembers; it need not.
-        if (!wanted.has(name) && !hasLiving(scene, name)) trial.runs = 0
+        if (trial.runs > 0 && !isWanted(views, name) && !hasLiving(scene, name)) trial.runs = 0
       }
       return []
     },

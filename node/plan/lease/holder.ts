@@ -59,6 +59,10 @@ interface Seat {
   above: number
   /** Something of the slot runs here, or may: then nothing is given back. */
   running: boolean
+  /** As wished for. */
+  stopAheadMs: number
+  /** It was told that the lease comes to its end. */
+  isEnding: boolean
   /** At least every token that any voter has named. */
   seen: number
   lease: (HeldLease & { readonly sentMs: number }) | null
@@ -95,8 +99,9 @@ export class Holder {
       this.#giveBack(slot, seat)
       this.#seats.delete(slot)
     }
-    for (const [slot, { above, running }] of sortedEntries(wanted)) {
+    for (const [slot, { above, running, stopAheadMs }] of sortedEntries(wanted)) {
       const seat = this.#seats.get(slot) ?? this.#seat(slot, nowMs)
+      seat.stopAheadMs = stopAheadMs
       const isOver = seat.running && !running
       seat.running = running
       if (above <= seat.above && !isOver) continue
@@ -126,17 +131,23 @@ export class Holder {
   /** When the next tick is due, monotonic milliseconds; infinite: not before something happens. */
   get dueMs(): number {
     let dueMs = this.#releases.length > 0 ? -Infinity : Infinity
-    for (const { lease, round, askAtMs } of this.#seats.values())
-      dueMs = Math.min(dueMs, lease?.untilMs ?? Infinity, round === null ? askAtMs : round.sentMs + ANSWER_MS)
+    for (const seat of this.#seats.values()) {
+      const { round, askAtMs } = seat
+      dueMs = Math.min(dueMs, nextEndMs(seat), round === null ? askAtMs : round.sentMs + ANSWER_MS)
+    }
     return dueMs
   }
 
-  /** Ends what is over and begins what is due. All voters are asked the same. */
-  tick(scene: HolderScene): readonly HolderEffect[] {
+  /**
+   * Ends what is over and begins what is due. All voters are asked the same. `changed`: a lease was not renewed, and is at
+   * its end or so near it that what runs is to be stopped.
+   */
+  tick(scene: HolderScene): { readonly effects: readonly HolderEffect[]; readonly changed: boolean } {
     const { nowMs, voters, inSight } = scene
     const asks: Ask[] = []
+    let changed = false
     for (const [slot, seat] of sortedEntries(this.#seats)) {
-      this.#expire(slot, seat, scene)
+      if (this.#expire(slot, seat, scene)) changed = true
       if (seat.round !== null || seat.askAtMs > nowMs) continue
       const shortage = voters === null ? 'no voter has answered yet' : shortageOf(voters, inSight)
       if (voters === null || shortage !== null) {
@@ -148,10 +159,9 @@ export class Holder {
     }
     const releases = this.#releases
     if (voters !== null) this.#releases = []
-    if (voters === null || (asks.length === 0 && releases.length === 0)) return []
-    return votersOf(voters)
-      .filter((to) => inSight.has(to))
-      .map((to) => ({ to, asks, releases }))
+    if (voters === null || (asks.length === 0 && releases.length === 0)) return { effects: [], changed }
+    const asked = votersOf(voters).filter((to) => inSight.has(to))
+    return { effects: asked.map((to) => ({ to, asks, releases })), changed }
   }
 
   /** An answer. `renewed`: slots with a new or longer lease; `changed`: one of them may be used only now. */
@@ -189,6 +199,8 @@ export class Holder {
     const seat: Seat = {
       above: 0,
       running: false,
+      stopAheadMs: 0,
+      isEnding: false,
       seen: this.#floor,
       lease: null,
       round: null,
@@ -218,6 +230,7 @@ export class Holder {
     const untilMs = round.sentMs + HOLD_MS
     if (voters?.epoch === round.epoch && isQuorum(voters, round.granted) && nowMs < untilMs) {
       seat.lease = { token: round.token, untilMs, sentMs: round.sentMs }
+      seat.isEnding = false
       seat.round = null
       seat.reason = WAITING
       seat.askAtMs = round.token > seat.above ? round.sentMs + RENEW_MS : nowMs
@@ -230,12 +243,16 @@ export class Holder {
     return false
   }
 
-  #expire(slot: string, seat: Seat, { nowMs }: HolderScene): void {
+  /** Returns whether the lease came to its end, or near it. */
+  #expire(slot: string, seat: Seat, { nowMs }: HolderScene): boolean {
+    const isNear = nextEndMs(seat) <= nowMs
+    if (isNear) seat.isEnding = true
     if (seat.lease !== null && seat.lease.untilMs <= nowMs) {
       seat.lease = null
       seat.reason = 'waits for the lease of its slot, which could not be renewed'
     }
     if (seat.round !== null && nowMs - seat.round.sentMs >= ANSWER_MS) this.#fail(slot, seat, nowMs)
+    return isNear
   }
 
   #fail(slot: string, seat: Seat, nowMs: number): void {
@@ -256,3 +273,7 @@ export class Holder {
     return RETRY_MS + this.#random.below(RETRY_MS)
   }
 }
+
+/** When a lease that is not renewed comes near its end, or, after that, to it. */
+const nextEndMs = ({ lease, isEnding, stopAheadMs }: Seat): number =>
+  lease === null ? Infinity : lease.untilMs - (isEnding ? 0 : stopAheadMs)

@@ -127,6 +127,8 @@ export interface LeaseWish {
   readonly above: number
   /** A run of it lives here, or is about to. */
   readonly running: boolean
+  /** This long before the end of a lease that was not renewed, milliseconds, whatever lives under it is to be stopped. */
+  readonly stopAheadMs: number
 }
 
 /** What a voter has promised, for whoever looks at it. */

@@ -254,8 +254,8 @@ describe('a holder', () => {
 
   it('counts its lease from before it asked, and needs a majority (S9)', () => {
     const holder = new Holder(seededRandom('holder'))
-    holder.want([{ slot: SLOT, above: 0, running: false }], 1000)
-    const token = holder.tick(sceneAt(1000))[0]?.asks[0]?.token ?? 0
+    holder.want([{ slot: SLOT, above: 0, running: false, stopAheadMs: 0 }], 1000)
+    const token = holder.tick(sceneAt(1000)).effects[0]?.asks[0]?.token ?? 0
     assert.deepEqual(holder.receive('a', grant(token), sceneAt(1700)).renewed, [])
     assert.equal(holder.standings(1700).get(SLOT)?.kind, 'none')
     assert.deepEqual(holder.receive('b', grant(token), sceneAt(2300)).renewed, [SLOT])
@@ -266,9 +266,9 @@ describe('a holder', () => {
 
   it('has no run begin with a token that a run before was told of when its lease was renewed (S9)', () => {
     const holder = new Holder(seededRandom('holder'))
-    const wish = { slot: SLOT, above: 0, running: false }
+    const wish = { slot: SLOT, above: 0, running: false, stopAheadMs: 0 }
     const renewed = (nowMs: number): boolean => {
-      const token = holder.tick(sceneAt(nowMs))[0]?.asks[0]?.token
+      const token = holder.tick(sceneAt(nowMs)).effects[0]?.asks[0]?.token
       assert.ok(token !== undefined, 'it asks')
       holder.receive('a', grant(token), sceneAt(nowMs))
       holder.receive('b', grant(token), sceneAt(nowMs))
@@ -285,13 +285,31 @@ describe('a holder', () => {
     assert.equal(renewed(5010), true)
   })
 
+  it('tells when a lease that was not renewed nears its end and when it ends, and nothing of one that was', () => {
+    const holder = new Holder(seededRandom('holder'))
+    holder.want([{ slot: SLOT, above: 0, running: true, stopAheadMs: 2000 }], 0)
+    const told: number[] = []
+    const renew = (nowMs: number): void => {
+      const { effects, changed } = holder.tick(sceneAt(nowMs))
+      if (changed) told.push(nowMs)
+      const token = effects[0]?.asks[0]?.token ?? 0
+      for (const voter of ['a', 'b']) holder.receive(voter, grant(token), sceneAt(nowMs))
+    }
+    for (const nowMs of [0, 3000, 6000, 9000]) renew(nowMs)
+    const untilMs = 9000 + HOLD_MS
+    for (const nowMs of [untilMs - 2001, untilMs - 2000, untilMs - 1, untilMs, untilMs + 1])
+      if (holder.tick(sceneAt(nowMs)).changed) told.push(nowMs)
+    assert.deepEqual(told, [untilMs - 2000, untilMs])
+    assert.ok(holder.dueMs > untilMs)
+  })
+
   it('gives back what a few have promised, unless something of the slot runs here', () => {
     const releases = [false, true].map((running) => {
       const holder = new Holder(seededRandom('holder'))
-      holder.want([{ slot: SLOT, above: 0, running }], 0)
-      const token = holder.tick(sceneAt(0))[0]?.asks[0]?.token ?? 0
+      holder.want([{ slot: SLOT, above: 0, running, stopAheadMs: 0 }], 0)
+      const token = holder.tick(sceneAt(0)).effects[0]?.asks[0]?.token ?? 0
       holder.receive('a', grant(token), sceneAt(10))
-      return holder.tick(sceneAt(1600))[0]?.releases.length ?? 0
+      return holder.tick(sceneAt(1600)).effects[0]?.releases.length ?? 0
     })
     assert.deepEqual(releases, [1, 0])
   })

@@ -217,12 +217,10 @@ export class Parliament {
     if (peer.interval !== null && nowMs >= peer.deadlineMs + KILL_MS) this.#end(peer)
     if (peer.interval !== null && !peer.wants) this.#end(peer)
     const { interval } = peer
-    peer.holder.want(
-      peer.wants || interval !== null ? [{ slot: SLOT, above: peer.above, running: interval !== null }] : [],
-      nowMs,
-    )
+    const wish = { slot: SLOT, above: peer.above, running: interval !== null, stopAheadMs: 0 }
+    peer.holder.want(peer.wants || interval !== null ? [wish] : [], nowMs)
     const scene = this.#scene(peer)
-    for (const { to, asks, releases } of peer.holder.tick(scene))
+    for (const { to, asks, releases } of peer.holder.tick(scene).effects)
       this.#ask(peer, to, { ...wordsOf(peer), asks: [...asks], releases: [...releases] })
     for (const { to, change } of peer.change.tick(scene)) this.#ask(peer, to, { ...wordsOf(peer), change })
     if (scene.voters === null && peer.wants && this.#random.below(50) === 0)
