@@ -18,7 +18,8 @@ import {
   STATUS_VALUE_BYTES_MAX,
   type MemberStatus,
 } from './schema/status.ts'
-import { decodeStatus, STATUS_KEYS, type DecodedInstances } from './status-decode.ts'
+import { decodeStatus, type DecodedInstances } from './status-decode.ts'
+import { newsOf, type StatusNews } from './status-news.ts'
 import { sharesStates, sharedBytes, sharedStep } from './status-share.ts'
 import { shortList, type ListedCursors } from './sync-message.ts'
 import { openStatus, statusHeadOf, sealStatus, type StatusEntry, type StatusRecord } from './status-record.ts'
@@ -35,8 +36,8 @@ export interface StatusIngest {
   /** Null when the record does not even say. */
   readonly member: MemberId | null
   readonly reason?: string
-  /** True when nothing but the member's report (how far it is) can have changed. */
-  readonly reportOnly?: boolean
+  /** What can have changed, of what was applied. */
+  readonly news?: StatusNews
   /** True when nothing of this incarnation of the member was here before: it has begun, and may be reached elsewhere than before. */
   readonly isAnew?: boolean
   /** Of what was applied the record as it is kept, which nobody changes: the one that came may be part of a message. */
@@ -192,10 +193,7 @@ export class StatusMap {
     if (!this.#logs.has(member)) this.#isSorted = false
     this.#logs.set(member, extended.log)
     this.#changed(member)
-    // A record that retains nothing restates everything, and may have dropped entries that it does not name.
-    const reportOnly =
-      !isAnew && record.retained.length > 0 && record.entries.every(({ key }) => key === STATUS_KEYS.report)
-    return { kind: admission, member, reportOnly, isAnew, kept }
+    return { kind: admission, member, news: isAnew ? 'more' : newsOf(record), isAnew, kept }
   }
 
   /** How far everything of each member is here. */

@@ -5,6 +5,7 @@
 import type { Edit } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
 import type { View } from '../crdt/schema/view.ts'
+import type { StatusNews } from '../crdt/status-news.ts'
 import { defined } from '../lib/assert.ts'
 import type { ChangeHash, MemberId } from '../lib/ids.ts'
 import type { Json } from '../lib/order.ts'
@@ -89,7 +90,7 @@ export class Agent implements AgentPort {
       flush: () => this.#replication.flush(),
       unfulfilledBefore: replication.unfulfilledBefore,
     })
-    this.#duties = new Duties({ ...options, agent: this, changed: () => this.#passes.dirty(true) })
+    this.#duties = new Duties({ ...options, agent: this, changed: () => this.#passes.dirty('now') })
     this.#introduction = new Introduction({
       ...options,
       say: (key, value, urgent) => this.#replication.say(key, value, urgent),
@@ -159,7 +160,7 @@ export class Agent implements AgentPort {
       ...options,
       counters,
       changed: () => tell((it) => it.#changed()),
-      reported: () => tell((it) => it.#reported()),
+      heard: (news) => tell((it) => it.#heard(news)),
       durable: () => tell((it) => it.#reporter.durable()),
       applied: (staged) => tell((it) => it.#chronicle.applied(staged)),
       quarantined: (from, reason) => tell((it) => it.#chronicle.quarantined(from, reason)),
@@ -185,7 +186,7 @@ export class Agent implements AgentPort {
     const { transport, hands, clock, founding, signer } = this.#options
     this.#startedMs = clock.now()
     await this.packages?.start()
-    await hands.start({ changed: (urgent) => this.#passes.dirty(urgent) })
+    await hands.start({ changed: (urgent) => this.#passes.dirty(urgent ? 'now' : 'soon') })
     await transport.start(this.#transportEvents())
     if (founding !== null && this.#replication.view().members.length === 0) {
       const founder = { ...founding, member: signer.member, addresses: transport.addresses() }
@@ -405,13 +406,13 @@ export class Agent implements AgentPort {
     if (this.#caughtUp !== null) this.#watchers.reported()
   }
 
-  /**
-   * Others said how far they are. After an edit all of them do, so it costs a pass only where the plan waits for that,
-   * and those who watch are told once for many.
-   */
-  #reported(): void {
-    if (this.#plan?.awaitsReports === false) this.#watchers.reported()
-    else this.#changed()
+  /** A plan goes by others' alerts only as the membership has them, and by how far they are where it waits for that. */
+  #heard(news: StatusNews): void {
+    const matters = news === 'more' || (news === 'report' && this.#plan?.awaitsReports !== false)
+    if (matters) this.#passes.dirty('heard')
+    // Who accuses whom cannot wait for a pass.
+    if (matters || news === 'alerts') this.#watchers.follow()
+    if (!matters || this.#caughtUp !== null) this.#watchers.reported()
   }
 
   #follow(): void {

@@ -8,6 +8,7 @@ import type { Past } from '../../crdt/past.ts'
 import { IntentReplica, type Staged } from '../../crdt/replica.ts'
 import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
+import { bothNews, type StatusNews } from '../../crdt/status-news.ts'
 import { StatusMap } from '../../crdt/status-map.ts'
 import { sharedReading } from '../../crdt/status-share.ts'
 import { encodeSync, SYNC_FORMAT } from '../../crdt/sync-message.ts'
@@ -53,10 +54,10 @@ export interface ReplicationOptions {
   readonly log: Log
   readonly counters: Counters
   readonly newActor: () => ActorId
-  /** Intent or status changed. */
+  /** Intent changed. */
   readonly changed: () => void
-  /** Somebody's report of how far it is changed, and nothing else. */
-  readonly reported: () => void
+  /** Others said something of themselves, or this peer did. */
+  readonly heard: (news: StatusNews) => void
   readonly applied: (staged: readonly Staged[]) => void
   /** Everything that was applied is on this peer's disk. */
   readonly durable: () => void
@@ -85,7 +86,8 @@ export class Replication {
     statuses: StatusMap,
     earlier: ReadonlyMap<string, number>,
   ) {
-    const { store, clock, log, random, counters, newActor, applied, quarantined, storage, changed } = options
+    const { store, clock, log, random, counters, newActor, applied, quarantined, storage, changed, heard } =
+      options
     const writes = random.fork('writes')
     this.#options = options
     this.#intent = intent
@@ -130,7 +132,7 @@ export class Replication {
         counters.add('statusDeltasOut')
         if (urgent) this.#publish(GOSSIP_STATUS, record)
         else this.#tellNeighbours(record)
-        changed()
+        heard('more')
       },
     })
     this.#sync = new AntiEntropy({ self: options.signer.member, random: random.fork('sync') })
@@ -317,25 +319,22 @@ export class Replication {
 
   #ingestStatus(records: readonly Uint8Array[]): GossipVerdict {
     let verdict: GossipVerdict = 'ignore'
-    let reportsOnly = true
+    let news: StatusNews = 'alerts'
     const before = this.#statuses.incarnation
     for (const record of records) {
-      const { kind, reason, reportOnly, isAnew, kept } = this.#statuses.ingest(record)
+      const { kind, reason, news: said, isAnew, kept } = this.#statuses.ingest(record)
       if (kind === 'invalid') {
         this.#options.quarantined(null, reason ?? 'a status record is malformed')
         verdict = 'reject'
       } else if (kind === 'new' || kind === 'gap') {
         if (verdict === 'ignore') verdict = 'accept'
-        reportsOnly &&= reportOnly === true
+        news = bothNews(news, said ?? 'more')
         if (kept !== undefined) this.#feed.keep(kept, isAnew)
       }
     }
     // Someone held a higher incarnation of this peer: it has risen above it and restates what it says.
     if (this.#statuses.pending && this.#statuses.incarnation !== before) this.#feed.flush()
-    if (verdict === 'accept') {
-      if (reportsOnly) this.#options.reported()
-      else this.#options.changed()
-    }
+    if (verdict === 'accept') this.#options.heard(news)
     return verdict
   }
 

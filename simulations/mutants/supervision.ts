@@ -100,7 +100,7 @@ export const SUPERVISION_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'node/agent.ts',
-        find: 'hands.start({ changed: (urgent) => this.#passes.dirty(urgent) })',
+        find: "hands.start({ changed: (urgent) => this.#passes.dirty(urgent ? 'now' : 'soon') })",
         replace: 'hands.start({ changed: () => undefined })',
       },
     ],

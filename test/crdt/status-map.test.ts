@@ -149,7 +149,7 @@ describe('status map', () => {
     ada.set(`alert/${memberOf('cem')}`, { incarnation: 2, silent: true })
     const sealed = seal(ada)
     const { kept, ...taken } = bob.ingest(sealed)
-    assert.deepEqual(taken, { kind: 'new', member: memberOf('ada'), reportOnly: false, isAnew: true })
+    assert.deepEqual(taken, { kind: 'new', member: memberOf('ada'), news: 'more', isAnew: true })
     assert.deepEqual(kept, sealed)
     assert.notEqual(kept, sealed)
     const said = bob.statuses().get(memberOf('ada'))
@@ -159,15 +159,21 @@ describe('status map', () => {
     assert.equal(ada.digest(), bob.digest())
   })
 
-  it('says when a record changes nothing but how far its member is', () => {
+  it('says when a record changes nothing but how far its member is, or whom it accuses', () => {
     const [ada, bob] = [mapOf('ada'), mapOf('bob')]
+    const alert = `alert/${memberOf('cem')}`
     ada.set('instance/shop/web/0@r1', instance('ready'))
-    assert.equal(bob.ingest(seal(ada)).reportOnly, false)
+    assert.equal(bob.ingest(seal(ada)).news, 'more')
     ada.set('report', report('d1'))
-    assert.equal(bob.ingest(seal(ada)).reportOnly, true)
+    assert.equal(bob.ingest(seal(ada)).news, 'report')
+    ada.set(alert, { incarnation: 2, silent: true })
+    assert.equal(bob.ingest(seal(ada)).news, 'alerts')
+    ada.set(alert, null)
     ada.set('report', report('d2'))
+    assert.equal(bob.ingest(seal(ada)).news, 'report')
+    ada.set('report', report('d3'))
     ada.set('instance/shop/web/0@r1', null)
-    assert.equal(bob.ingest(seal(ada)).reportOnly, false)
+    assert.equal(bob.ingest(seal(ada)).news, 'more')
   })
 
   it('says when a record is the first of its member, or of a new incarnation of it', () => {

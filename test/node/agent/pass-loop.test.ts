@@ -58,6 +58,22 @@ describe('pass loop', () => {
     assert.deepEqual(began, [3])
   })
 
+  it('waits longer with what others say, unless something else comes', () => {
+    const { clock, began, loop } = loopOf(0)
+    loop.dirty('heard')
+    clock.advance(6)
+    loop.dirty('heard')
+    clock.advance(100)
+    loop.dirty('heard')
+    clock.advance(1)
+    loop.dirty()
+    clock.advance(100)
+    loop.dirty('heard')
+    loop.dirty('now')
+    clock.advance(100)
+    assert.deepEqual(began, [10, 110, 207])
+  })
+
   it('rests a fifth of a millisecond for each member, and waits for nobody after a quiet time', () => {
     const { clock, began, loop } = loopOf(0, 1000)
     for (const waitMs of [0, 50, 1000]) {
@@ -119,7 +135,7 @@ describe('pass loop', () => {
     loop.dirty()
     clock.after(3, () => {
       loop.dirty()
-      loop.dirty(true)
+      loop.dirty('now')
     })
     clock.advance(1000)
     assert.deepEqual(began, [3, 3])
