@@ -5,6 +5,7 @@
 import type { Edit } from '../crdt/edit.ts'
 import { foundingEdits } from '../crdt/edits.ts'
 import type { View } from '../crdt/schema/view.ts'
+import { STATUS_KEYS } from '../crdt/status-decode.ts'
 import type { StatusNews } from '../crdt/status-news.ts'
 import { defined } from '../lib/assert.ts'
 import type { ChangeHash, MemberId } from '../lib/ids.ts'
@@ -102,10 +103,8 @@ export class Agent implements AgentPort {
       dialler: new Dialler(signer.member, random),
       bootstrap: options.bootstrap,
       coreWaitMs: options.coreWaitMs ?? (() => 0),
-      raiseAlert: (member, incarnation, silent) => {
-        this.#replication.say(`alert/${member}`, { incarnation, silent }, true)
-      },
-      retractAlert: (member) => this.#replication.say(`alert/${member}`, null, true),
+      setAlert: (member, alert) => this.#replication.say(STATUS_KEYS.alert(member), alert, false),
+      tellAlerts: () => this.#replication.flush(),
       refute: (above) => this.#replication.refute(above),
       changed: () => this.#changed(),
     })

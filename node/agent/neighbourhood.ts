@@ -1,7 +1,7 @@
 // Who is here, as this peer acts on it: feeds the failure detector and the dialler from the transport, the view and the
 // statuses, and carries out what they ask for. It decides nothing itself; both are sans-IO machines of net/.
 
-import type { MemberStatus } from '../../crdt/schema/status.ts'
+import type { Alert, MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
 import type { MemberId } from '../../lib/ids.ts'
 import { compareStrings } from '../../lib/order.ts'
@@ -33,8 +33,9 @@ export interface NeighbourhoodOptions {
   readonly coreWaitMs: () => number
   /** Known before the document is: who may connect, and where, until the view says. */
   readonly bootstrap: readonly KnownPeer[]
-  readonly raiseAlert: (member: MemberId, incarnation: number, silent: boolean) => void
-  readonly retractAlert: (member: MemberId) => void
+  /** What this peer says of another one it has lost; null: nothing any more. Others hear of it with `tellAlerts`. */
+  readonly setAlert: (member: MemberId, alert: Alert | null) => void
+  readonly tellAlerts: () => void
   readonly refute: (above: number) => void
   /** A member's state, or the brake, changed. */
   readonly changed: () => void
@@ -169,7 +170,10 @@ export class Neighbourhood {
 
   #tick(): void {
     const { transport, detector, dialler, clock, coreWaitMs } = this.#options
-    for (const effect of detector.tick(clock.now(), coreWaitMs())) this.#perform(effect)
+    const effects = detector.tick(clock.now(), coreWaitMs())
+    for (const effect of effects) this.#perform(effect)
+    // Whoever is cut off loses many at once, and says so in one word.
+    if (effects.some(({ kind }) => kind === 'alert' || kind === 'retract')) this.#options.tellAlerts()
     const changed = this.#statesChanged(this.membership())
     this.#target(changed)
     for (const effect of clock.now() < dialler.nextTickMs ? [] : dialler.tick(clock.now())) {
@@ -199,10 +203,10 @@ export class Neighbourhood {
         transport.send(effect.to, 'beat', effect.bytes)
         break
       case 'alert':
-        this.#options.raiseAlert(effect.member, effect.incarnation, effect.silent)
+        this.#options.setAlert(effect.member, { incarnation: effect.incarnation, silent: effect.silent })
         break
       case 'retract':
-        this.#options.retractAlert(effect.member)
+        this.#options.setAlert(effect.member, null)
         break
       case 'refute':
         this.#options.refute(effect.above)
