@@ -21,6 +21,8 @@ export const votersLost: Scenario = {
     const [survivor, ...victims] = stage.machines
     if (survivor === undefined) return
     await stage.deployed(survivor, program('ledger', { onPartition: 'quorum', update: STOP_FIRST }))
+    const voters = () => agentOf(survivor).snapshot().voters
+    await stage.until('all three vote', () => voters()?.former === null && voters()?.present.length === 3)
     const fences = (): readonly number[] => stage.living('ledger').map(({ record }) => record.fence ?? 0)
     const [before = 0] = fences()
     for (const victim of victims) stage.power(victim, false)
