@@ -8,6 +8,7 @@ import type { InstanceId } from '../../../lib/ids.ts'
 import type { Log } from '../../../lib/log.ts'
 import type { Clock } from '../../../lib/time.ts'
 import type { LogLine, LogLive, LogQuery, Output } from '../../ports.ts'
+import { Lull } from './lull.ts'
 import { dropOldOutput, logFileOf, STREAMS, type LogFile } from './log-files.ts'
 import { mergedLines, Reading, type Contents, type Growth } from './reading.ts'
 import { stampsOf } from './reader.ts'
@@ -36,6 +37,10 @@ const COMPLAIN_EVERY_MS = 60_000
 export class OutputStore implements Output {
   readonly #options: OutputStoreOptions
   readonly #recorders = new Map<InstanceId, readonly Recorder[]>()
+  /** Whose files the launch makes. */
+  readonly #launching = new Set<InstanceId>()
+  /** Whose launch has made them: until they are watched, the files' own times will do. */
+  readonly #started: Lull<InstanceId>
   readonly #listeners = new Set<() => void>()
   #cancel: () => void = () => undefined
   #dropsSoon = false
@@ -44,6 +49,9 @@ export class OutputStore implements Output {
   constructor(options: OutputStoreOptions) {
     this.#options = options
     mkdirSync(options.folder, { recursive: true, mode: 0o700 })
+    this.#started = new Lull(options.clock, (instance) => {
+      this.#record(instance)
+    })
     this.#dropLater(DROP_SOON_MS)
   }
 
@@ -52,29 +60,48 @@ export class OutputStore implements Output {
   }
 
   /**
-   * The files that an instance's output is appended to; watched from when they exist until `end`. `isRunning`: its process
-   * lives already. Where it does not yet, and never has, the launch makes the files, off this thread.
+   * The files that an instance's output is appended to; watched until `end`, from soon after its process lives. `isRunning`:
+   * it does already. Where it does not yet, and never has, the launch makes the files, off this thread.
    */
   begin(
     instance: InstanceId,
     process: { readonly isRunning: boolean } = { isRunning: true },
   ): { readonly stdout: string; readonly stderr: string } {
-    const { folder, clock, bounds } = this.#options
-    const [stdout, stderr] = [logFileOf(folder, instance, 'stdout'), logFileOf(folder, instance, 'stderr')]
-    const isFirst = !process.isRunning && !existsSync(stdout.path) && !existsSync(stderr.path)
-    this.#makeFolder(dirname(stdout.path))
-    if (!this.#recorders.has(instance) && !isFirst) {
-      const grown = (): void => this.#notify()
-      const failed = (error: unknown): void => this.#complain(error)
-      const recorders = [stdout, stderr].map(
-        ({ path }) => new Recorder({ path, clock, bounds, grown, failed }),
-      )
-      this.#recorders.set(instance, recorders)
-      // The run before it may have ended while no peer was there to see it.
-      if (!process.isRunning) for (const recorder of recorders) recorder.separate()
-      this.#notify()
+    const { stdout, stderr } = this.#pathsOf(instance)
+    if (this.#isLive(instance)) return { stdout, stderr }
+    if (process.isRunning) {
+      if (this.#launching.delete(instance)) this.#started.add(instance)
+      else this.#record(instance)
+      return { stdout, stderr }
     }
+    this.#makeFolder(dirname(stdout))
+    // The run before it may have ended while no peer was there to see it.
+    if (existsSync(stdout) || existsSync(stderr))
+      for (const recorder of this.#record(instance)) recorder.separate()
+    else this.#launching.add(instance)
+    return { stdout, stderr }
+  }
+
+  #pathsOf(instance: InstanceId): { readonly stdout: string; readonly stderr: string } {
+    const { folder } = this.#options
+    const [stdout, stderr] = [logFileOf(folder, instance, 'stdout'), logFileOf(folder, instance, 'stderr')]
     return { stdout: stdout.path, stderr: stderr.path }
+  }
+
+  #isLive(instance: InstanceId): boolean {
+    return this.#recorders.has(instance) || this.#started.waiting.has(instance)
+  }
+
+  #record(instance: InstanceId): readonly Recorder[] {
+    const { clock, bounds } = this.#options
+    const { stdout, stderr } = this.#pathsOf(instance)
+    this.#makeFolder(dirname(stdout))
+    const grown = (): void => this.#notify()
+    const failed = (error: unknown): void => this.#complain(error)
+    const recorders = [stdout, stderr].map((path) => new Recorder({ path, clock, bounds, grown, failed }))
+    this.#recorders.set(instance, recorders)
+    this.#notify()
+    return recorders
   }
 
   #makeFolder(path: string): void {
@@ -88,6 +115,8 @@ export class OutputStore implements Output {
 
   /** Nothing more comes from an instance until it begins again. */
   end(instance: InstanceId): void {
+    this.#launching.delete(instance)
+    this.#started.hurry(instance)
     const recorders = this.#recorders.get(instance) ?? []
     for (const recorder of recorders) {
       recorder.separate()
@@ -102,6 +131,7 @@ export class OutputStore implements Output {
   /** Lets go of all files; what programs write is stamped when the next peer looks. */
   async close(): Promise<void> {
     this.#cancel()
+    this.#started.stop()
     const recorders = [...this.#recorders.values()].flat()
     this.#recorders.clear()
     for (const recorder of recorders) await recorder.close()
@@ -111,6 +141,7 @@ export class OutputStore implements Output {
     // Listening begins before the first look, so that nothing falls between the two.
     const growth = this.#growth(signal)
     try {
+      this.#started.hurryAll()
       for (const recorders of this.#recorders.values()) for (const recorder of recorders) recorder.look()
       const { folder, peer, clock } = this.#options
       const contents = this.#contents()
@@ -131,7 +162,7 @@ export class OutputStore implements Output {
 
   #contents(): Contents {
     return {
-      isLive: ({ instance }) => this.#recorders.has(instance),
+      isLive: ({ instance }) => this.#isLive(instance),
       floorOf: (file) => this.#recorderOf(file)?.floor ?? stampsOf(file).floor,
     }
   }
@@ -191,7 +222,7 @@ export class OutputStore implements Output {
     this.#dropsSoon = delayMs === DROP_SOON_MS
     this.#cancel = clock.after(delayMs, () => {
       try {
-        dropOldOutput(folder, new Set(this.#recorders.keys()), clock.wall())
+        dropOldOutput(folder, new Set([...this.#recorders.keys(), ...this.#started.waiting]), clock.wall())
       } catch (error) {
         this.#complain(error)
       }

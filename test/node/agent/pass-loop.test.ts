@@ -1,36 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Clock } from '../../../lib/time.ts'
 import { PassLoop } from '../../../node/agent/pass-loop.ts'
-
-/** A clock that is turned by hand; work takes as long as the test says. */
-const handClock = (): Clock & { advance: (ms: number) => void; spend: (ms: number) => void } => {
-  let nowMs = 0
-  const timers = new Set<{ atMs: number; fire: () => void }>()
-  return {
-    now: () => nowMs,
-    wall: () => nowMs,
-    after: (delayMs, fire) => {
-      const timer = { atMs: nowMs + delayMs, fire }
-      timers.add(timer)
-      return () => timers.delete(timer)
-    },
-    spend: (ms) => {
-      nowMs += ms
-    },
-    advance: (ms) => {
-      const endMs = nowMs + ms
-      for (;;) {
-        const [next] = [...timers].filter(({ atMs }) => atMs <= endMs).toSorted((a, b) => a.atMs - b.atMs)
-        if (next === undefined) break
-        timers.delete(next)
-        nowMs = Math.max(nowMs, next.atMs)
-        next.fire()
-      }
-      nowMs = Math.max(nowMs, endMs)
-    },
-  }
-}
+import { handClock } from '../support/hand-clock.ts'
 
 /** `passMs`: of each step. */
 const loopOf = (passMs: number, members = 0, steps = 1) => {

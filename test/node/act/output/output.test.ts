@@ -290,6 +290,20 @@ describe('output › stamps and bounds', () => {
     assert.deepEqual(await texts(), ['cut off', 'again', 'unseen', 'seen'])
   })
 
+  it('shows at once what a program writes whose files its launch has made, and watches them soon', async () => {
+    const { stdout } = store.begin(idOf(0), { isRunning: false })
+    assert.equal(existsSync(stdout), false)
+    appendFileSync(stdout, 'first\n')
+    store.begin(idOf(0), { isRunning: true })
+    assert.deepEqual(await texts(), ['first'])
+    const { stdout: other } = store.begin(idOf(1), { isRunning: false })
+    appendFileSync(other, 'second\n')
+    store.begin(idOf(1), { isRunning: true })
+    await until(() => readStamps(stampsPathOf(other)).length > 0)
+    store.end(idOf(1))
+    assert.deepEqual(await texts(), ['first', 'second'])
+  })
+
   it('says how much a follower missed that was outrun', async () => {
     await store.close()
     const bounds = { keepBytes: 64 * 1024, contentBytesMax: 128 * 1024 }
