@@ -405,12 +405,12 @@ export class Agent implements AgentPort {
     if (this.#caughtUp !== null) this.#watchers.reported()
   }
 
-  /** A plan goes by others' alerts only as the membership has them, and by how far they are where it waits for that. */
+  /** A plan goes by how far others are where it waits for that, and by their alerts only as the membership has them. */
   #heard(news: StatusNews): void {
-    const matters = news === 'more' || (news === 'report' && this.#plan?.awaitsReports !== false)
+    const matters = news === 'more' || this.#plan?.awaitsReports !== false
     if (matters) this.#passes.dirty('heard')
     // Who accuses whom cannot wait for a pass.
-    if (matters || news === 'alerts') this.#watchers.follow()
+    if (matters || news !== 'report') this.#watchers.follow()
     if (!matters || this.#caughtUp !== null) this.#watchers.reported()
   }
 

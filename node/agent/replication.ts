@@ -8,7 +8,7 @@ import type { Past } from '../../crdt/past.ts'
 import { IntentReplica, type Staged } from '../../crdt/replica.ts'
 import type { MemberStatus } from '../../crdt/schema/status.ts'
 import type { View } from '../../crdt/schema/view.ts'
-import { bothNews, ownNewsOfKey, type StatusNews } from '../../crdt/status-news.ts'
+import { bothNews, type StatusNews } from '../../crdt/status-news.ts'
 import { StatusMap } from '../../crdt/status-map.ts'
 import { sharedReading } from '../../crdt/status-share.ts'
 import { encodeSync, SYNC_FORMAT } from '../../crdt/sync-message.ts'
@@ -79,8 +79,6 @@ export class Replication {
   #snapshotting = false
   #cancelSnapshot: (() => void) | null = null
   #lastExchangeMs: number | null = null
-  /** What this peer has said since others were last told. */
-  #said: StatusNews = 'alerts'
 
   private constructor(
     options: ReplicationOptions,
@@ -134,9 +132,7 @@ export class Replication {
         counters.add('statusDeltasOut')
         if (urgent) this.#publish(GOSSIP_STATUS, record)
         else this.#tellNeighbours(record)
-        const news = this.#said
-        this.#said = 'alerts'
-        heard(news)
+        heard('more')
       },
     })
     this.#sync = new AntiEntropy({ self: options.signer.member, random: random.fork('sync') })
@@ -231,7 +227,7 @@ export class Replication {
 
   /** Sets (or, with null, deletes) a status entry of this peer. `urgent` entries leave at once. */
   say(key: string, value: Parameters<StatusMap['set']>[1], urgent: boolean): void {
-    if (this.#feed.set(key, value)) this.#said = bothNews(this.#said, ownNewsOfKey(key))
+    this.#feed.set(key, value)
     if (urgent) this.#feed.flush()
   }
 
@@ -323,7 +319,7 @@ export class Replication {
 
   #ingestStatus(records: readonly Uint8Array[]): GossipVerdict {
     let verdict: GossipVerdict = 'ignore'
-    let news: StatusNews = 'alerts'
+    let news: StatusNews = 'report'
     const before = this.#statuses.incarnation
     for (const record of records) {
       const { kind, reason, news: said, isAnew, kept } = this.#statuses.ingest(record)

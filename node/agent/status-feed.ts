@@ -68,11 +68,9 @@ export class StatusFeed {
     return this.#deltas
   }
 
-  /** Sets or deletes (null) an entry of this peer; equal values cost nothing. False: it was so. */
-  set(key: string, value: Json): boolean {
-    const isNew = this.#options.map.set(key, value)
-    if (isNew) this.#schedule()
-    return isNew
+  /** Sets or deletes (null) an entry of this peer; equal values cost nothing. */
+  set(key: string, value: Json): void {
+    if (this.#options.map.set(key, value)) this.#schedule()
   }
 
   /** Sends what is pending at once. */

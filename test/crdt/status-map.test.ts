@@ -170,7 +170,7 @@ describe('status map', () => {
     assert.equal(bob.ingest(seal(ada)).news, 'alerts')
     ada.set(alert, null)
     ada.set('report', report('d2'))
-    assert.equal(bob.ingest(seal(ada)).news, 'report')
+    assert.equal(bob.ingest(seal(ada)).news, 'alerts', 'what is said of others is not lost among the rest')
     ada.set('report', report('d3'))
     ada.set('instance/shop/web/0@r1', null)
     assert.equal(bob.ingest(seal(ada)).news, 'more')
