@@ -95,13 +95,13 @@ const apart: Plugin = {
 const COMMANDS: BuildOptions = {
   ...COMMON,
   entryPoints: {
-    command: 'cli/main.ts',
+    command: 'cli/command.ts',
     'command-line': 'cli/command-line.ts',
     limits: 'cli/cell-file/limits.ts',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
-  // The compile cache knows scripts that are required.
+  // Its scripts are required, not imported.
   supported: { 'dynamic-import': false },
   define: { 'import.meta.url': 'tuttiUrl', 'import.meta.dirname': '__dirname' },
   banner: { js: "const tuttiUrl = process.getBuiltinModule('node:url').pathToFileURL(__filename).href;" },

@@ -271,7 +271,8 @@ export class Agent implements AgentPort {
 
   readonly edit: AgentPort['edit'] = async (edits, ...rest) => {
     checkReaders(edits, this.#replication.view(), this.#replication.statuses())
-    return await this.#replication.edit(edits, ...rest)
+    // Somebody waits, and nothing else is on its way.
+    return await this.#replication.edit(edits, ...rest).finally(() => this.#passes.dirty('now'))
   }
 
   preview(edits: readonly Edit[]): View {
