@@ -82,7 +82,10 @@ export const canary = (): Checker => {
         ({ record, processes }) => record.release === release && processes.isWell(record.instance),
       )
       const mayBeProven = isWell && (wanted.update.monitorMs ?? 0) <= LOOK_MS
-      if (trial.free || mayBeProven || trial.slots.size <= most) return []
+      if (trial.free || trial.slots.size <= most) return []
+      // Remembered, since all of them may have failed by the time that one is started again.
+      trial.free = mayBeProven
+      if (trial.free) return []
       return [
         `${slot} begins release ${release} beyond ${most} canaries, none of which has proven itself yet`,
       ]
