@@ -17,7 +17,8 @@ const script = loadScript<typeof import('./command-line.ts')>(
   kept,
 )
 
+const isHelp = process.argv.some((each) => each === '--help' || each === '-h')
 void runAndExit(script.exports.runCommandLine, (code) => {
-  // What was no command at all is not worth a file.
-  if (code !== EXIT.usage) script.keep()
+  // What is kept stays: only a run that has called what the command usually calls is worth it.
+  if (!isHelp && (code === EXIT.done || code === EXIT.changes)) script.keep()
 })

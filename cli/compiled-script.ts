@@ -47,7 +47,10 @@ const readKept = (kept: string | null, label: string): Buffer | undefined => {
   }
 }
 
-/** In one step, and on the disk before it has its name: V8 trusts what it is given. */
+/**
+ * In one step, and on the disk before it has its name: V8 trusts what it is given. At once, since the process is about to end,
+ * and under a name of its own, since commands run side by side.
+ */
 const writeKept = (kept: string, label: string, code: Buffer): void => {
   const draft = `${kept}.${process.pid}`
   try {
