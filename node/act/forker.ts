@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../../lib/log.ts'
 import type { Cut } from './cut.ts'
-import { isAlive, statOf, type ProcessIdentity } from './drivers/process/identity.ts'
+import { identityOf, isAlive, type ProcessIdentity } from './drivers/process/identity.ts'
 import { quoted } from './drivers/process/launch.ts'
 import { SHELL } from './drivers/process/spawner.ts'
 
@@ -146,7 +146,7 @@ export class ShellForker implements Forker {
     const running = this.#running.get(id)
     if (running === undefined) return
     if (word === 'p') {
-      running.identity = statOf(Number(pid))
+      running.identity = identityOf(Number(pid))
       if (running.isCut) this.#end(running)
       return
     }

@@ -36,13 +36,14 @@ import { isSignal, shellSpeaks } from './exit.ts'
 import { armRun, disarmRun, mayHaveHeir, successorOf } from './heirs.ts'
 import { currentBoot, isAlive } from './identity.ts'
 import { inheritanceOf, inheritedIn, runAgeMs } from './inheritance.ts'
-import { launchScript, type LaunchPlan } from './launch.ts'
+import { launchTexts, type LaunchPlan } from './launch.ts'
 import { launchSafely, preparePlaces, SPAWN_TIMEOUT_MS, type LaunchingOptions } from './launching.ts'
 import { RunLeases, underLease } from './leases.ts'
 import { Records } from './records.ts'
 import { exitIn } from './run-folder.ts'
 import { RunFolders } from './run-folders.ts'
 import { endRun, isUp, killRun, oomKillsIn, signalRun, type Run } from './run.ts'
+import { shimTime } from './shim-time.ts'
 import { toldIn } from './told.ts'
 import { SHELL } from './spawner.ts'
 
@@ -57,6 +58,7 @@ export class ProcessDriver implements Driver, Enterable {
   readonly directories: Directories
   readonly #records: Records
   readonly #shim = fileURLToPath(new URL('shim.sh', import.meta.url))
+  readonly #shimTime = shimTime()
   readonly #boot = currentBoot()
   readonly #census: Census
   readonly #gate = new Gate(SPAWNS_MAX)
@@ -155,13 +157,10 @@ export class ProcessDriver implements Driver, Enterable {
     const plan = this.#launchOf(record, environment, confinement)
     const leased = lease === undefined ? plan : underLease(plan, confinement, record)
     if (lease !== undefined) this.#leases.begin(instance, folder, lease)
-    const script = launchScript({ ...leased, ...output.begin(instance, { isRunning: false }) })
+    const texts = launchTexts({ ...leased, ...output.begin(instance, { isRunning: false }) })
     try {
       const write = (): void => this.#leases.write(instance)
-      const run = await launchSafely(
-        { record, folder, script, confined: confinement, write },
-        this.#launching,
-      )
+      const run = await launchSafely({ record, folder, texts, confined: confinement, write }, this.#launching)
       output.begin(instance, { isRunning: true })
       this.#watch(run)
       // Nobody asks for it since the record names another run; and a restart does not wait for it.
@@ -242,7 +241,7 @@ export class ProcessDriver implements Driver, Enterable {
       runDirectory: this.#folders.pathOf(nonce),
       workingDirectory: this.directories.workingOf(instance, definition),
       confined: confinedText(confinement),
-      environment: environmentIn(confinement, definition, environment),
+      environment: { ...environmentIn(confinement, definition, environment), ...this.#shimTime },
       watchdog: '',
       joins: confinement.joins,
       prelude: confinement.prelude,

@@ -10,6 +10,7 @@ import { findProcesses } from './group.ts'
 import { environmentOf, namespacePidsOf } from './identity.ts'
 import { SANDBOX_CAPABILITIES } from './sandbox.ts'
 import type { Run } from './run.ts'
+import { TIME_VARIABLE } from './shim-time.ts'
 import { SHELL } from './spawner.ts'
 
 /** Into a run; `directory` is its working directory. @throws TuttiError `conflict`: it has ended, or is not up yet. */
@@ -19,9 +20,9 @@ export const entranceOf = (run: Run, directory: string, peer: string): Entrance 
     .filter((words) => words !== '')
     .join(' && ')
   // The shim's environment is the instance's, as it was given; the program itself may have changed its own.
-  const environment = environmentOf(run.shim.pid)
-  if (environment === null)
-    throw new TuttiError('conflict', `${run.record.slot} does not run on peer '${peer}'`)
+  const given = environmentOf(run.shim.pid)
+  if (given === null) throw new TuttiError('conflict', `${run.record.slot} does not run on peer '${peer}'`)
+  const { [TIME_VARIABLE]: _, ...environment } = given
   const joins = prelude === '' ? [] : [SHELL, '-c', `${prelude} && exec "$@"`, SHELL]
   const inside = isSandboxed ? sandboxEntry(run, directory, become.length > 0, peer) : []
   return { prefix: [...joins, ...inside, ...become], environment, directory, ownFiles: isSandboxed }

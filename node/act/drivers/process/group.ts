@@ -5,7 +5,7 @@
 import type { Clock } from '../../../../lib/time.ts'
 import type { Census } from './census.ts'
 import { pause } from './cgroups/group.ts'
-import { allPids, nonceOf, statOf, type ProcessIdentity } from './identity.ts'
+import { allPids, nonceOf, statOf, statOfSame, type ProcessIdentity } from './identity.ts'
 
 /** Sends to one process, or to a group by its negative. False: it was gone, or not ours to signal. */
 export const send = (target: number, signal: NodeJS.Signals): boolean => {
@@ -22,8 +22,7 @@ export const send = (target: number, signal: NodeJS.Signals): boolean => {
 
 /** Signals a shim's whole group. False: the shim is gone (its group may still have members: see `sweep`). */
 export const signalGroup = (shim: ProcessIdentity, signal: NodeJS.Signals): boolean => {
-  const stat = statOf(shim.pid)
-  if (stat === null || stat.startTime !== shim.startTime || stat.group !== shim.pid) return false
+  if (statOfSame(shim)?.group !== shim.pid) return false
   return send(-shim.pid, signal)
 }
 
@@ -40,8 +39,8 @@ export interface Traces {
 export const findProcesses = ({ nonce, shim, watched }: Traces): number[] => {
   const marked: number[] = []
   const inGroup: number[] = []
-  const first = shim === null ? null : statOf(shim.pid)
-  let groupIsOurs = first === null ? watched : watched && first.startTime === shim?.startTime
+  const isAnothers = shim !== null && statOf(shim.pid) !== null && statOfSame(shim) === null
+  let groupIsOurs = watched && !isAnothers
   for (const pid of allPids()) {
     if (pid <= 1 || pid === process.pid) continue
     const stat = statOf(pid)

@@ -1,20 +1,27 @@
 // Who a process is: pid and start time within one boot, and the nonce in its environment. Pids are reused, so a pid
 // alone proves nothing and no function here answers by pid alone. Linux only (/proc). Sends no signals.
+//
+// A process tells the time at which it has its pid, not the one at which it started: whoever has the pid after it starts
+// later, so that one is as good a proof as the other, and the time is a tenth of the work for a shell (shim.sh).
 
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** A process for good: no two processes of one boot share both. */
+/** A process for good: of all that have this pid in one boot, the one that had it at this time. */
 export interface ProcessIdentity {
   readonly pid: number
-  /** Clock ticks since boot, as `/proc/<pid>/stat` writes them. */
-  readonly startTime: string
+  /** A time at which it ran, clock ticks since boot: it had started by then, and its pid's next owner had not. */
+  readonly startedBy: number
 }
 
 /** The part of `/proc/<pid>/stat` that is needed here. */
-export interface ProcessStat extends ProcessIdentity {
+export interface ProcessStat {
+  readonly pid: number
+  /** Clock ticks since boot. */
+  readonly startTime: number
   /** `Z` and `X` are dead, whatever else is said of them. */
   readonly state: string
   readonly group: number
+  readonly session: number
   /** The kernel's PF_ flags. */
   readonly flags: number
   readonly cpuTicks: number
@@ -47,8 +54,9 @@ export const statOf = (pid: number): ProcessStat | null => {
     pid,
     state: at(3),
     group: Number(at(5)),
+    session: Number(at(6)),
     flags: Number(at(9)),
-    startTime: at(22),
+    startTime: Number(at(22)),
     cpuTicks: Number(at(14)) + Number(at(15)),
     residentPages: Number(at(24)),
   }
@@ -56,10 +64,22 @@ export const statOf = (pid: number): ProcessStat | null => {
 
 const isDead = (stat: ProcessStat): boolean => stat.state === 'Z' || stat.state === 'X'
 
+/** The process as it is now, dead or alive; null: it is gone, whoever has its pid. */
+export const statOfSame = ({ pid, startedBy }: ProcessIdentity): ProcessStat | null => {
+  const stat = statOf(pid)
+  return stat === null || stat.startTime > startedBy ? null : stat
+}
+
+/** Who has a pid now; null: nobody. */
+export const identityOf = (pid: number): ProcessIdentity | null => {
+  const stat = statOf(pid)
+  return stat === null ? null : { pid, startedBy: stat.startTime }
+}
+
 /** Whether exactly this process exists and is not a zombie. */
 export const isAlive = (identity: ProcessIdentity): boolean => {
-  const stat = statOf(identity.pid)
-  return stat !== null && stat.startTime === identity.startTime && !isDead(stat)
+  const stat = statOfSame(identity)
+  return stat !== null && !isDead(stat)
 }
 
 // PF_KTHREAD of include/linux/sched.h, the same since Linux 2.6.
@@ -100,10 +120,25 @@ export const nonceOf = (pid: number): string | null => markOf(pid).nonce
 /** Milliseconds since the machine booted. */
 export const uptimeMs = (): number => Number((textOf('/proc/uptime') ?? '0').split(' ')[0]) * 1000
 
-/** Milliseconds since a process started. */
-export const ageMsOf = (identity: ProcessIdentity): number =>
-  // USER_HZ is 100 on every Linux architecture that Node.js runs on.
-  Math.max(0, uptimeMs() - Number(identity.startTime) * 10)
+/** USER_HZ is 100 on every Linux architecture that Node.js runs on; `/proc/uptime` has as many digits. */
+const TICK_MS = 10
+
+/** Milliseconds since a process has told its identity, which it does as it starts. */
+export const ageMsOf = ({ startedBy }: ProcessIdentity): number =>
+  Math.max(0, uptimeMs() - startedBy * TICK_MS)
+
+// A peer begins to run within a second of its start; a clock that is of another begin is off by how long the machine was on.
+const CLOCKS_APART_MAX_MS = 10_000
+
+/**
+ * Whether `/proc/uptime` is of the clock that start times are of. It is not in a container to which lxcfs shows an uptime of
+ * its own.
+ */
+export const isUptimeOfStarts = (): boolean => {
+  const own = statOf(process.pid)
+  const ageMs = own === null ? Number.NaN : uptimeMs() - own.startTime * TICK_MS
+  return Math.abs(ageMs - process.uptime() * 1000) < CLOCKS_APART_MAX_MS
+}
 
 /** All pids of the machine, ascending. */
 export const allPids = (): number[] =>
@@ -112,9 +147,9 @@ export const allPids = (): number[] =>
     .map(Number)
     .toSorted((a, b) => a - b)
 
-/** What `pid` in a run directory says: `<pid> <start time>`. Null: not written (whole) yet. */
+/** What a shim says of itself: `<pid> <clock ticks since boot>`. Null: not written (whole) yet. */
 export const parseIdentity = (text: string): ProcessIdentity | null => {
   const match = /^(\d+) (\d+)\n/.exec(text)
   const pid = Number(match?.[1])
-  return match === null || pid <= 1 ? null : { pid, startTime: match[2] ?? '' }
+  return match === null || pid <= 1 ? null : { pid, startedBy: Number(match[2]) }
 }

@@ -1,5 +1,5 @@
-// The launch script: what the spawner runs for one instance. It holds the FIFO from its first line on, so that even its
-// own failure is noticed, writes down what confines the run, enters the directory, turns output to its files and becomes the
+// The launch: what the spawner runs for one instance. It holds the FIFO from its first line on, so that even its own
+// failure is noticed, writes down what confines the run, enters the directory, turns output to its files and becomes the
 // shim with exactly the given environment. Text only; nothing here touches the disk or a process.
 
 /** Everything that one launch needs; all paths absolute. */
@@ -52,15 +52,39 @@ const SHELLS_OWN = /^(IFS|OPTIND|LINENO|PPID|E?UID|SHELLOPTS|BASH\w*|PWD|OLDPWD|
 /** Whether a shell hands a variable of this name on as it is. */
 export const isPlain = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !SHELLS_OWN.test(name)
 
+/** A launch as text, for two kinds of shell. */
+export interface LaunchTexts {
+  /** For a shell that becomes the shim. */
+  readonly script: () => string
+  /** For a shell that goes on to others afterwards: its status is 0 when the shim was begun. */
+  readonly command: () => string
+}
+
 /**
- * The script's text, for a shell that has no exported variables but PATH. `$TUTTI_SESSION` goes before the shim: words that
+ * The launch, for a shell that has no exported variables but PATH. `$TUTTI_SESSION` goes before the shim: words that
  * begin a session, or nothing where the shell has one to itself.
  */
+export const launchTexts = (plan: LaunchPlan): LaunchTexts => ({
+  script: () => launchScript(plan),
+  command: () => (isSimple(plan) ? simpleCommand(plan) : `( ${launchScript(plan)})`),
+})
+
+const aliveFile = ({ runDirectory }: LaunchPlan): string => quoted(`${runDirectory}/${RUN_FILES.alive}`)
+
+/** Nothing where it is told already. */
+const tellConfined = ({ confined, runDirectory }: LaunchPlan): readonly string[] =>
+  confined === ''
+    ? []
+    : [`printf %s ${quoted(confinedLine(confined))} >${quoted(`${runDirectory}/${RUN_FILES.told}`)}`]
+
+const shimWords = ({ shell, shim, runDirectory, joins, prelude, command }: LaunchPlan): readonly string[] =>
+  [shell, shim, runDirectory, joins, prelude, ...command].map(quoted)
+
+/** The text for a shell that becomes the shim. */
 export const launchScript = (plan: LaunchPlan): string => {
   const names = Object.keys(plan.environment)
   const variables = Object.entries(plan.environment).map(([name, value]) => quoted(`${name}=${value}`))
-  const { shell, shim, runDirectory, joins, prelude } = plan
-  const words = [shell, shim, runDirectory, joins, prelude, ...plan.command].map(quoted)
+  const words = shimWords(plan)
   // One exec less, a tenth of a start, where the shell itself can hand the variables on.
   const become = names.every(isPlain)
     ? [
@@ -70,16 +94,32 @@ export const launchScript = (plan: LaunchPlan): string => {
       ]
     : [`exec $TUTTI_SESSION env -i ${[...variables, ...words].join(' ')}`]
   return [
-    `exec 9<>${quoted(`${plan.runDirectory}/${RUN_FILES.alive}`)} || exit 125`,
-    ...(plan.confined === ''
-      ? []
-      : [
-          `printf %s ${quoted(confinedLine(plan.confined))} >${quoted(`${plan.runDirectory}/${RUN_FILES.told}`)} || exit 125`,
-        ]),
+    `exec 9<>${aliveFile(plan)} || exit 125`,
+    ...tellConfined(plan).map((tell) => `${tell} || exit 125`),
     `exec </dev/null >>${quoted(plan.stdout)} 2>>${quoted(plan.stderr)} || exit 125`,
     ...(plan.watchdog === '' ? [] : [plan.watchdog]),
     `cd ${quoted(plan.workingDirectory)} || exit 125`,
     ...become,
     '',
   ].join('\n')
+}
+
+/** Whether a launch is one command and nothing runs beside it; with a PATH, since the shell would hand its own on. */
+const isSimple = ({ environment, watchdog }: LaunchPlan): boolean =>
+  watchdog === '' && Object.hasOwn(environment, 'PATH') && Object.keys(environment).every(isPlain)
+
+/**
+ * A launch without a fork of the shell: with a command alone, and its variables and files before and after it, a shell may
+ * use vfork(2), as dash does. A tenth of a start. The shell goes back to where it was, so that it holds no file system up.
+ */
+const simpleCommand = (plan: LaunchPlan): string => {
+  const variables = Object.entries(plan.environment).map(([name, value]) => `${name}=${quoted(value)}`)
+  const files = `9<>${aliveFile(plan)} </dev/null >>${quoted(plan.stdout)} 2>>${quoted(plan.stderr)}`
+  const steps = [
+    `cd ${quoted(plan.workingDirectory)}`,
+    'unset OLDPWD SHLVL',
+    ...tellConfined(plan),
+    `${variables.join(' ')} $TUTTI_SESSION ${shimWords(plan).join(' ')} ${files}`,
+  ]
+  return `${steps.join(' &&\n')}\nTUTTI_STATUS=$?; cd /; [ "$TUTTI_STATUS" = 0 ]`
 }

@@ -11,7 +11,7 @@ import type { Cgroups } from './cgroups/cgroups.ts'
 import type { Confined } from './confinement.ts'
 import { sweep } from './group.ts'
 import { parseIdentity } from './identity.ts'
-import { RUN_FILES } from './launch.ts'
+import { RUN_FILES, type LaunchTexts } from './launch.ts'
 import type { RunFolders } from './run-folders.ts'
 import { runOf, type Run } from './run.ts'
 import { directLauncher, type Launcher } from './spawner.ts'
@@ -29,7 +29,7 @@ export interface LaunchingOptions {
 export interface Launch {
   readonly record: InstanceRecord
   readonly folder: string
-  readonly script: string
+  readonly texts: LaunchTexts
   readonly confined: Confined
   /** Writes into the run directory, once it is there, what the launch needs to find. */
   readonly write: () => void
@@ -72,7 +72,7 @@ export const launchSafely = async (launch: Launch, options: LaunchingOptions): P
 }
 
 const launchOnce = async (launcher: Launcher, launch: Launch, clock: Clock): Promise<Run> => {
-  const { record, folder, script, write } = launch
+  const { record, folder, texts, write } = launch
   write()
   const alive = watchAlive(join(folder, RUN_FILES.alive))
   const late = Promise.withResolvers<never>()
@@ -80,7 +80,7 @@ const launchOnce = async (launcher: Launcher, launch: Launch, clock: Clock): Pro
     late.reject(new TuttiError('internal', `${record.instance} was not spawned in time`))
   })
   try {
-    const started = launcher.launch(folder, script).then(async () => await alive.told)
+    const started = launcher.launch(folder, texts).then(async () => await alive.told)
     const told = await Promise.race([started, late.promise])
     const shim = parseIdentity(told ?? '')
     if (shim === null) {

@@ -1,4 +1,4 @@
-// Launchers: they make a run's places and start its launch script as a session of its own. The spawner asks long-lived
+// Launchers: they make a run's places and start its shim as a session of its own. The spawner asks long-lived
 // small shells to fork; the direct launcher forks the peer itself and is what remains where that shell cannot
 // work. Neither owns what it started: instances outlive both.
 
@@ -8,16 +8,16 @@ import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import type { Log } from '../../../../lib/log.ts'
 import { SYSTEM_PATH } from './command.ts'
-import { RUN_FILES } from './launch.ts'
+import { RUN_FILES, type LaunchTexts } from './launch.ts'
 import { aliveIn, makeDirectories, Places } from './places.ts'
 import { SpawnerShell } from './spawner-shell.ts'
 
-/** Starts launch scripts. */
+/** Starts what is to run. */
 export interface Launcher {
   /** Makes a run directory with its FIFO, and others where they are missing; all absolute. */
   prepare(runDirectory: string, directories: readonly string[]): Promise<void>
-  /** Starts a run's launch script as a session of its own. A throw leaves open whether it was started. */
-  launch(runDirectory: string, script: string): Promise<void>
+  /** Starts a run's shim as a session of its own. A throw leaves open whether it was started. */
+  launch(runDirectory: string, texts: LaunchTexts): Promise<void>
   /** Ends the launcher, and nothing that it launched. */
   close(): void
 }
@@ -35,9 +35,9 @@ export const directLauncher: Launcher = {
     await makeDirectories([...directories, runDirectory])
     await run('mkfifo', ['-m', '600', aliveIn(runDirectory)])
   },
-  launch: async (runDirectory, script) => {
+  launch: async (runDirectory, { script }) => {
     const file = `${runDirectory}/${RUN_FILES.launch}`
-    await writeFile(file, script, { mode: 0o600 })
+    await writeFile(file, script(), { mode: 0o600 })
     const child = spawn(SHELL, [file], {
       detached: true,
       stdio: 'ignore',
@@ -88,9 +88,9 @@ export class SpawnerLauncher implements Launcher {
     await this.#places.make({ runDirectory, directories })
   }
 
-  async launch(_runDirectory: string, script: string): Promise<void> {
+  async launch(_runDirectory: string, { command }: LaunchTexts): Promise<void> {
     // In the foreground: a background job of a shell ignores SIGINT and SIGQUIT, and so would the instance.
-    await this.#request(`( ${script})`)
+    await this.#request(command())
   }
 
   close(): void {
@@ -165,10 +165,10 @@ export class SafeLauncher implements Launcher {
     }
   }
 
-  async launch(runDirectory: string, script: string): Promise<void> {
+  async launch(runDirectory: string, texts: LaunchTexts): Promise<void> {
     // No second try here: a spawner that died may have launched it, so the driver tells by the FIFO.
     const launcher = this.#spawner.usable ? this.#spawner : directLauncher
-    await launcher.launch(runDirectory, script)
+    await launcher.launch(runDirectory, texts)
   }
 
   close(): void {

@@ -23,9 +23,9 @@ const launcher: Launcher = {
     dieAt('before-prepare')
     await inner.prepare(runDirectory, directories)
   },
-  launch: async (runDirectory, script) => {
+  launch: async (runDirectory, texts) => {
     dieAt('before-launch')
-    const launched = inner.launch(runDirectory, script)
+    const launched = inner.launch(runDirectory, texts)
     dieAt('after-launch')
     await launched
   },

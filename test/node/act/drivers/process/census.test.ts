@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Census } from '../../../../../node/act/drivers/process/census.ts'
-import { statOf, type ProcessIdentity } from '../../../../../node/act/drivers/process/identity.ts'
+import { identityOf, statOf, type ProcessIdentity } from '../../../../../node/act/drivers/process/identity.ts'
 import type { Clock } from '../../../../../lib/time.ts'
 import { lives, realClock, until } from '../../support/bed.ts'
 
-const NOBODY: ProcessIdentity = { pid: 4_000_000, startTime: '1' }
+const NOBODY: ProcessIdentity = { pid: 4_000_000, startedBy: 1 }
 
 let children: ChildProcess[]
 beforeEach(() => {
@@ -24,7 +24,7 @@ const carrier = async (nonce: string): Promise<ProcessIdentity> => {
   const { pid } = child
   assert.ok(pid !== undefined)
   await until(() => statOf(pid)?.group === pid)
-  return { pid, startTime: statOf(pid)?.startTime ?? '' }
+  return identityOf(pid) ?? NOBODY
 }
 
 const leftAfterLook = async (census: Census, nonce: string, shim: ProcessIdentity | null) => {

@@ -3,8 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { LaunchTexts } from '../../../../../node/act/drivers/process/launch.ts'
 import { SpawnerLauncher } from '../../../../../node/act/drivers/process/spawner.ts'
 import { keepingLog, lives, until } from '../../support/bed.ts'
+
+/** A launch of this one command. */
+const texts = (command: string): LaunchTexts => ({ command: () => command, script: () => command })
 
 describe('spawner', () => {
   let folder = ''
@@ -17,9 +21,9 @@ describe('spawner', () => {
 
   it('is one shell for starts that follow each other, and some more for many at once', async () => {
     const spawner = new SpawnerLauncher(keepingLog(), null)
-    for (let turn = 0; turn < 10; turn += 1) await spawner.launch(folder, ':\n')
+    for (let turn = 0; turn < 10; turn += 1) await spawner.launch(folder, texts(':'))
     assert.equal(spawner.pids.length, 1)
-    await Promise.all(Array.from({ length: 100 }, () => spawner.launch(folder, ':\n')))
+    await Promise.all(Array.from({ length: 100 }, () => spawner.launch(folder, texts(':'))))
     assert.ok(spawner.pids.length <= 4)
     const { pids } = spawner
     spawner.close()
@@ -29,12 +33,12 @@ describe('spawner', () => {
   it('rejects what a shell that dies was asked, and goes on with the others', async () => {
     const spawner = new SpawnerLauncher(keepingLog(), null)
     const starts = Array.from({ length: 20 }, (_, at) =>
-      spawner.launch(folder, at === 7 ? 'kill -9 $$\n' : ':\n'),
+      spawner.launch(folder, texts(at === 7 ? 'kill -9 $$' : ':')),
     )
     const outcomes = await Promise.allSettled(starts)
     assert.equal(outcomes[7]?.status, 'rejected')
     assert.ok(spawner.usable)
-    await spawner.launch(folder, ':\n')
+    await spawner.launch(folder, texts(':'))
     spawner.close()
   })
 
@@ -42,7 +46,7 @@ describe('spawner', () => {
     const spawner = new SpawnerLauncher(keepingLog(), null)
     for (let death = 0; death < 3; death += 1) {
       assert.ok(spawner.usable)
-      await assert.rejects(spawner.launch(folder, 'kill -9 $$\n'))
+      await assert.rejects(spawner.launch(folder, texts('kill -9 $$')))
     }
     assert.ok(!spawner.usable)
     spawner.close()

@@ -18,7 +18,7 @@ const write = (files: Readonly<Record<string, string>>): void => {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
 }
 
-const IDENTITY = { pid: 42, startTime: '777' }
+const IDENTITY = { pid: 42, startedBy: 777 }
 /** Of a run whose program has not begun. */
 const begun = (confined: string) => ({
   confined,
