@@ -21,6 +21,7 @@ import {
   type Identity,
 } from './act/disk/identity.ts'
 import { connectFailure, examineMachine, machineMark } from './act/examine/machine.ts'
+import { takePrecedence } from './act/precedence.ts'
 import { AgentHandle } from './agent-handle.ts'
 import { systemClock } from './clock.ts'
 import { enrol, found, nameFor, ticketOf, type JoinOptions } from './enrolment.ts'
@@ -93,6 +94,7 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../packag
  */
 export const runPeer = async (options: PeerOptions): Promise<RunningPeer> => {
   const log = await createLog({ level: options.logLevel })
+  takePrecedence(log)
   const data = await openDataDirectory(options.data)
   try {
     return await new Peer(options, data, log).start()

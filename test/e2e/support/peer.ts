@@ -123,6 +123,8 @@ export class Peer {
           : [program, argv]
     const { TUTTI_PEER: _, TUTTI_TICKET: __, ...environment } = process.env
     const child = spawn(command, all, {
+      // At the head of a session, as a service manager and `tutti join` start it.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...environment, ...env },
     })
