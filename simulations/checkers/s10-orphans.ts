@@ -32,27 +32,25 @@ const strangers = (
     firstMs.set(agent, processes.clock.now())
     return []
   }
-  const running = new Set<string>(local.flatMap(({ id, phase }) => (phase === 'running' ? [id] : [])))
+  const isRunning = (instance: string): boolean =>
+    local.some(({ id, phase }) => id === instance && phase === 'running')
   return processes
     .processes()
     .filter(
-      ({ record, endedAtMs }) => endedAtMs !== null && endedAtMs < sinceMs && running.has(record.instance),
+      ({ record, endedAtMs }) => endedAtMs !== null && endedAtMs < sinceMs && isRunning(record.instance),
     )
     .map(({ record }) => `${name} has adopted ${record.instance}, which had ended`)
 }
 
 const wrongs = ({ processes, name }: Machine, local: readonly LocalInstance[]): readonly string[] => {
-  const held = new Set<string>(local.map(({ id }) => id))
-  const over = new Set<string>(local.flatMap(({ id, phase }) => (phase === 'exited' ? [id] : [])))
-  return [
-    ...processes
-      .processes()
-      .filter(({ record, exit }) => exit === null && !held.has(record.instance))
-      .map(({ record }) => `${name}: ${record.instance} runs and its peer does not know it`),
-    ...processes
-      .processes()
-      .filter(({ record, exit }) => exit === null && over.has(record.instance))
-      .map(({ record }) => `${name}: ${record.instance} runs and its peer has it ended`),
-    ...processes.strays().map((instance) => `${name}: a child of ${instance} outlives it`),
-  ]
+  const found: string[] = []
+  for (const { record, exit } of processes.processes()) {
+    if (exit !== null) continue
+    const facts = local.find(({ id }) => id === record.instance)
+    if (facts === undefined) found.push(`${name}: ${record.instance} runs and its peer does not know it`)
+    else if (facts.phase === 'exited')
+      found.push(`${name}: ${record.instance} runs and its peer has it ended`)
+  }
+  for (const instance of processes.strays()) found.push(`${name}: a child of ${instance} outlives it`)
+  return found
 }

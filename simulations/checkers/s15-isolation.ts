@@ -15,14 +15,14 @@ export const isolation = (): Checker => {
         const { agent, processes, name } = machine
         if (agent === null || !machine.acting || scene.isBroken(machine)) return []
         const { local, plan } = scene.world.sightOf(agent)
-        const running = new Set<string>(local.filter(({ phase }) => phase === 'running').map(({ id }) => id))
-        const ready = new Set<string>(
-          (plan?.reports ?? []).filter(({ state }) => state === 'ready').map(({ instance }) => instance),
-        )
+        const isTakenForLiving = (id: string): boolean =>
+          local.some((facts) => facts.id === id && facts.phase === 'running') ||
+          plan?.reports.some(({ instance, state }) => instance === id && state === 'ready') === true
         return processes.processes().flatMap(({ record, exit }) => {
           const key = `${name} ${record.nonce}`
-          if (exit === null || (!running.has(record.instance) && !ready.has(record.instance))) {
-            unnoticed.delete(key)
+          // Most live, and then nothing needs to be looked for.
+          if (exit === null || !isTakenForLiving(record.instance)) {
+            if (unnoticed.size > 0) unnoticed.delete(key)
             return []
           }
           const looks = (unnoticed.get(key) ?? 0) + 1

@@ -5,22 +5,43 @@
 import type { MemberId } from '../../lib/ids.ts'
 import { DETECTOR_DEFAULTS } from '../../net/detector-options.ts'
 import type { Agent } from '../../node/agent.ts'
+import type { AgentSnapshot } from '../../node/ports.ts'
 import type { Checker } from './checker.ts'
 
 const WINDOW_MS = DETECTOR_DEFAULTS.brakeWindowMs
 
+interface Sighting {
+  /** Whom it saw at the last look; the same list as long as nobody's state changes. */
+  members: AgentSnapshot['membership']['members']
+  /** When that was, by its own clock. */
+  atMs: number
+  /** When it last saw each alive, up to that list. */
+  readonly lastMs: Map<MemberId, number>
+}
+
+/** When each was last seen alive. */
+const lastSeen = ({ members, atMs, lastMs }: Sighting): ReadonlyMap<MemberId, number> => {
+  for (const { id, state } of members) if (state === 'alive') lastMs.set(id, atMs)
+  return lastMs
+}
+
 export const brake = (): Checker => {
-  /** For each run of a peer, when it last saw each member alive, by its own clock. */
-  const sightings = new WeakMap<Agent, Map<MemberId, number>>()
+  /** For each run of a peer. */
+  const sightings = new WeakMap<Agent, Sighting>()
   return {
     invariant: 'S16',
     look: ({ world }) => {
       for (const { agent } of world.machines) {
         if (agent === null) continue
         const { membership, nowMs } = world.sightOf(agent)
-        const seen = sightings.get(agent) ?? new Map<MemberId, number>()
-        sightings.set(agent, seen)
-        for (const { id, state } of membership.members) if (state === 'alive') seen.set(id, nowMs)
+        const { members } = membership
+        const known = sightings.get(agent)
+        if (known === undefined) sightings.set(agent, { members, atMs: nowMs, lastMs: new Map() })
+        else {
+          if (known.members !== members) lastSeen(known)
+          known.members = members
+          known.atMs = nowMs
+        }
       }
       return []
     },
@@ -29,7 +50,8 @@ export const brake = (): Checker => {
       // A process that ended here and starts here again is no take-over.
       if (agent === null || runs > 1) return []
       const { membership, statuses, self, nowMs, local } = agent.snapshot()
-      const seen = sightings.get(agent)
+      const sighting = sightings.get(agent)
+      const seen = sighting === undefined ? undefined : lastSeen(sighting)
       // Everybody who was here when they began to vanish: more than half of these.
       const base = membership.members.filter(
         ({ id, state }) =>
