@@ -15,6 +15,8 @@ const SOME = 100
 const ADOPTED = 200
 /** Odd, so that the median is a run. */
 const ROUNDS = 3
+/** A start of few is over so soon that whatever else the machine does counts. */
+const ROUNDS_OF_SOME = 5
 const KILLS = 15
 /** Between two kills, so that each is alone. */
 const CALM_MS = 100
@@ -114,8 +116,8 @@ const besidePm2 = async (crew: Crew, roll: Roll, fleet: Fleet): Promise<readonly
   const pm2Roll = new Roll(fleet.directory, 'pm2')
   const rows: Row[] = []
   for (const [count, rounds] of [
-    [SOME, ROUNDS],
-    [MANY, 1],
+    [SOME, ROUNDS_OF_SOME],
+    [MANY, ROUNDS],
   ] as const) {
     const [ours, theirs]: [number[], number[]] = [[], []]
     let [restartsOurs, restartsTheirs]: [number[], number[]] = [[], []]
