@@ -127,17 +127,18 @@ const TICK_MS = 10
 export const ageMsOf = ({ startedBy }: ProcessIdentity): number =>
   Math.max(0, uptimeMs() - startedBy * TICK_MS)
 
-// A peer begins to run within a second of its start; a clock that is of another begin is off by how long the machine was on.
-const CLOCKS_APART_MAX_MS = 10_000
+/** A peer begins to run within a second of its start; what stopped it meanwhile, or the machine, may take longer. */
+const BEGIN_MAX_MS = 10_000
 
 /**
- * Whether `/proc/uptime` is of the clock that start times are of. It is not in a container to which lxcfs shows an uptime of
- * its own.
+ * Whether `/proc/uptime` is of the clock that start times are of, by the age of this process. It is not in a container to which
+ * lxcfs shows an uptime of its own: that began later, and whoever starts there has not started yet.
  */
-export const isUptimeOfStarts = (): boolean => {
-  const own = statOf(process.pid)
-  const ageMs = own === null ? Number.NaN : uptimeMs() - own.startTime * TICK_MS
-  return Math.abs(ageMs - process.uptime() * 1000) < CLOCKS_APART_MAX_MS
+export const isUptimeOfStarts = (now = uptimeMs(), own = statOf(process.pid)): boolean => {
+  if (own === null) return false
+  const beforeMs = now - own.startTime * TICK_MS - process.uptime() * 1000
+  // Both are cut to ticks.
+  return beforeMs > -2 * TICK_MS && beforeMs < BEGIN_MAX_MS
 }
 
 /** All pids of the machine, ascending. */

@@ -31,14 +31,21 @@
   trap 'tutti_signal=143' TERM
   tutti_signal=
   # A time at which this process has its pid, in hundredths of a second; with the pid and the boot it names a process for good.
-  # No fork is spent on it. Some machines have another clock (shim-time.ts).
-  if [ -z "$tutti_time" ]; then
+  # No fork is spent on it. Where the uptime is of another clock (shim-time.ts) it is field 22 of stat, the start time.
+  if [ "$tutti_time" != stat ]; then
     read -r tutti_ticks tutti_rest </proc/uptime || exit 125
     tutti_ticks=${tutti_ticks%.*}${tutti_ticks#*.}
   else
-    eval "$tutti_time" || exit 125
-    unset tutti_time
+    read -r tutti_ticks <"/proc/$$/stat" || exit 125
+    tutti_ticks=${tutti_ticks##*) }
+    tutti_field=3
+    while [ "$tutti_field" -lt 22 ]; do
+      tutti_ticks=${tutti_ticks#* }
+      tutti_field=$((tutti_field + 1))
+    done
+    tutti_ticks=${tutti_ticks%% *}
   fi
+  unset tutti_time
   echo "shim $$ $tutti_ticks" >&2 || exit 125
   echo "$$ $tutti_ticks" >&9
   # A service manager may protect the peer from the kernel's memory killer (OOMScoreAdjust=); an instance is not to inherit it.

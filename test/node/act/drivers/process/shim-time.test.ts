@@ -7,7 +7,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { isAlive, isUptimeOfStarts, statOf } from '../../../../../node/act/drivers/process/identity.ts'
+import {
+  isAlive,
+  isUptimeOfStarts,
+  statOf,
+  uptimeMs,
+} from '../../../../../node/act/drivers/process/identity.ts'
 import { shimTime } from '../../../../../node/act/drivers/process/shim-time.ts'
 import { toldIn } from '../../../../../node/act/drivers/process/told.ts'
 import { until } from '../../support/bed.ts'
@@ -49,5 +54,11 @@ for (const isUptime of [true, false]) {
 describe('uptime', () => {
   it('is of the clock that start times are of, on this machine', () => {
     assert.ok(isUptimeOfStarts())
+  })
+
+  it('is of another clock in a container that began later, if only by a second', () => {
+    assert.ok(!isUptimeOfStarts(uptimeMs() - process.uptime() * 1000 - 1000))
+    assert.ok(!isUptimeOfStarts(uptimeMs() - 86_400_000))
+    assert.ok(!isUptimeOfStarts(uptimeMs(), null))
   })
 })
