@@ -14,8 +14,8 @@ interface Scheduled {
 
 /**
  * Runs all promises that are ready, and what becomes ready by it, as Node.js does after each callback of its loop: that is all
- * that two events must have between them. Neither documented nor deprecated in code, and the version of Node.js is pinned; a turn
- * of the loop for each event takes a tenth of a run longer, a callback of its own for each a twentieth.
+ * that two events must have between them. It is Node.js's own and discouraged (DEP0134), and the version of Node.js is pinned; a
+ * turn of the loop for each event takes a tenth of a run longer, a callback of its own for each some hundredths.
  */
 const drain = defined(
   (process as { readonly _tickCallback?: () => void })._tickCallback,

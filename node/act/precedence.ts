@@ -1,7 +1,7 @@
 // The processor goes to the peer before it goes to what the peer runs (docs/adr/0034-precedence.md). Linux shares the cores
 // out among sessions where nobody has said otherwise (CONFIG_SCHED_AUTOGROUP, sched(7)), and every instance is one: beside a
-// hundred of them that are busy a peer is a hundredth of the load, and answers and hears late. Whatever a peer forks has a
-// session of its own, and so a plain share.
+// hundred of them that are busy a peer is a hundredth of the load, and answers and hears late. Instances,
+// probes, commands in instances and builds have sessions of their own, and so a plain share.
 
 import { writeFileSync } from 'node:fs'
 import { messageOf } from '../../lib/errors.ts'

@@ -39,7 +39,7 @@ export interface Traces {
 export const findProcesses = ({ nonce, shim, watched }: Traces): number[] => {
   const marked: number[] = []
   const inGroup: number[] = []
-  const isAnothers = shim !== null && statOf(shim.pid) !== null && statOfSame(shim) === null
+  const isAnothers = shim !== null && statOfSame(shim) === null && statOf(shim.pid) !== null
   let groupIsOurs = watched && !isAnothers
   for (const pid of allPids()) {
     if (pid <= 1 || pid === process.pid) continue
