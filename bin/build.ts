@@ -86,7 +86,7 @@ const apart: Plugin = {
   name: 'apart',
   setup(build) {
     build.onResolve({ filter: /\/node\/main\.ts$/ }, () => ({ path: './main.js', external: true }))
-    build.onResolve({ filter: /\/(command-line|limits)\.ts$/ }, ({ kind, path }) =>
+    build.onResolve({ filter: /(^ws|\/(command-line|limits)\.ts)$/ }, ({ kind, path }) =>
       kind === 'dynamic-import' ? { path: `./${basename(path, '.ts')}.cjs`, external: true } : null,
     )
   },
@@ -98,6 +98,7 @@ const COMMANDS: BuildOptions = {
     command: 'cli/command.ts',
     'command-line': 'cli/command-line.ts',
     limits: 'cli/cell-file/limits.ts',
+    ws: 'ws',
   },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',

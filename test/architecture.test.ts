@@ -220,6 +220,21 @@ describe('architecture', () => {
     )
   })
 
+  it('keeps schemas out of what every command loads', () => {
+    // A file of their own has them (bin/build.ts), for the one command that asks what a peer would refuse.
+    const apart = ['cli/cell-file/limits.ts', 'node/main.ts']
+    const reached = new Set(['cli/command-line.ts'])
+    for (const file of reached) {
+      const values = textOf(file).replace(/^(import|export) type [^'`;]*?from\s+'[^']+'/gm, '')
+      for (const name of importsOf(values)) {
+        const target = name.startsWith('.') ? relative(root, resolve(root, dirname(file), name)) : name
+        assert.doesNotMatch(target, /^typebox/, `${file} imports it`)
+        if (target.endsWith('.ts') && !apart.includes(target)) reached.add(target)
+      }
+    }
+    assert.ok(reached.size > 100, `the commands are made of ${reached.size} files`)
+  })
+
   it('uses the glossary: no word of another house', () => {
     const foreign = /\b(leader|master|coordinator|controller|pod)s?\b/i
     const broken = files.filter((file) => {

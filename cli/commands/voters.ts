@@ -2,7 +2,6 @@
 // for good.
 
 import type { VotersReplaced, VotersStanding } from '../../node/serve/api/contract-leases.ts'
-import { ROUTES } from '../../node/serve/api/contract.ts'
 import { clientOf } from '../client.ts'
 import { EXIT } from '../exit.ts'
 import { tell, writeJson, type Context } from '../io.ts'
@@ -11,7 +10,7 @@ import { isConfirmed, warn } from '../talk.ts'
 
 /** `tutti voters`: exits with 1 when they cannot decide anything now. */
 export const showVoters = async (context: Context): Promise<number> => {
-  const reply = await clientOf(context).get<VotersStanding>(ROUTES.voters)
+  const reply = await clientOf(context).get<VotersStanding>('/v1/voters')
   const { voters, lacking, lost } = reply
   if (context.json) writeJson(context, reply)
   else {
@@ -43,7 +42,7 @@ export const replaceVoters = async (
     tell(context, 'nothing was changed')
     return EXIT.failed
   }
-  const reply = await clientOf(context).post<VotersReplaced>(ROUTES.voters, {})
+  const reply = await clientOf(context).post<VotersReplaced>('/v1/voters', {})
   if (context.json) writeJson(context, reply)
   else
     tell(
