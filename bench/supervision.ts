@@ -2,6 +2,7 @@
 // beside pm2, restarting one that was killed, memory for each, the event loop of a peer that starts 500, and what is left of
 // 200 instances when their peer is killed. Takes two minutes on a quiet machine; its load is part of the output.
 
+import { execFileSync } from 'node:child_process'
 import { Fleet, until } from '../test/e2e/support/fleet.ts'
 import { startBare } from './supervision/bare.ts'
 import { Crew } from './supervision/crew.ts'
@@ -179,6 +180,9 @@ const adoption = async (crew: Crew, roll: Roll): Promise<readonly Row[]> => {
   ]
 }
 
+const fileSystemOf = (path: string): string =>
+  execFileSync('stat', ['-f', '-c', '%T', path], { encoding: 'utf8' }).trim()
+
 const fleet = await Fleet.create()
 try {
   const roll = new Roll(fleet.directory, 'tutti')
@@ -193,6 +197,7 @@ try {
     `pm2 ${PM2_VERSION}, fork mode, its daemon already running; both are started by their command line`,
     `restarts: kills begin ${READY_MS} ms after all run and the peer has settled`,
     'ratios are of rounds that follow each other; spread is min to max over the rounds',
+    `data on ${fileSystemOf(fleet.directory)}; TMPDIR chooses another place (docs/adr/0016-starting.md, "On a disk")`,
   ])
 } finally {
   await fleet.close()
