@@ -28,6 +28,12 @@ import {
 /** Between two tries, with as much again at random, so that rivals do not meet again and again. */
 const RETRY_MS = 500
 
+/**
+ * A renewal is asked for so much earlier where another one is due: half of the time between two, so that all leases of a
+ * holder come to be renewed together, and each voter hears of it once in that time, however many it holds.
+ */
+const EARLY_MS = RENEW_MS / 2
+
 /** What one voter is to be asked: asks and releases of many slots together. */
 export interface HolderEffect {
   readonly to: string
@@ -146,7 +152,9 @@ export class Holder {
     const { nowMs, voters, inSight } = scene
     const asks: Ask[] = []
     let changed = false
-    for (const [slot, seat] of sortedEntries(this.#seats)) {
+    let renews = false
+    const seats = sortedEntries(this.#seats)
+    for (const [slot, seat] of seats) {
       if (this.#expire(slot, seat, scene)) changed = true
       if (seat.round !== null || seat.askAtMs > nowMs) continue
       const shortage = voters === null ? 'no voter has answered yet' : shortageOf(voters, inSight)
@@ -155,8 +163,12 @@ export class Holder {
         seat.askAtMs = nowMs + this.#retryMs()
         continue
       }
+      renews ||= seat.lease !== null
       asks.push({ slot, token: this.#ask(seat, voters, scene) })
     }
+    if (voters !== null && renews)
+      for (const [slot, seat] of seats)
+        if (isRenewable(seat, nowMs)) asks.push({ slot, token: this.#ask(seat, voters, scene) })
     const releases = this.#releases
     if (voters !== null) this.#releases = []
     if (voters === null || (asks.length === 0 && releases.length === 0)) return { effects: [], changed }
@@ -277,3 +289,7 @@ export class Holder {
 /** When a lease that is not renewed comes near its end, or, after that, to it. */
 const nextEndMs = ({ lease, isEnding, stopAheadMs }: Seat): number =>
   lease === null ? Infinity : lease.untilMs - (isEnding ? 0 : stopAheadMs)
+
+/** Whether its lease is good and its renewal is near. One whose last round failed waits for its time. */
+const isRenewable = ({ lease, round, askAtMs }: Seat, nowMs: number): boolean =>
+  lease !== null && round === null && askAtMs === lease.sentMs + RENEW_MS && askAtMs - nowMs <= EARLY_MS

@@ -3,7 +3,14 @@ import { describe, it } from 'node:test'
 import type { LeaseQuestion, VoterSet } from '../../../../crdt/schema/lease.ts'
 import { seededRandom } from '../../../../lib/random.ts'
 import { Holder, type HolderScene } from '../../../../node/plan/lease/holder.ts'
-import { HOLD_MS, isQuorum, LEASE_MS, shortageOf } from '../../../../node/plan/lease/terms.ts'
+import {
+  ANSWER_MS,
+  HOLD_MS,
+  isQuorum,
+  LEASE_MS,
+  RENEW_MS,
+  shortageOf,
+} from '../../../../node/plan/lease/terms.ts'
 import { Voter } from '../../../../node/plan/lease/voter.ts'
 
 const SLOT = 'shop/lock/0'
@@ -301,6 +308,63 @@ describe('a holder', () => {
       if (holder.tick(sceneAt(nowMs)).changed) told.push(nowMs)
     assert.deepEqual(told, [untilMs - 2000, untilMs])
     assert.ok(holder.dueMs > untilMs)
+  })
+
+  it('comes to renew all that it holds together, whenever it began with each, and never later than alone', () => {
+    for (const offsetMs of [1, 700, 1499, 1500, 1501, 2200, 2999]) {
+      const holder = new Holder(seededRandom('holder'))
+      const wishes = [SLOT, 'shop/lock/1'].map((slot) => ({ slot, above: 0, running: false, stopAheadMs: 0 }))
+      const rounds: { readonly atMs: number; readonly slots: readonly string[] }[] = []
+      const turn = (nowMs: number): void => {
+        const { effects } = holder.tick(sceneAt(nowMs))
+        const asks = effects[0]?.asks ?? []
+        if (asks.length > 0) rounds.push({ atMs: nowMs, slots: asks.map(({ slot }) => slot) })
+        for (const { slot, token } of asks)
+          for (const voter of ['a', 'b']) {
+            const grants = [{ slot, token, refusal: null, seen: token, holder: 'a' }]
+            holder.receive(voter, { voters: three, grants, change: null }, sceneAt(nowMs))
+          }
+      }
+      holder.want(wishes.slice(0, 1), 0)
+      turn(0)
+      for (let nowMs = offsetMs; nowMs < 30_000; nowMs = holder.dueMs) {
+        if (nowMs === offsetMs) holder.want(wishes, nowMs)
+        turn(nowMs)
+      }
+      const late = rounds.filter(({ atMs }) => atMs >= 2 * RENEW_MS)
+      assert.deepEqual(new Set(late.map(({ slots }) => slots.length)), new Set([2]), `${offsetMs}`)
+      for (const slot of [SLOT, 'shop/lock/1']) {
+        const times = rounds.filter(({ slots }) => slots.includes(slot)).map(({ atMs }) => atMs)
+        const gaps = times.slice(1).map((atMs, at) => atMs - (times[at] ?? 0))
+        assert.ok(Math.max(...gaps) <= RENEW_MS, `${offsetMs}: ${gaps.join(' ')}`)
+      }
+    }
+  })
+
+  it('has a round that failed wait for its time, though others are renewed meanwhile', () => {
+    const holder = new Holder(seededRandom('holder'))
+    const wishes = [SLOT, 'shop/lock/1'].map((slot) => ({ slot, above: 0, running: false, stopAheadMs: 0 }))
+    const asked = (nowMs: number, answering: boolean): readonly string[] => {
+      const asks = holder.tick(sceneAt(nowMs)).effects[0]?.asks ?? []
+      if (answering)
+        for (const { slot, token } of asks)
+          for (const voter of ['a', 'b']) {
+            const grants = [{ slot, token, refusal: null, seen: token, holder: 'a' }]
+            holder.receive(voter, { voters: three, grants, change: null }, sceneAt(nowMs))
+          }
+      return asks.map(({ slot }) => slot)
+    }
+    holder.want(wishes.slice(0, 1), 0)
+    assert.deepEqual(asked(0, true), [SLOT])
+    assert.deepEqual(asked(RENEW_MS, false), [SLOT])
+    const failedMs = RENEW_MS + ANSWER_MS
+    assert.deepEqual(asked(failedMs, false), [])
+    // The second slot's lease is got, and asked for anew as soon as a run has been given its token.
+    holder.want(wishes, failedMs)
+    assert.deepEqual(asked(failedMs, true), ['shop/lock/1'])
+    const given = wishes.map((wish, at) => ({ ...wish, above: at === 0 ? 0 : Number.MAX_SAFE_INTEGER / 2 }))
+    holder.want(given, failedMs + 1)
+    assert.deepEqual(asked(failedMs + 1, false), ['shop/lock/1'])
   })
 
   it('gives back what a few have promised, unless something of the slot runs here', () => {
