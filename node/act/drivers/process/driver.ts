@@ -49,7 +49,7 @@ import { SHELL } from './spawner.ts'
 
 // Enough that records share their syncs and every core has a program to load; few enough that what is done for one on the
 // event loop comes between other things and not five hundred times in a row.
-const SPAWNS_MAX = 128
+const SPAWNS_MAX = 64
 
 /** Runs instances as processes. Contract: test/contracts/driver.ts. */
 export class ProcessDriver implements Driver, Enterable {
