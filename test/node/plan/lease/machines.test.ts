@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { LeaseQuestion, VoterSet } from '../../../../crdt/schema/lease.ts'
+import type { Ask, LeaseQuestion, VoterSet } from '../../../../crdt/schema/lease.ts'
 import { seededRandom } from '../../../../lib/random.ts'
 import { Holder, type HolderScene } from '../../../../node/plan/lease/holder.ts'
 import {
@@ -253,11 +253,16 @@ describe('a holder', () => {
     inSight: new Set(['a', 'b', 'c']),
     nameOf: (member) => member,
   })
-  const grant = (token: number) => ({
+  const grant = (token: number, slot = SLOT) => ({
     voters: three,
-    grants: [{ slot: SLOT, token, refusal: null, seen: token, holder: 'a' }],
+    grants: [{ slot, token, refusal: null, seen: token, holder: 'a' }],
     change: null,
   })
+  /** A majority promises all that was asked for, at once. */
+  const grantAll = (holder: Holder, asks: readonly Ask[], nowMs: number): void => {
+    for (const { slot, token } of asks)
+      for (const voter of ['a', 'b']) holder.receive(voter, grant(token, slot), sceneAt(nowMs))
+  }
 
   it('counts its lease from before it asked, and needs a majority (S9)', () => {
     const holder = new Holder(seededRandom('holder'))
@@ -319,11 +324,7 @@ describe('a holder', () => {
         const { effects } = holder.tick(sceneAt(nowMs))
         const asks = effects[0]?.asks ?? []
         if (asks.length > 0) rounds.push({ atMs: nowMs, slots: asks.map(({ slot }) => slot) })
-        for (const { slot, token } of asks)
-          for (const voter of ['a', 'b']) {
-            const grants = [{ slot, token, refusal: null, seen: token, holder: 'a' }]
-            holder.receive(voter, { voters: three, grants, change: null }, sceneAt(nowMs))
-          }
+        grantAll(holder, asks, nowMs)
       }
       holder.want(wishes.slice(0, 1), 0)
       turn(0)
@@ -346,12 +347,7 @@ describe('a holder', () => {
     const wishes = [SLOT, 'shop/lock/1'].map((slot) => ({ slot, above: 0, running: false, stopAheadMs: 0 }))
     const asked = (nowMs: number, answering: boolean): readonly string[] => {
       const asks = holder.tick(sceneAt(nowMs)).effects[0]?.asks ?? []
-      if (answering)
-        for (const { slot, token } of asks)
-          for (const voter of ['a', 'b']) {
-            const grants = [{ slot, token, refusal: null, seen: token, holder: 'a' }]
-            holder.receive(voter, { voters: three, grants, change: null }, sceneAt(nowMs))
-          }
+      if (answering) grantAll(holder, asks, nowMs)
       return asks.map(({ slot }) => slot)
     }
     holder.want(wishes.slice(0, 1), 0)
