@@ -67,8 +67,8 @@ const SURPLUS_PER_OTHER = 2
 /** One surplus connection at a time, and none that is young: whoever made it may be about to need it. */
 const PRUNE_INTERVAL_MS = 5000
 const PRUNE_AGE_MS = 30_000
-/** Without anything due, look again: ranks and neighbours change without a call that tells. */
-const IDLE_TICK_MS = 1000
+/** Without anything due, look again for connections to let go of. */
+const IDLE_TICK_MS = PRUNE_INTERVAL_MS
 
 interface Line {
   readonly id: MemberId
@@ -286,6 +286,8 @@ export class Dialler {
 
   #nextDueMs(wanted: ReadonlySet<MemberId>, nowMs: number): number {
     let dueMs = nowMs + IDLE_TICK_MS
+    for (const { diallingSinceMs } of this.#lines.values())
+      if (diallingSinceMs !== null) dueMs = Math.min(dueMs, diallingSinceMs + this.#options.dialLostMs)
     for (const line of this.#linesOf(wanted)) {
       // One that is due and was not dialled waits for a place; `dialled` will wake us.
       if (isIdle(line) && line.dialAtMs > nowMs) dueMs = Math.min(dueMs, line.dialAtMs)

@@ -348,11 +348,15 @@ export class FailureDetector {
   }
 
   #nextDueMs(nowMs: number): number {
-    let dueMs = Math.min(this.#nextBeatMs, nowMs + this.#options.beatIntervalMs)
+    const { beatIntervalMs } = this.#options
+    // Who is lost is settled, and the brake let go, at times of their own: two looks for each beat are near enough.
+    const isCalm = !this.#roster.anyLost && this.#roster.brakedUntilMs(nowMs) === null
+    let dueMs = Math.min(this.#nextBeatMs, nowMs + (isCalm ? beatIntervalMs : beatIntervalMs / 2))
     if (this.#roster.heldUntilMs !== null) dueMs = Math.min(dueMs, this.#roster.heldUntilMs)
     const sparedMs = this.#sparedUntilMs ?? nowMs
     const patienceMs = this.#patienceMs(nowMs)
     for (const watch of this.#watches.values()) {
+      dueMs = Math.min(dueMs, watch.probeDueMs(nowMs))
       if (watch.alert !== null) continue
       const overdueMs = Math.max(watch.overdueAtMs(patienceMs), this.#doubt.doubtUntilMs)
       // Overdue and not accused a moment ago: it is held back with the rest.

@@ -262,11 +262,16 @@ export class Roster {
     )
   }
 
+  /** Until when this peer takes nothing over; null: it is free. */
+  brakedUntilMs(nowMs: number): number | null {
+    return this.#brake.untilMs(nowMs)
+  }
+
   /** The states as last judged. */
   membership(nowMs: number): Membership {
     if (!this.#isTold) this.#members = this.#liveness()
     this.#isTold = true
-    return { members: this.#members, brakedUntilMs: this.#brake.untilMs(nowMs) }
+    return { members: this.#members, brakedUntilMs: this.brakedUntilMs(nowMs) }
   }
 
   #liveness(): Membership['members'] {

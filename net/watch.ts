@@ -128,11 +128,20 @@ export class Watch {
 
   /** Whether to ask for a beat now: one is late, and we have not just asked. */
   probe(nowMs: number): boolean {
-    const { beatIntervalMs } = this.#options
-    if (!this.#connected || nowMs - this.#heardMs < PROBE_AFTER_BEATS * beatIntervalMs) return false
-    if (nowMs - this.#probedMs < beatIntervalMs) return false
+    if (!this.#connected || nowMs < this.#probeAtMs) return false
     this.#probedMs = nowMs
     return true
+  }
+
+  /** When to ask for a beat, if one is missing already; infinite: the next look at all beats is soon enough. */
+  probeDueMs(nowMs: number): number {
+    const isMissing = this.#connected && nowMs - this.#heardMs >= this.#options.beatIntervalMs
+    return isMissing ? this.#probeAtMs : Number.POSITIVE_INFINITY
+  }
+
+  get #probeAtMs(): number {
+    const { beatIntervalMs } = this.#options
+    return Math.max(this.#heardMs + PROBE_AFTER_BEATS * beatIntervalMs, this.#probedMs + beatIntervalMs)
   }
 
   /** Whether to give up the connection now: it exists and has carried nothing for long. Once per connection. */

@@ -14,9 +14,9 @@ import type { Membership } from '../../net/membership.ts'
 import type { Transport } from '../../net/transport.ts'
 import { Wake } from './wake.ts'
 
-/** Bounds of the wait between two ticks: no busy loop when something is overdue, no day-dream when nothing is. */
+/** Bounds of the wait between two ticks: no busy loop when something is overdue; the beats are due sooner than the other one. */
 const TICK_MIN_MS = 5
-const TICK_MAX_MS = 500
+const TICK_MAX_MS = 1000
 
 /** An address to reach the cluster by, from the command line or from what a join was answered. */
 export interface KnownPeer {

@@ -157,12 +157,23 @@ describe('Watch', () => {
     assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 32, 32])
   })
 
+  it('wants to be looked at for a late beat only once that is missing', () => {
+    const watch = fresh()
+    assert.equal(watch.probeDueMs(beatIntervalMs - 1), Number.POSITIVE_INFINITY)
+    assert.equal(watch.probeDueMs(beatIntervalMs), 1.5 * beatIntervalMs)
+    watch.heard(beatIntervalMs)
+    assert.equal(watch.probeDueMs(beatIntervalMs), Number.POSITIVE_INFINITY)
+    watch.disconnected(true, beatIntervalMs)
+    assert.equal(watch.probeDueMs(9 * beatIntervalMs), Number.POSITIVE_INFINITY)
+  })
+
   it('asks for a beat that is late, and gives a deaf connection up once', () => {
     const watch = fresh()
     const lateMs = 1.5 * beatIntervalMs
     assert.ok(!watch.probe(lateMs - 1))
     assert.ok(watch.probe(lateMs))
     assert.ok(!watch.probe(lateMs + 1))
+    assert.equal(watch.probeDueMs(lateMs), lateMs + beatIntervalMs)
     watch.accuse(1)
     assert.ok(!watch.cut(cutAfterMs - 1))
     assert.ok(watch.cut(cutAfterMs))

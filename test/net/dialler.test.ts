@@ -264,8 +264,22 @@ describe('dialler', () => {
     dialler.setMembers([target('m001' as MemberId)], 0)
     assert.equal(dialler.tick(0).length, 1)
     assert.equal(dialler.tick(5000).length, 0)
+    assert.equal(dialler.nextTickMs, 10_000)
     dialler.tick(10_000)
     assert.equal(dialler.tick(12_000).length, 1)
+  })
+
+  it('hardly looks again while it is connected to everybody', () => {
+    const small = bench(self, named(3))
+    for (const id of ['m001', 'm002'] as readonly string[] as readonly MemberId[]) {
+      small.reachable.add(id)
+      small.connect(id)
+    }
+    small.run(1000)
+    let looks = 0
+    for (const endMs = small.nowMs + 60_000; small.nowMs < endMs; small.run(STEP_MS))
+      if (small.dialler.nextTickMs <= small.nowMs) looks += 1
+    assert.ok(looks <= 12, `${looks} looks in a minute`)
   })
 
   it('lets go of surplus connections slowly, never of neighbours, and not of a few', () => {

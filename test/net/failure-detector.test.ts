@@ -4,6 +4,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { MemberId } from '../../lib/ids.ts'
+import { encodeBeat } from '../../net/beat.ts'
+import { DETECTOR_DEFAULTS } from '../../net/detector-options.ts'
+import { FailureDetector } from '../../net/failure-detector.ts'
 import { ringsOf } from '../../net/rings.ts'
 import { names, warmWorld, World } from './detector-world/world.ts'
 
@@ -170,6 +173,25 @@ describe('failure detector', () => {
       assert.equal(world.peer('m000').detector.membership(world.nowMs).members.length, 2)
       assert.equal(world.peer('m000').alerts.size + world.peer('m001').alerts.size, 0)
     })
+  })
+
+  it('wakes for its beats alone while all is well', () => {
+    const [self, ...others] = names(5) as readonly [MemberId, ...MemberId[]]
+    const { beatIntervalMs } = DETECTOR_DEFAULTS
+    const detector = new FailureDetector(self)
+    detector.setMembers([self, ...others], 0)
+    for (const other of others) detector.connected(other, 0)
+    const word = encodeBeat('beat')
+    let looks = 0
+    for (let nowMs = 0; nowMs < 100 * beatIntervalMs; nowMs += 10) {
+      // The beats of each come at another time.
+      for (const [at, other] of others.entries())
+        if (nowMs % beatIntervalMs === 150 * (at + 1)) detector.beat(other, word, nowMs)
+      if (detector.nextTickMs > nowMs) continue
+      looks += 1
+      for (const { kind } of detector.tick(nowMs)) assert.equal(kind, 'beat')
+    }
+    assert.ok(looks <= 105, `${looks} looks in a hundred intervals`)
   })
 
   describe('agreement', () => {
