@@ -1,10 +1,13 @@
-// Gossip's mesh, as far as a simulation of very many peers needs one: each end chooses a few of its connections, the nearest by
+// Gossip's mesh, as far as a simulation needs one: each end chooses a few of its connections, the nearest by
 // a hash of both ends, and a connection is in the mesh when one of the two has chosen it, as a graft binds both. Deliberately
 // absent: heartbeats, pruning and what gossipsub tells beside the mesh; anti-entropy covers what a mesh leaves out.
 
 import { hash32 } from '../lib/hash.ts'
 import type { MemberId } from '../lib/ids.ts'
 import { compareStrings } from '../lib/order.ts'
+
+/** Chosen by one of both ends, which makes some five for each: gossipsub is set up for a mesh of four, three to eight. */
+export const MESH_DEGREE = 3
 
 export class Mesh {
   readonly #self: MemberId

@@ -11,6 +11,7 @@ import { signerFromSeed } from '../lib/signature.ts'
 import type { Clock } from '../lib/time.ts'
 import type { Transport } from '../net/transport.ts'
 import type { Lanes } from './lanes.ts'
+import { MESH_DEGREE } from './mesh.ts'
 import { SimulatedTransport } from './network-transport.ts'
 
 /** How one direction of a link behaves. */
@@ -34,7 +35,7 @@ export interface NetworkOptions {
   readonly link?: Partial<LinkConditions>
   /** What is special about one direction, asked once when it is first used. @default nothing */
   readonly linkOf?: (from: MemberId, to: MemberId) => Partial<LinkConditions>
-  /** How many of its connections a peer chooses to pass gossip on; both ends pass on. @default all: it floods */
+  /** How many of its connections a peer chooses to pass gossip on; both ends pass on. @default MESH_DEGREE */
   readonly meshDegree?: number
   /** How long a cut link's connections survive before both ends lose them silently, as TCP does. @default 150000 */
   readonly connectionTimeoutMs?: number
@@ -101,7 +102,7 @@ export class SimulatedNetwork implements Lanes {
 
   constructor(options: NetworkOptions) {
     this.clock = options.clock
-    this.meshDegree = options.meshDegree ?? Infinity
+    this.meshDegree = options.meshDegree ?? MESH_DEGREE
     this.#options = options
     this.#random = options.random.fork('network')
     this.#link = { ...DEFAULT_LINK, ...options.link }

@@ -60,8 +60,6 @@ const AFTER_EDIT_PER_PEER_MS = 15
 const REST_MS = 10_000
 /** And a little more until rest is measured. */
 const CALM_MS = 5000
-/** Chosen by one of both ends, which makes some five for each: gossipsub is set up for a mesh of four, three to eight. */
-const MESH_DEGREE = 3
 /** A thousand peers in one process leave no memory for what nobody will read. */
 const JOURNAL_BYTES_MAX = 1
 const SERVICE = 'web'
@@ -78,7 +76,6 @@ export const measure = async ({ peers, seed, say }: ScaleOptions): Promise<Measu
   const numbers = new Map<string, number>()
   const world = new World({
     seed,
-    meshDegree: MESH_DEGREE,
     linkOf: (from, to) => linkBetween(numbers.get(from) ?? 0, numbers.get(to) ?? 0),
     carried: (_from, _to, bytes) => {
       traffic.messages += 1
