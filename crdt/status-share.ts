@@ -55,9 +55,11 @@ export const sharedReading = <T>(message: Uint8Array, read: (message: Uint8Array
   if (!statesShared) return read(message)
   let known = readings.get(read) as WeakMap<Uint8Array, { readonly value: T }> | undefined
   if (known === undefined) readings.set(read, (known = new WeakMap()))
-  const reading = known.get(message) ?? { value: read(message) }
-  known.set(message, reading)
-  return reading.value
+  const before = known.get(message)
+  if (before !== undefined) return before.value
+  const value = read(message)
+  known.set(message, { value })
+  return value
 }
 
 /** The state that everybody starts from who says the same name. Only while sharing. */

@@ -13,6 +13,7 @@ import { FAULTS } from './faults/registry.ts'
 import { mutantFault } from './mutants/registry.ts'
 import { isSwarmReply, type SwarmAsk, type SwarmReply } from './swarm-message.ts'
 import { reportOf } from './swarm-report.ts'
+import { WORKER_FLAGS } from './worker-flags.ts'
 
 const USAGE =
   'usage: npm run sim:swarm -- [COUNT] [--seeds FILE] [--base SEED] [--peers N] [--minutes M] [--faults KIND,…] [--mutant NAME] [--workers N] [--json] [--report FILE]'
@@ -125,6 +126,7 @@ const work = (runs: (readonly string[])[], mutant: string | undefined, report: (
     const worker: ChildProcess = fork(
       join(import.meta.dirname, 'swarm-worker.ts'),
       mutant === undefined ? [] : ['--mutant', mutant],
+      { execArgv: [...process.execArgv, ...WORKER_FLAGS] },
     )
     const next = (): void => {
       run = runs.shift()

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { MINUTES, PEERS } from '../arguments.ts'
+import { WORKER_FLAGS } from '../worker-flags.ts'
 import { isGateReply, type GateAsk } from './gate-message.ts'
 import { mutantOf, MUTANTS } from './registry.ts'
 import { Trial } from './trial.ts'
@@ -45,7 +46,9 @@ const options = () => {
 /** Plays one mutant's seeds in one process until none is left to deal. */
 const work = ({ trial }: Case, run: readonly string[]): Promise<void> =>
   new Promise((resolve) => {
-    const worker = fork(join(import.meta.dirname, 'gate-worker.ts'), [trial.mutant.name])
+    const worker = fork(join(import.meta.dirname, 'gate-worker.ts'), [trial.mutant.name], {
+      execArgv: [...process.execArgv, ...WORKER_FLAGS],
+    })
     let seed: number | null = null
     let watchdog: NodeJS.Timeout | undefined
     const next = (): void => {
