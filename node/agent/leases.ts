@@ -31,6 +31,7 @@ import {
   type LeaseStanding,
   type LeaseWish,
 } from '../plan/lease/terms.ts'
+import { LoneVoter } from '../plan/lease/lone-voter.ts'
 import { VoterChange, type ChangeScene } from '../plan/lease/voter-change.ts'
 import { Voter, type Verdict } from '../plan/lease/voter.ts'
 import { slotsOf } from '../plan/slots.ts'
@@ -65,6 +66,7 @@ export class Leases {
   readonly #file: VoterFile
   readonly #holder: Holder
   readonly #change: VoterChange
+  readonly #lone: LoneVoter
   readonly #random: Random
   /** Verdicts are made and written one after the other. */
   #queue: Promise<unknown> = Promise.resolve()
@@ -85,6 +87,7 @@ export class Leases {
     this.#voter = voter
     this.#holder = new Holder(random.fork('holder'))
     this.#change = new VoterChange(self, random.fork('voters'))
+    this.#lone = new LoneVoter(self, clock.now())
     this.#random = random.fork('learn')
     this.#inSight = new Set([self])
     this.#pruneAtMs = clock.now() + PRUNE_MS
@@ -98,7 +101,9 @@ export class Leases {
 
   /** The cluster begins with this peer, so it is the first voter. */
   async found(): Promise<void> {
-    if (this.#voter.voters === null) await this.#enter(() => this.#voter.found())
+    if (this.#voter.voters !== null) return
+    this.#lone.founded()
+    await this.#enter(() => this.#voter.found())
   }
 
   /** Who is a member, and who is here. */
@@ -170,7 +175,8 @@ export class Leases {
     const questions = effects.slice(0, 1).flatMap((effect) => this.#questionsOf(effect))
     for (const { to } of effects) for (const question of questions) this.#send(to, question)
     for (const { to, change } of this.#change.tick(scene)) this.#send(to, { ...this.#words(), change })
-    if (voters === null && !this.#holder.idle && nowMs >= this.#learnAtMs) this.#learn(inSight, nowMs)
+    const mayLearn = voters === null && (this.#voter.voters !== null || !this.#holder.idle)
+    if (mayLearn && nowMs >= this.#learnAtMs) this.#learn(inSight, nowMs)
     if (nowMs >= this.#pruneAtMs) this.#prune(nowMs)
   }
 
@@ -178,7 +184,8 @@ export class Leases {
   async *answer(from: MemberId, body: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
     const question = decodeQuestion(body)
     if (question === null) throw new TuttiError('invalid', 'the question for a lease is malformed')
-    yield encodeAnswer(await this.#judge(from, this.#believed(from, question)))
+    const believed = this.#believed(from, question)
+    yield encodeAnswer(await this.#judge(from, this.#isInDoubt() ? { ...believed, asks: [] } : believed))
   }
 
   /** Who votes is the operators' affair: what others say of it is neither taken over nor put to the vote. */
@@ -199,12 +206,17 @@ export class Leases {
     this.#cancelFlush?.()
   }
 
+  #isInDoubt(): boolean {
+    return this.#lone.isInDoubt(this.#voter.voters, this.#wanted, this.#options.clock.now())
+  }
+
+  /** Voters that are in doubt are asked for nothing, and change nothing. */
   #scene(): HolderScene & ChangeScene {
     const { clock } = this.#options
     return {
       nowMs: clock.now(),
       wall: clock.wall(),
-      voters: this.#voter.voters,
+      voters: this.#isInDoubt() ? null : this.#voter.voters,
       wanted: this.#wanted,
       inSight: this.#inSight,
       nameOf: (member) => this.#names.get(member) ?? member,
@@ -250,7 +262,10 @@ export class Leases {
   }
 
   async #hear(from: string, answer: LeaseAnswer): Promise<void> {
-    if (answer.voters !== null && this.#trusts(from)) await this.#adopt(answer.voters)
+    if (this.#trusts(from)) {
+      if (answer.voters !== null) await this.#adopt(answer.voters)
+      this.#lone.heard(from)
+    }
     if (this.#stopped) return
     const { renewed, changed } = this.#holder.receive(from, answer, this.#scene())
     if (renewed.length > 0) this.#tell(renewed)

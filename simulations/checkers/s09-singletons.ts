@@ -45,11 +45,6 @@ export const singletons = (): Checker => {
       if (world.machines.includes(machine)) note(renewed, slot, { token, where: machine.name })
       return []
     },
-    // One that was the only voter on its older disk does not know of the voters, and their tokens, that came after it.
-    losing: async (_scene, machine) => {
-      for (const [slot, { where }] of renewed) if (where === machine.name) renewed.delete(slot)
-      return []
-    },
   }
 }
 

@@ -39,9 +39,9 @@ export const LEASE_MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'node/plan/lease/holder.ts',
-        find: "const shortage = voters === null ? 'no voter has answered yet' : shortageOf(voters, inSight)",
+        find: "const shortage = voters === null ? 'who votes is not known yet' : shortageOf(voters, inSight)",
         replace:
-          "const shortage = voters === null ? 'no voter has answered yet' : inSight.size > 0 ? null : shortageOf(voters, inSight)",
+          "const shortage = voters === null ? 'who votes is not known yet' : inSight.size > 0 ? null : shortageOf(voters, inSight)",
       },
       {
         file: 'node/plan/lease/holder.ts',

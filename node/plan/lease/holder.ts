@@ -157,7 +157,7 @@ export class Holder {
     for (const [slot, seat] of seats) {
       if (this.#expire(slot, seat, scene)) changed = true
       if (seat.round !== null || seat.askAtMs > nowMs) continue
-      const shortage = voters === null ? 'no voter has answered yet' : shortageOf(voters, inSight)
+      const shortage = voters === null ? 'who votes is not known yet' : shortageOf(voters, inSight)
       if (voters === null || shortage !== null) {
         seat.reason = `waits for the lease of its slot: ${shortage ?? ''}`
         seat.askAtMs = nowMs + this.#retryMs()

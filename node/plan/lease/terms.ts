@@ -67,10 +67,13 @@ export const majorityOf = (count: number): number => Math.floor(count / 2) + 1
 const countIn = (members: readonly string[], who: ReadonlySet<string>): number =>
   members.filter((member) => who.has(member)).length
 
+/** Whether more than half of the members are among these. */
+export const isMajority = (members: readonly string[], who: ReadonlySet<string>): boolean =>
+  countIn(members, who) >= majorityOf(members.length)
+
 /** Whether these are a majority of the voters; while the voters change, of both the former and the present ones. */
 export const isQuorum = ({ former, present }: VoterSet, who: ReadonlySet<string>): boolean =>
-  countIn(present, who) >= majorityOf(present.length) &&
-  (former === null || countIn(former, who) >= majorityOf(former.length))
+  isMajority(present, who) && (former === null || isMajority(former, who))
 
 /** Asked of the same sets all the time, which never change. */
 const everybody = new WeakMap<VoterSet, readonly string[]>()
@@ -96,7 +99,7 @@ export const shortageOf = ({ former, present }: VoterSet, who: ReadonlySet<strin
   const lacking = [
     { members: present, kind: 'voters' },
     { members: former ?? [], kind: 'former voters' },
-  ].find(({ members }) => members.length > 0 && countIn(members, who) < majorityOf(members.length))
+  ].find(({ members }) => members.length > 0 && !isMajority(members, who))
   if (lacking === undefined) return null
   const { members, kind } = lacking
   const here = countIn(members, who)

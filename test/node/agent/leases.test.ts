@@ -4,6 +4,7 @@ import type { Files, OpenFile } from '../../../crdt/log/files.ts'
 import {
   decodeAnswer,
   decodeVoterRecord,
+  encodeAnswer,
   encodeQuestion,
   type LeaseAnswer,
   type LeaseQuestion,
@@ -14,12 +15,14 @@ import type { MemberId } from '../../../lib/ids.ts'
 import { silentLog } from '../../../lib/log.ts'
 import { seededRandom } from '../../../lib/random.ts'
 import type { Clock } from '../../../lib/time.ts'
-import { Leases } from '../../../node/agent/leases.ts'
+import { Leases, type LeasesOptions } from '../../../node/agent/leases.ts'
 import { LEASE_MS } from '../../../node/plan/lease/terms.ts'
 import { fleet, idOf } from '../plan/fleet.ts'
+import { until } from '../serve/fake-agent.ts'
 
 const SLOT = 'shop/lock/0'
 const OAK = idOf('oak')
+const [ASH, ELM] = [idOf('ash'), idOf('elm')]
 const RUNNER = idOf('run')
 /** Of the record in its file: before it is a checksum. */
 const RECORD_AT = 16
@@ -66,24 +69,30 @@ const diskOf = (): Disk => {
   return disk
 }
 
-/** A founder's leases in a cluster of one operator and one runner, a lease after its start. */
-const founded = async () => {
-  const disk = diskOf()
-  let nowMs = 0
-  const clock: Clock = { now: () => nowMs, wall: () => nowMs, after: () => () => undefined }
-  const leases = await Leases.load({
+const nobodyThere: LeasesOptions['ask'] = () => {
+  throw new TuttiError('unreachable', 'nobody is there')
+}
+
+const loaded = (disk: Disk, now: () => number, ask = nobodyThere): Promise<Leases> => {
+  const clock: Clock = { now, wall: now, after: () => () => undefined }
+  return Leases.load({
     self: OAK,
     clock,
     random: seededRandom('leases'),
     files: disk.files,
     log: silentLog,
-    ask: () => {
-      throw new TuttiError('unreachable', 'nobody is there')
-    },
+    ask,
     changed: () => undefined,
     due: () => undefined,
     renewed: () => undefined,
   })
+}
+
+/** A founder's leases in a cluster of one operator and one runner, a lease after its start. */
+const founded = async () => {
+  const disk = diskOf()
+  let nowMs = 0
+  const leases = await loaded(disk, () => nowMs)
   await leases.found()
   const { view, membership } = fleet({ self: 'oak', members: { oak: {}, run: {} } })
   const members = view.members.map((one) => (one.id === RUNNER ? { ...one, role: 'runner' as const } : one))
@@ -137,6 +146,38 @@ describe('leases of a peer', () => {
     assert.equal(answer?.grants[0]?.refusal, 'voters')
     assert.deepEqual(leases.voters, { epoch: 0, former: null, present: [OAK] })
     assert.equal(answer.change, null)
+  })
+
+  it('begin nothing with an old disk on which this peer votes alone, before others have answered (S9)', async () => {
+    const { disk } = await founded()
+    let nowMs = 0
+    const later: VoterSet = { epoch: 2, former: null, present: [ASH, ELM, OAK] }
+    const asked: string[] = []
+    const leases = await loaded(
+      disk,
+      () => nowMs,
+      async function* (member) {
+        asked.push(member)
+        yield encodeAnswer({ voters: later, grants: [], change: null })
+      },
+    )
+    const { view, membership } = fleet({ self: 'oak', members: { ash: {}, elm: {}, oak: {} } })
+    const others = membership.members.map((one) =>
+      one.id === OAK ? one : { ...one, state: 'dead' as const },
+    )
+    leases.follow(view, { ...membership, members: others })
+    nowMs = LEASE_MS
+    leases.want([{ slot: SLOT, above: 0, running: false, stopAheadMs: 0 }])
+    assert.deepEqual([asked, leases.promises()], [[], []])
+    assert.deepEqual(leases.standings().get(SLOT), {
+      kind: 'none',
+      reason: 'waits for the lease of its slot: who votes is not known yet',
+    })
+    leases.follow(view, membership)
+    nowMs += 1000
+    leases.tick()
+    await until(() => leases.voters?.epoch === later.epoch)
+    assert.deepEqual([asked.length, leases.promises()], [1, []])
   })
 
   it('refuse words that are none', async () => {
