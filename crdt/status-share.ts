@@ -34,6 +34,7 @@ export const shareStates = (share: boolean): void => {
   statesShared = share
   steps = new WeakMap()
   beginnings = new Map()
+  readings.clear()
 }
 
 /** Whether states are shared: then none is ever changed, but followed by another one. */
@@ -47,14 +48,37 @@ export const sharedStep = <T>(state: object, input: object, step: () => T): T =>
   return known.get(input) as T
 }
 
-/** By reader, what it made of a message. */
-const readings = new Map<unknown, WeakMap<Uint8Array, unknown>>()
+/**
+ * Messages of each kind whose readings are kept, and as many before them: those under way at one time are fewer. Not a WeakMap,
+ * which costs a collection of garbage more than all that it lets go of.
+ */
+const READ_MAX = 1024
 
-/** What a message says, read once for all who are given the very same bytes; what throws is read again. */
+class Readings<T> {
+  #recent = new Map<Uint8Array, T>()
+  #before: ReadonlyMap<Uint8Array, T> = new Map()
+
+  get(message: Uint8Array): T | undefined {
+    return this.#recent.get(message) ?? this.#before.get(message)
+  }
+
+  set(message: Uint8Array, value: T): void {
+    if (this.#recent.size >= READ_MAX) {
+      this.#before = this.#recent
+      this.#recent = new Map()
+    }
+    this.#recent.set(message, value)
+  }
+}
+
+/** By reader, what it made of a message. */
+const readings = new Map<unknown, Readings<unknown>>()
+
+/** What a message to many says, read once for all who are given the very same bytes; what throws is read again. */
 export const sharedReading = <T>(message: Uint8Array, read: (message: Uint8Array) => T): T => {
   if (!statesShared) return read(message)
-  let known = readings.get(read) as WeakMap<Uint8Array, { readonly value: T }> | undefined
-  if (known === undefined) readings.set(read, (known = new WeakMap()))
+  let known = readings.get(read) as Readings<{ readonly value: T }> | undefined
+  if (known === undefined) readings.set(read, (known = new Readings()))
   const before = known.get(message)
   if (before !== undefined) return before.value
   const value = read(message)

@@ -6,7 +6,6 @@ import { ByteReader, ByteWriter, fromHex, toHex } from '../lib/bytes.ts'
 import { TuttiError } from '../lib/errors.ts'
 import { memberIdOf, type ActorId, type MemberId } from '../lib/ids.ts'
 import { LIMITS } from '../lib/limits.ts'
-import { sharedReading } from './status-share.ts'
 import { compareStrings, sortedEntries } from '../lib/order.ts'
 import { RECORD_BYTES_MAX } from './record.ts'
 import type { StatusCursor } from './status-map.ts'
@@ -123,9 +122,7 @@ const writeCursors = (writer: ByteWriter, { list, cursors }: ListedCursors): voi
 }
 
 /** @throws TuttiError on anything but one whole message. */
-export const decodeSync = (bytes: Uint8Array): SyncMessage => sharedReading(bytes, readSync)
-
-const readSync = (bytes: Uint8Array): SyncMessage => {
+export const decodeSync = (bytes: Uint8Array): SyncMessage => {
   if (bytes.length > LIMITS.messageBytesMax)
     throw new TuttiError('too-large', `a message of ${bytes.length} bytes exceeds ${LIMITS.messageBytesMax}`)
   const reader = new ByteReader(bytes)
