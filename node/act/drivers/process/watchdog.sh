@@ -11,8 +11,8 @@
   G=$3
   P='' S=''
   cd / || exit 1
-  # Whether the shim is alive. It writes down who it is before its program begins; field 22 of stat is the start time,
-  # which with the pid names it for good.
+  # Whether the shim is alive. It writes down who it is before its program begins: its pid, and a time at which it had that pid.
+  # Field 22 of stat is the start time: whoever has the pid after it started later.
   lives() {
     [ -n "$S" ] || while read -r W P S; do [ "$W" != shim ] || break; done 2>/dev/null <"$D/told"
     [ -n "$S" ] || return 1
@@ -20,7 +20,7 @@
     read -r T 2>/dev/null <"/proc/$P/stat" || return 1
     set -- ${T##*) }
     case $1 in Z | X) return 1 ;; esac
-    [ "${20}" = "$S" ]
+    [ "${20}" -le "$S" ]
   }
   nap() { sleep "$1" || sleep 1; }
   while :; do

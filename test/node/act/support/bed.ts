@@ -28,9 +28,16 @@ export const keepingLog = (): Log & { readonly lines: readonly (readonly [LogLev
   return { lines, log: (level, message) => lines.push([level, message]) }
 }
 
-/** Resolves as soon as `condition` holds; the runner's timeout ends a wait that never does. */
+/** The runner's timeout of a test: a wait that went on beyond it would keep the process of its file, and so the run, for good. */
+const WAIT_MS = 60_000
+
+/** Resolves as soon as `condition` holds; the runner's timeout ends a test in which it never does. */
 export const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 3))
+  const endMs = performance.now() + WAIT_MS
+  while (!condition()) {
+    if (performance.now() > endMs) throw new Error(`not within ${WAIT_MS} ms: ${condition.toString()}`)
+    await new Promise((resolve) => setTimeout(resolve, 3))
+  }
 }
 
 /** Whether a process lives: a zombie does not. */

@@ -86,6 +86,19 @@ describe('watchdog', () => {
     await until(() => !lives(pid) && carriersOf(record.nonce).length === 0)
   })
 
+  it('knows a shim that told a time after its start (S9)', async () => {
+    const { driver } = await started()
+    const record = recordFor(scattered, { fence: 7 })
+    const pid = await spawn(driver, record, leaseFor(600_000))
+    await until(() => toldIn(folderOf(record)).isUp)
+    await driver.close()
+    const told = join(folderOf(record), 'told')
+    const later = (_: string, shim: string, ticks: string): string => `${shim}${Number(ticks) + 100}`
+    writeFileSync(told, readFileSync(told, 'utf8').replace(/^(shim \d+ )(\d+)/m, later))
+    writeFileSync(join(folderOf(record), 'lease'), '7 x1\n')
+    await until(() => !lives(pid) && carriersOf(record.nonce).length === 0)
+  })
+
   it('goes when nothing is left of its run', async () => {
     const { driver, exits } = await started()
     const record = recordFor(['sleep', '600'], { fence: 7 })
