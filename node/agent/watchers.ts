@@ -53,6 +53,7 @@ export class Watchers {
 
   /** Others said how far they are, and nothing else: listeners are told, once for many. */
   reported(): void {
+    if (this.#listeners.size === 0) return
     this.#cancelReports ??= this.#options.clock.after(REPORTS_TOLD_MS, () => {
       this.#cancelReports = null
       this.#tellListeners()
