@@ -1,18 +1,25 @@
 // Runs under a lease on a real machine: what their watchdog does when nobody else does anything.
 
 import assert from 'node:assert/strict'
+import { spawn as runProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { defined } from '../../../../../lib/assert.ts'
 import { HOLD_MS, type HeldLease } from '../../../../../node/plan/lease/terms.ts'
 import type { InstanceRecord } from '../../../../../node/ports.ts'
 import type { ProcessDriver } from '../../../../../node/act/drivers/process/driver.ts'
 import { RunLeases } from '../../../../../node/act/drivers/process/leases.ts'
-import { allPids } from '../../../../../node/act/drivers/process/identity.ts'
+import { allPids, statOf } from '../../../../../node/act/drivers/process/identity.ts'
 import { toldIn } from '../../../../../node/act/drivers/process/told.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
 import { carriersOf, lives, makeBed, realClock, until, type Bed } from '../../support/bed.ts'
+
+const WATCHDOG = fileURLToPath(
+  new URL('../../../../../node/act/drivers/process/watchdog.sh', import.meta.url),
+)
 
 /** The watchdog counts in hundredths of a second. */
 const EARLY_MS = 20
@@ -97,6 +104,16 @@ describe('watchdog', () => {
     writeFileSync(told, readFileSync(told, 'utf8').replace(/^(shim \d+ )(\d+)/m, later))
     writeFileSync(join(folderOf(record), 'lease'), '7 x1\n')
     await until(() => !lives(pid) && carriersOf(record.nonce).length === 0)
+  })
+
+  it('ends by its group what neither control groups nor a nonce tell (S9)', async () => {
+    const program = runProcess('sleep', ['600'], { detached: true, stdio: 'ignore', env: {} })
+    const pid = defined(program.pid, 'a process')
+    const started = defined(statOf(pid), 'its state').startTime
+    writeFileSync(join(bed.folder, 'told'), `shim ${pid} ${started + 100}\n`)
+    writeFileSync(join(bed.folder, 'lease'), '7 1\n')
+    const watchdog = runProcess('sh', [WATCHDOG, bed.folder, 'nobody', ''], { stdio: 'ignore' })
+    await until(() => !lives(pid) && watchdog.exitCode === 0)
   })
 
   it('goes when nothing is left of its run', async () => {
