@@ -16,6 +16,8 @@ const CALM_MS = 45_000
 const DEAD_MS = 15_000
 /** For so long what an observer said before its restart may convict with the word of another, and stand without. */
 const OUTLIVED_MS = 10_000
+/** A peer that was alone at one look may find a death, and then others alive, before the next one. */
+const BETWEEN_LOOKS_MS = 500
 
 export const detection = (): Checker => {
   /** A life between two looks ends the time of being down as well: the others have heard of it. */
@@ -25,8 +27,8 @@ export const detection = (): Checker => {
   let troubleMs = 0
   /** Deaths that two observers were heard to accuse: what is left of them when these start anew convicts nobody anew. */
   const sound = new Map<string, number>()
-  /** Deaths that a peer found while it saw at most one other alive, and when it last did. */
-  const lone = new Map<string, LoneDeath>()
+  /** When a peer last saw at most one other alive. */
+  const aloneMs = new Map<string, number>()
   /** Found at the last look: a retraction that has just arrived is in the statuses a moment before the detector hears of it. */
   let hastyBefore: ReadonlySet<string> = new Set()
   return {
@@ -52,7 +54,7 @@ export const detection = (): Checker => {
       )
       const restarted = [...upSince.values()].some(({ sinceMs }) => nowMs - sinceMs < OUTLIVED_MS)
       const hastyNow = new Set(
-        world.machines.flatMap((machine) => hasty(world, machine, { sound, lone, restarted, nowMs })),
+        world.machines.flatMap((machine) => hasty(world, machine, { sound, aloneMs, restarted, nowMs })),
       )
       const stillHasty = [...hastyNow].filter((one) => hastyBefore.has(one))
       hastyBefore = hastyNow
@@ -65,23 +67,18 @@ export const detection = (): Checker => {
   }
 }
 
-interface LoneDeath {
-  readonly sinceMs: number
-  readonly seenMs: number
-}
-
 /** Whom a peer holds for dead on the word of one. */
 const hasty = (
   world: World,
   { agent, name }: Machine,
   {
     sound,
-    lone,
+    aloneMs,
     restarted,
     nowMs,
   }: {
     readonly sound: Map<string, number>
-    readonly lone: Map<string, LoneDeath>
+    readonly aloneMs: Map<string, number>
     readonly restarted: boolean
     readonly nowMs: number
   },
@@ -91,16 +88,16 @@ const hasty = (
   const { members } = snapshot.membership
   // A suspect may be convicted already, and held back by a peer that is slow itself.
   const living = members.filter(({ state }) => state === 'alive').length
+  if (living <= 2) aloneMs.set(name, nowMs)
+  const lastAloneMs = aloneMs.get(name) ?? -Infinity
   return members.flatMap(({ id, state, sinceMs }) => {
     if (state !== 'dead') return []
     const key = `${name} ${id}`
     const accusers = accusersOf(snapshot, id)
     if (accusers > 1) sound.set(key, sinceMs)
-    if (living <= 2) lone.set(key, { sinceMs, seenMs: nowMs })
     if (restarted || living <= 2 || accusers !== 1 || sound.get(key) === sinceMs) return []
     // For a peer that was alone, whoever comes back from elsewhere may have begun anew there, and say nothing yet.
-    const found = lone.get(key)
-    if (found?.sinceMs === sinceMs && nowMs - found.seenMs < OUTLIVED_MS) return []
+    if (sinceMs < lastAloneMs + BETWEEN_LOOKS_MS && nowMs - lastAloneMs < OUTLIVED_MS) return []
     return [`${name} holds ${nameOf(snapshot, id)} for dead on the word of one observer`]
   })
 }
