@@ -152,7 +152,9 @@ export class Roster {
       entry.undecidedUntilMs = -Infinity
       entry.outlived = NONE_OUTLIVED
     }
-    if (status.incarnation > before.incarnation && !isSameLife && entry.id !== this.#self) {
+    // Where the new incarnation came before what it restates, all but its number was of the life before.
+    const isLater = before.startedAt !== null && status.startedAt !== null
+    if ((isLater || status.incarnation > before.incarnation) && !isSameLife && entry.id !== this.#self) {
       entry.undecidedUntilMs = nowMs + this.#sightMs
       this.#outlive(entry, before, nowMs)
     } else

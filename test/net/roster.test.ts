@@ -160,6 +160,20 @@ describe('Roster', () => {
       assert.equal(one.state('m', rings), 'suspect')
     })
 
+    it('takes nothing back where the number of its new life comes a word before what it says in it (L3)', () => {
+      const one = lost()
+      const say = (alerts: Readonly<Record<string, ReportedAlert>>, startedAt: number): void => {
+        const entry = one.roster.get(id('b'))
+        assert.ok(entry?.status)
+        const before = entry.status
+        one.status('b', 9, alerts, true, startedAt)
+        one.roster.restated(entry, before, entry.status, 1000)
+      }
+      say({ m: silent(1) }, one.roster.get(id('b'))?.status?.startedAt ?? 0)
+      say({}, 9)
+      assert.equal(one.state('m', rings), 'dead')
+    })
+
     it('convicts nobody by what it said of a suspect', () => {
       const one = new Fixture('a', 'b', 'm')
       one.status('m', 1)
