@@ -4,7 +4,7 @@
 import { decodeRecord } from '../crdt/record.ts'
 import { IntentReplica } from '../crdt/replica.ts'
 import { toHex } from '../lib/bytes.ts'
-import type { ActorId, ChangeHash, MemberId } from '../lib/ids.ts'
+import type { ActorId, ChangeHash } from '../lib/ids.ts'
 import { seededRandom, type Random } from '../lib/random.ts'
 import { SimulatedDisk } from './disk.ts'
 import type { Machine } from './machine.ts'
@@ -35,12 +35,6 @@ export const scratchReplica = async (machine: Machine, random: Random): Promise<
     { cluster, actor, signer: machine.signer },
     { document: null, records: await durableIntent(machine), later: [] },
   )
-}
-
-/** Who is a member by what is on the machine's medium; nobody where nothing is. */
-export const durableMembers = async (machine: Machine): Promise<ReadonlySet<MemberId>> => {
-  const replica = await scratchReplica(machine, seededRandom('members'))
-  return new Set(replica?.view().members.map(({ id }) => id))
 }
 
 /** A record that creates a cell of that name, as the replica's member would write it; null where it may not. */

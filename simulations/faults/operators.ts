@@ -20,10 +20,10 @@ import { asTuttiError } from '../../lib/errors.ts'
 import { serviceIdOf } from '../../lib/ids.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Machine } from '../machine.ts'
-import { durableMembers } from '../records.ts'
 import type { Scene } from '../scene.ts'
 import type { Draw, Step } from '../schedule.ts'
 import { CELL, drawCommand, noteEdits, REPLICAS_MAX, SERVICES, specOf } from '../services.ts'
+import { isNewcomer, newcomerName, turnAwayStrangers } from '../strangers.ts'
 import { oneOf, pick, type Begun, type Fault } from './fault.ts'
 
 type Edits = (view: View) => readonly Edit[]
@@ -183,20 +183,15 @@ export const OPERATOR_ACTS: readonly Fault[] = ACTS.map((act) => ({
 /** How long a removed machine runs on where it does: longer than a redial and an exchange. */
 const LINGER_MS = 5000
 
-/** What was under way when a machine was taken away has arrived. */
-const HEARD_MS = 1000
-
-/** How the names of machines that join begin. */
-export const NEWCOMER = 'j'
 /** Machines that join beyond this make a run another size. */
 const JOINS_MAX = 3
 
 const join = (scene: Scene, step: Step): Begun => {
   const { world } = scene
   const [by] = scene.machinesOf(step)
-  const joined = world.machines.filter(({ name }) => name.startsWith(NEWCOMER)).length
+  const joined = world.machines.filter(isNewcomer).length
   if (by === undefined || by.agent === null || scene.isBroken(by) || joined >= JOINS_MAX) return 'skipped'
-  const machine = world.machine(`${NEWCOMER}${step.id}`)
+  const machine = world.machine(newcomerName(step))
   // Until it is admitted it is nobody whom a verdict could wait for.
   machine.retired = true
   world
@@ -227,31 +222,10 @@ const remove = (scene: Scene, step: Step): Begun => {
       if (whom.running) whom.powerOff()
       // Not before: one that is frozen stays so as long as it is there.
       scene.release(whom)
-      scene.world.simulator.after(HEARD_MS, () => void takeAwayStranded(scene))
+      void scene.inTurn(() => turnAwayStrangers(scene))
     }
     if (scene.random(step).below(2) === 0) takeAway()
     else scene.world.simulator.after(LINGER_MS, takeAway)
   })
   return 'done'
-}
-
-/**
- * Who joined through a machine that is gone, and is in the document of nobody else, finds every door closed: its operator would
- * let it join anew, with another ticket. Here it is taken away.
- */
-const takeAwayStranded = async (scene: Scene): Promise<void> => {
-  const present = scene.world.present()
-  const known = new Set(present.filter(({ name }) => !name.startsWith(NEWCOMER)))
-  for (const one of known) {
-    const members = await durableMembers(one)
-    for (const other of present) if (members.has(other.signer.member)) known.add(other)
-  }
-  for (const machine of present) {
-    if (known.has(machine) || machine.retired) continue
-    scene.say(`${machine.name}: is taken away, since nobody is left who knows that it joined`)
-    machine.retired = true
-    if (machine.running) machine.powerOff()
-    scene.release(machine)
-    scene.disturb()
-  }
 }
