@@ -8,8 +8,6 @@ import type { SimulatedTransport } from './network-transport.ts'
 /** What an end needs of the network between the ends. */
 export interface Lanes {
   readonly clock: Clock
-  /** To how many of its connections a peer passes gossip on. */
-  readonly meshDegree: number
   /** Another number whenever anybody's connections, or who answers them, are others. */
   readonly wiring: number
   /** The process at an address: its transport, null when its machine answers without it, undefined when none answers. */

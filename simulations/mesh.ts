@@ -7,18 +7,15 @@ import type { MemberId } from '../lib/ids.ts'
 import { compareStrings } from '../lib/order.ts'
 
 /** Chosen by one of both ends, which makes some five for each: gossipsub is set up for a mesh of four, three to eight. */
-export const MESH_DEGREE = 3
+const MESH_DEGREE = 3
 
 export class Mesh {
   readonly #self: MemberId
-  readonly #degree: number
   #chosen: ReadonlySet<MemberId> | null = null
   #among: { readonly wiring: number; readonly members: readonly MemberId[] } | null = null
 
-  /** @param degree how many it chooses. */
-  constructor(self: MemberId, degree: number) {
+  constructor(self: MemberId) {
     this.#self = self
-    this.#degree = degree
   }
 
   /** A connection came up or went. */
@@ -35,7 +32,6 @@ export class Mesh {
     other: (member: MemberId) => ReadonlySet<MemberId> | undefined,
     wiring: number,
   ): readonly MemberId[] {
-    if (this.#degree === Infinity) return connected
     if (this.#among?.wiring === wiring) return this.#among.members
     const chosen = this.choose(connected)
     const members = connected.filter((id) => chosen.has(id) || other(id)?.has(this.#self) === true)
@@ -49,7 +45,7 @@ export class Mesh {
       connected
         .map((id) => ({ id, rank: hash32([id, this.#self].sort(compareStrings).join(' ')) }))
         .sort((a, b) => a.rank - b.rank || compareStrings(a.id, b.id))
-        .slice(0, this.#degree)
+        .slice(0, MESH_DEGREE)
         .map(({ id }) => id),
     )
     return this.#chosen

@@ -1,6 +1,6 @@
 // A member's end of the simulated network: a Transport whose connections, streams and gossip are messages on the lanes of
 // network.ts. It keeps the production transport's promises and no better ones: a connection is known to each end on its
-// own, what is under way when it ends is lost, gossip floods and forwards only what was accepted.
+// own, what is under way when it ends is lost, gossip takes the hops of a mesh (mesh.ts) and forwards only what was accepted.
 
 import { messageOf, TuttiError } from '../lib/errors.ts'
 import { sha256Hex } from '../lib/hash.ts'
@@ -47,7 +47,7 @@ export class SimulatedTransport implements Transport {
     this.#network = network
     this.self = self
     this.#address = address
-    this.#mesh = new Mesh(self, network.meshDegree)
+    this.#mesh = new Mesh(self)
   }
 
   async start(events: TransportEvents): Promise<void> {

@@ -11,7 +11,6 @@ import { signerFromSeed } from '../lib/signature.ts'
 import type { Clock } from '../lib/time.ts'
 import type { Transport } from '../net/transport.ts'
 import type { Lanes } from './lanes.ts'
-import { MESH_DEGREE } from './mesh.ts'
 import { SimulatedTransport } from './network-transport.ts'
 
 /** How one direction of a link behaves. */
@@ -35,8 +34,6 @@ export interface NetworkOptions {
   readonly link?: Partial<LinkConditions>
   /** What is special about one direction, asked once when it is first used. @default nothing */
   readonly linkOf?: (from: MemberId, to: MemberId) => Partial<LinkConditions>
-  /** How many of its connections a peer chooses to pass gossip on; both ends pass on. @default MESH_DEGREE */
-  readonly meshDegree?: number
   /** How long a cut link's connections survive before both ends lose them silently, as TCP does. @default 150000 */
   readonly connectionTimeoutMs?: number
   /** Hears of every channel message and every gossiped one that reaches a running peer: for checkers. */
@@ -87,7 +84,6 @@ interface Lane {
 
 export class SimulatedNetwork implements Lanes {
   readonly clock: Clock
-  readonly meshDegree: number
   readonly #random: Random
   readonly #link: LinkConditions
   readonly #connectionTimeoutMs: number
@@ -102,7 +98,6 @@ export class SimulatedNetwork implements Lanes {
 
   constructor(options: NetworkOptions) {
     this.clock = options.clock
-    this.meshDegree = options.meshDegree ?? MESH_DEGREE
     this.#options = options
     this.#random = options.random.fork('network')
     this.#link = { ...DEFAULT_LINK, ...options.link }

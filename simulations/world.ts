@@ -20,7 +20,6 @@ export interface WorldOptions {
   readonly link?: NetworkOptions['link']
   readonly linkOf?: NetworkOptions['linkOf']
   readonly carried?: NetworkOptions['carried']
-  readonly meshDegree?: NetworkOptions['meshDegree']
   readonly composition?: Composition
   readonly happenings?: Partial<Happenings>
   /** Receives every machine's log lines, with the simulated time and the machine's name. */
@@ -54,7 +53,6 @@ export class World {
       ...(options.link === undefined ? {} : { link: options.link }),
       ...(options.linkOf === undefined ? {} : { linkOf: options.linkOf }),
       ...(options.carried === undefined ? {} : { carried: options.carried }),
-      ...(options.meshDegree === undefined ? {} : { meshDegree: options.meshDegree }),
     })
   }
 

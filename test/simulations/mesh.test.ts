@@ -15,7 +15,7 @@ describe('a mesh', () => {
       ids.filter((other) => other !== id && hash32([id, other].sort().join()) % 300 < 18),
     ]),
   )
-  const meshes = new Map(ids.map((id) => [id, new Mesh(id, 3)]))
+  const meshes = new Map(ids.map((id) => [id, new Mesh(id)]))
   const among = (id: MemberId): readonly MemberId[] =>
     meshes
       .get(id)
@@ -32,17 +32,17 @@ describe('a mesh', () => {
   })
 
   it('is listed anew when anybody is wired otherwise', () => {
-    const ends = ['a', 'b'] as MemberId[]
-    const [a, b] = ends
-    assert.ok(a !== undefined && b !== undefined)
-    const mesh = new Mesh(a, 0)
+    const [self, ...others] = ids.slice(0, 6)
+    assert.ok(self !== undefined)
+    const mesh = new Mesh(self)
+    const chosen = others.filter((id) => mesh.choose(others).has(id))
     assert.deepEqual(
-      mesh.among([b], () => new Set(), 0),
-      [],
+      mesh.among(others, () => new Set(), 0),
+      chosen,
     )
-    const chosenBack = (): ReadonlySet<MemberId> => new Set(ends)
-    assert.deepEqual(mesh.among([b], chosenBack, 0), [])
-    assert.deepEqual(mesh.among([b], chosenBack, 1), [b])
+    const chosenBack = (): ReadonlySet<MemberId> => new Set([self])
+    assert.deepEqual(mesh.among(others, chosenBack, 0), chosen)
+    assert.deepEqual(mesh.among(others, chosenBack, 1), others)
   })
 
   it('reaches everybody within a few hops', () => {
