@@ -14,9 +14,10 @@ import {
   publishUntil,
   startPeers,
 } from '../../contracts/transport/fleet.ts'
-import { CLUSTER, makeLibp2pFleet, seedOf, until } from './fleet.ts'
+import { CLUSTER, makeLibp2pFleet, seedOf } from './fleet.ts'
 import { createRawPeer } from './raw-peer.ts'
 import { talkBothWays } from './talk.ts'
+import { until } from '../../support/until.ts'
 
 describe('connections of libp2p transports', () => {
   let fleet: Fleet | null = null

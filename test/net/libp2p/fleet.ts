@@ -1,24 +1,15 @@
 // Fleets of real libp2p transports on loopback, for the contract suite and the tests beside this file.
 
 import assert from 'node:assert/strict'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { ClusterId, MemberId } from '../../../lib/ids.ts'
 import { silentLog, type Log } from '../../../lib/log.ts'
-import type { Clock } from '../../../lib/time.ts'
 import { createLibp2pTransport, requestJoin } from '../../../net/libp2p/transport.ts'
 import type { Transport } from '../../../net/transport.ts'
 import type { Fleet } from '../../contracts/transport/fleet.ts'
+import { until } from '../../support/until.ts'
+import { systemClock } from '../../../node/clock.ts'
 
 export const CLUSTER = '0123456789abcdef0123456789abcdef' as ClusterId
-
-export const realClock: Clock = {
-  now: () => performance.now(),
-  wall: () => Date.now(),
-  after: (delayMs, fire) => {
-    const timer = setTimeout(fire, delayMs)
-    return () => clearTimeout(timer)
-  },
-}
 
 /** The seed of the `at`-th member. Distinct from the contract's ticket. */
 export const seedOf = (at: number): Uint8Array => new Uint8Array(32).fill(100 + at)
@@ -29,22 +20,13 @@ export const makeTransport = (at: number, log: Log = silentLog): Promise<Transpo
     cluster: CLUSTER,
     listen: ['/ip4/127.0.0.1/tcp/0'],
     log,
-    clock: realClock,
+    clock: systemClock,
     // Looks more often, so that repairs which take seconds in production take less here.
     watchIntervalMs: 250,
   })
 
 /** Only a failure takes this long. Generous, since the machine may be busy with other tests; below a test's own limit. */
 const PATIENCE_MS = 30_000
-
-/** Waits for a condition; fails when it does not come true. Polling, since some conditions have no event. */
-export const until = async (condition: () => boolean, what: string): Promise<void> => {
-  const end = performance.now() + PATIENCE_MS
-  while (!condition()) {
-    assert.ok(performance.now() < end, `never came true: ${what}`)
-    await pause(10)
-  }
-}
 
 /** Dials until it succeeds, as a peer does: one dial has a limit of its own, which a busy machine may exceed. */
 export const dialUntilConnected = async (

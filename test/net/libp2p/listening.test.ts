@@ -5,7 +5,8 @@ import { createServer } from 'node:net'
 import { describe, it } from 'node:test'
 import { silentLog } from '../../../lib/log.ts'
 import { createLibp2pTransport } from '../../../net/libp2p/transport.ts'
-import { CLUSTER, realClock, seedOf } from './fleet.ts'
+import { CLUSTER, seedOf } from './fleet.ts'
+import { systemClock } from '../../../node/clock.ts'
 
 describe('a transport whose address is taken', () => {
   it('says so in one sentence, with the address and the way out', async () => {
@@ -19,7 +20,7 @@ describe('a transport whose address is taken', () => {
       cluster: CLUSTER,
       listen: [address],
       log: silentLog,
-      clock: realClock,
+      clock: systemClock,
     })
     const start = transport.start({
       connected: () => undefined,

@@ -8,8 +8,9 @@ import { afterEach, describe, it } from 'node:test'
 import { textOf, utf8 } from '../../../lib/bytes.ts'
 import { signerFromSeed } from '../../../lib/signature.ts'
 import { type Fleet, Peer, startPeers } from '../../contracts/transport/fleet.ts'
-import { dialUntilConnected, makeLibp2pFleet, makeTransport, seedOf, until } from './fleet.ts'
+import { dialUntilConnected, makeLibp2pFleet, makeTransport, seedOf } from './fleet.ts'
 import { talkBothWays } from './talk.ts'
+import { until } from '../../support/until.ts'
 
 describe('libp2p transports in other processes', () => {
   let fleet: Fleet | null = null

@@ -15,8 +15,9 @@ import {
   publishUntil,
   startPeers,
 } from '../../contracts/transport/fleet.ts'
-import { CLUSTER, makeLibp2pFleet, seedOf, until } from './fleet.ts'
+import { CLUSTER, makeLibp2pFleet, seedOf } from './fleet.ts'
 import { createRawPeer, type RawPeer } from './raw-peer.ts'
+import { until } from '../../support/until.ts'
 
 const RAW_SEED = seedOf(50)
 const RAW_KEY = signerFromSeed(RAW_SEED).member

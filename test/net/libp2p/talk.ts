@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { utf8 } from '../../../lib/bytes.ts'
 import { heard, publishUntil, type Fleet, type Peer } from '../../contracts/transport/fleet.ts'
-import { until } from './fleet.ts'
+import { until } from '../../support/until.ts'
 
 /** Gossip and messages reach the other side, both ways. */
 export const talkBothWays = async (fleet: Fleet, a: Peer, b: Peer, label: string): Promise<void> => {

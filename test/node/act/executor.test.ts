@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { TALLY_EMPTY } from '../../../node/plan/facts.ts'
-import { until } from './support/bed.ts'
 import { actOn, startOf, stopOf } from './support/actions.ts'
 import { scripted } from './support/scripted-executor.ts'
+import { until } from '../../support/until.ts'
 
 describe('executor', () => {
   it('shows an instance at once and starts it once, however often it is told to', async () => {

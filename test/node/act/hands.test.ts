@@ -9,8 +9,10 @@ import { describe, it } from 'node:test'
 import { silentLog } from '../../../lib/log.ts'
 import { seededRandom } from '../../../lib/random.ts'
 import { createHands } from '../../../node/act/hands.ts'
-import { lives, realClock, until } from './support/bed.ts'
+import { lives } from './support/bed.ts'
 import { actOn, startOf, stopOf } from './support/actions.ts'
+import { systemClock } from '../../../node/clock.ts'
+import { until } from '../../support/until.ts'
 
 describe('built hands', () => {
   const server = `require('http').createServer((q, r) => r.end('ok')).listen(process.env.PORT)`
@@ -25,7 +27,7 @@ describe('built hands', () => {
   const build = (folder: string) =>
     createHands({
       folder,
-      clock: realClock,
+      clock: systemClock,
       log: silentLog,
       random: seededRandom('hands'),
       peer: { id: folder, name: 'a', environment: process.env },

@@ -16,8 +16,10 @@ import { probeSpecOf, type ProbeSpec } from '../../../node/act/probe-spec.ts'
 import { realProbe, type ProbeOutcome } from '../../../node/act/probes.ts'
 import type { ProbeTally } from '../../../node/plan/local.ts'
 import { recordFor } from '../../contracts/driver.ts'
-import { carriersOf, realClock, until } from './support/bed.ts'
+import { carriersOf } from './support/bed.ts'
 import { keepingLog } from './support/bed.ts'
+import { systemClock } from '../../../node/clock.ts'
+import { until } from '../../support/until.ts'
 
 const place = { environment: { PATH: process.env['PATH'] ?? '' }, directory: tmpdir(), peer: 'a' }
 const times = {
@@ -288,7 +290,7 @@ describe('real probes', () => {
   after(() => {
     forker.close()
   })
-  const ask = realProbe(realClock, forker)
+  const ask = realProbe(systemClock, forker)
   const never = new Cut()
   const withServer = async (server: Server, use: (port: number) => Promise<void>): Promise<void> => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -18,7 +18,7 @@ import type { Clock } from '../../../lib/time.ts'
 import { Leases, type LeasesOptions } from '../../../node/agent/leases.ts'
 import { LEASE_MS } from '../../../node/plan/lease/terms.ts'
 import { fleet, idOf } from '../plan/fleet.ts'
-import { until } from '../serve/fake-agent.ts'
+import { until } from '../../support/until.ts'
 
 const SLOT = 'shop/lock/0'
 const OAK = idOf('oak')

@@ -17,8 +17,9 @@ import {
   type Heard,
 } from '../../../node/serve/api/exec-wire.ts'
 import { messagesOf } from '../../../node/serve/api/web-socket.ts'
-import { FakeAgent, FakeExec, service, until } from './fake-agent.ts'
+import { FakeAgent, FakeExec, service } from './fake-agent.ts'
 import { FakeApis } from './fake-api.ts'
+import { until } from '../../support/until.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tutti-exec-'))
 const apis = new FakeApis()

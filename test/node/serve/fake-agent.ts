@@ -342,11 +342,6 @@ export const logLine = (at: number, peer: string, text: string, slot = 'shop/web
   offset: at,
 })
 
-/** Resolves when `holds`, checked every turn of the event loop; the test runner's own timeout ends it otherwise. */
-export const until = async (holds: () => boolean): Promise<void> => {
-  while (!holds()) await new Promise((next) => setImmediate(next))
-}
-
 /** What goes along with a question that brings nothing. */
 export async function* noInput(): AsyncGenerator<Uint8Array> {
   // Nothing.

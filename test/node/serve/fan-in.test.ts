@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { fanIn, LIVE, type FanInOptions, type Marked, type Source } from '../../../node/serve/fan-in.ts'
 import { fromParts, inChunks, toParts } from '../../../node/serve/lines.ts'
-import { until } from './fake-agent.ts'
+import { until } from '../../support/until.ts'
 
 interface Item {
   readonly at: number

@@ -11,6 +11,7 @@ import { endpointsOf } from '../../../node/plan/endpoints.ts'
 import { linkRoutes, ServiceLinks, type SmallStore } from '../../../node/serve/links.ts'
 import { FakeAgent, service } from './fake-agent.ts'
 import { FailedEndpoints, inTurn, type LinkEndpoint } from '../../../node/serve/links-proxy.ts'
+import { until } from '../../support/until.ts'
 
 const API = 'shop/api' as ServiceId
 const LEDGER = 'billing/ledger' as ServiceId
@@ -314,9 +315,7 @@ describe('service links', () => {
 })
 
 /** Resolves when no connection is open any more. */
-const closed = async (links: ServiceLinks): Promise<void> => {
-  while (links.counters().open > 0) await new Promise((next) => setImmediate(next))
-}
+const closed = (links: ServiceLinks): Promise<void> => until(() => links.counters().open === 0)
 
 describe('linkRoutes', () => {
   it('takes the first port of each ready endpoint and leaves out those without one', () => {

@@ -9,7 +9,7 @@ import type { InstanceId } from '../../../../lib/ids.ts'
 import type { Entrance, ExecInput, ExecOutput, ExecRequest } from '../../../../node/ports.ts'
 import { Execs } from '../../../../node/act/exec/exec.ts'
 import { findMarked, MARK } from '../../../../node/act/exec/marks.ts'
-import { realClock } from '../../../net/libp2p/fleet.ts'
+import { systemClock } from '../../../../node/clock.ts'
 
 const PATH = process.env['PATH'] ?? ''
 let made = 0
@@ -27,7 +27,7 @@ const world = (entrance: Partial<Entrance> = {}) => {
   const execs = new Execs({
     driver: { enter },
     peer: { id, name: 'oak' },
-    clock: realClock,
+    clock: systemClock,
     mintMark: () => String((marks += 1)),
   })
   return { id, execs, left: () => findMarked((mark) => mark.startsWith(`${id}.`)) }
@@ -137,7 +137,7 @@ describe('exec', () => {
         },
       },
       peer: { id: 'x', name: 'oak' },
-      clock: realClock,
+      clock: systemClock,
       mintMark: () => '1',
     })
     await assert.rejects(down.run(request(['true']), says(), never()).next(), { code: 'conflict' })

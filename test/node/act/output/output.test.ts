@@ -26,7 +26,9 @@ import { OutputStore } from '../../../../node/act/output/output.ts'
 import { readStamps, replaceStamps } from '../../../../node/act/output/stamps.ts'
 import { silentLog } from '../../../../lib/log.ts'
 import type { LogLine, LogLive, LogQuery } from '../../../../node/ports.ts'
-import { keepingLog, realClock, until } from '../support/bed.ts'
+import { keepingLog } from '../support/bed.ts'
+import { systemClock } from '../../../../node/clock.ts'
+import { until } from '../../../support/until.ts'
 
 const service = serviceIdOf('shop', 'web')
 const idOf = (seat: number, release = 'aaaa00000000'): InstanceId =>
@@ -36,7 +38,7 @@ let folder: string
 let store: OutputStore
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'tutti-output-'))
-  store = new OutputStore({ folder, peer: 'a', clock: realClock, log: silentLog })
+  store = new OutputStore({ folder, peer: 'a', clock: systemClock, log: silentLog })
 })
 afterEach(async () => {
   await store.close()
@@ -228,7 +230,7 @@ describe('output › stamps and bounds', () => {
     await store.close()
     appendFileSync(stdout, 'unseen\n')
     utimesSync(stdout, 1000, 1000)
-    store = new OutputStore({ folder, peer: 'a', clock: realClock, log: silentLog })
+    store = new OutputStore({ folder, peer: 'a', clock: systemClock, log: silentLog })
     store.begin(idOf(0))
     const lines = await collect()
     assert.deepEqual(
@@ -241,7 +243,7 @@ describe('output › stamps and bounds', () => {
   it('keeps a chatty program within its bound, and the newest lines', async () => {
     await store.close()
     const bounds = { keepBytes: 64 * 1024, contentBytesMax: 128 * 1024 }
-    store = new OutputStore({ folder, peer: 'a', clock: realClock, log: silentLog, bounds })
+    store = new OutputStore({ folder, peer: 'a', clock: systemClock, log: silentLog, bounds })
     const { stdout } = store.begin(idOf(0))
     appendFileSync(stdout, Array.from({ length: 20_000 }, (_, at) => `line ${at} of many\n`).join(''))
     // Either the start was punched out, or the whole was dropped where the file system cannot.
@@ -258,7 +260,7 @@ describe('output › stamps and bounds', () => {
   it('says that it cannot record, once, and tells the lines all the same', async () => {
     await store.close()
     const log = keepingLog()
-    store = new OutputStore({ folder, peer: 'a', clock: realClock, log })
+    store = new OutputStore({ folder, peer: 'a', clock: systemClock, log })
     const { path } = logFileOf(folder, idOf(0), 'stdout')
     // What cannot be written to, as on a full disk.
     mkdirSync(stampsPathOf(path), { recursive: true })
@@ -307,7 +309,7 @@ describe('output › stamps and bounds', () => {
   it('says how much a follower missed that was outrun', async () => {
     await store.close()
     const bounds = { keepBytes: 64 * 1024, contentBytesMax: 128 * 1024 }
-    store = new OutputStore({ folder, peer: 'a', clock: realClock, log: silentLog, bounds })
+    store = new OutputStore({ folder, peer: 'a', clock: systemClock, log: silentLog, bounds })
     const { stdout } = store.begin(idOf(0))
     appendFileSync(stdout, 'first\n')
     const stop = new AbortController()

@@ -7,8 +7,9 @@ import { ProcessDriver } from '../../../../node/act/drivers/process/driver.ts'
 import { SafeLauncher, type Launcher } from '../../../../node/act/drivers/process/spawner.ts'
 import { OutputStore } from '../../../../node/act/output/output.ts'
 import { environmentFor, recordFor } from '../../../contracts/driver.ts'
-import { keepingLog, realClock } from './bed.ts'
+import { keepingLog } from './bed.ts'
 import { silentLog } from '../../../../lib/log.ts'
+import { systemClock } from '../../../../node/clock.ts'
 
 const [folder = '', point = 'never', nonce = '', ...command] = process.argv.slice(2)
 
@@ -37,13 +38,13 @@ const launcher: Launcher = {
 const output = new OutputStore({
   folder: join(folder, 'output'),
   peer: 'a',
-  clock: realClock,
+  clock: systemClock,
   log: silentLog,
 })
 const driver = new ProcessDriver({
   folder: join(folder, 'instances'),
   peer: 'a',
-  clock: realClock,
+  clock: systemClock,
   log,
   output,
   launcher,

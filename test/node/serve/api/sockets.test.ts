@@ -8,8 +8,9 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { FakeAgent, FakeOutput, logLine, noInput, service, until } from '../fake-agent.ts'
+import { FakeAgent, FakeOutput, logLine, noInput, service } from '../fake-agent.ts'
 import { FakeApis } from '../fake-api.ts'
+import { until } from '../../../support/until.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'tutti-api-'))
 const apis = new FakeApis()

@@ -4,7 +4,9 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Census } from '../../../../../node/act/drivers/process/census.ts'
 import { identityOf, statOf, type ProcessIdentity } from '../../../../../node/act/drivers/process/identity.ts'
 import type { Clock } from '../../../../../lib/time.ts'
-import { lives, realClock, until } from '../../support/bed.ts'
+import { lives } from '../../support/bed.ts'
+import { systemClock } from '../../../../../node/clock.ts'
+import { until } from '../../../../support/until.ts'
 
 const NOBODY: ProcessIdentity = { pid: 4_000_000, startedBy: 1 }
 
@@ -34,7 +36,7 @@ const leftAfterLook = async (census: Census, nonce: string, shim: ProcessIdentit
 
 describe('census', () => {
   it('finds who carries a nonce, in the group and out of it', async () => {
-    const census = new Census(realClock)
+    const census = new Census(systemClock)
     const first = await carrier('census-a')
     assert.deepEqual(await leftAfterLook(census, 'census-a', first), { inGroup: true, elsewhere: false })
     assert.deepEqual(await leftAfterLook(census, 'census-a', NOBODY), { inGroup: false, elsewhere: true })
@@ -42,13 +44,13 @@ describe('census', () => {
   })
 
   it('finds members of a group without a nonce', async () => {
-    const census = new Census(realClock)
+    const census = new Census(systemClock)
     const first = await carrier('census-c')
     assert.deepEqual(await leftAfterLook(census, 'other', first), { inGroup: true, elsewhere: false })
   })
 
   it('sees who came and who went since the last look', async () => {
-    const census = new Census(realClock)
+    const census = new Census(systemClock)
     await census.look()
     const first = await carrier('census-d')
     assert.equal((await leftAfterLook(census, 'census-d', first)).inGroup, true)
@@ -60,10 +62,10 @@ describe('census', () => {
   it('shares one look among those who wait for it', async () => {
     let timers = 0
     const clock: Clock = {
-      ...realClock,
+      ...systemClock,
       after: (delayMs, fire) => {
         timers += 1
-        return realClock.after(delayMs, fire)
+        return systemClock.after(delayMs, fire)
       },
     }
     const census = new Census(clock)

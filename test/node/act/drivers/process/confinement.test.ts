@@ -16,7 +16,9 @@ import type { ProcessDriver } from '../../../../../node/act/drivers/process/driv
 import { replay } from '../../../../../node/act/drivers/process/record-log.ts'
 import type { InstanceRecord } from '../../../../../node/ports.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
-import { keepingLog, lives, makeBed, realClock, until, type Bed } from '../../support/bed.ts'
+import { keepingLog, lives, makeBed, type Bed } from '../../support/bed.ts'
+import { systemClock } from '../../../../../node/clock.ts'
+import { until } from '../../../../support/until.ts'
 
 let bed: Bed
 beforeEach(() => {
@@ -25,7 +27,7 @@ beforeEach(() => {
 afterEach(async () => {
   const folder = join(bed.folder, 'instances')
   if (existsSync(folder)) {
-    const cgroups = Cgroups.open(currentLayout(), groupNameOf(folder), realClock, keepingLog())
+    const cgroups = Cgroups.open(currentLayout(), groupNameOf(folder), systemClock, keepingLog())
     await cgroups.sweep(new Set())
     cgroups.close()
   }

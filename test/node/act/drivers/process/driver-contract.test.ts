@@ -6,7 +6,8 @@ import { systemClock } from '../../../../../node/clock.ts'
 import { nonceOf } from '../../../../../node/act/drivers/process/identity.ts'
 import { driverContract, type DriverBed } from '../../../../contracts/driver.ts'
 import { heirContract } from '../../../../contracts/heirs.ts'
-import { childrenOf, lives, makeBed, until } from '../../support/bed.ts'
+import { childrenOf, lives, makeBed } from '../../support/bed.ts'
+import { until } from '../../../../support/until.ts'
 
 const processBed = async (): Promise<DriverBed> => {
   const bed = makeBed()

@@ -13,7 +13,8 @@ import { allPids, statOf } from '../../../../../node/act/drivers/process/identit
 import { recordLine, replay } from '../../../../../node/act/drivers/process/record-log.ts'
 import { directLauncher } from '../../../../../node/act/drivers/process/spawner.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
-import { carriersOf, lives, makeBed, until, type Bed } from '../../support/bed.ts'
+import { carriersOf, lives, makeBed, type Bed } from '../../support/bed.ts'
+import { until } from '../../../../support/until.ts'
 
 const host = join(import.meta.dirname, '../../support/host.ts')
 

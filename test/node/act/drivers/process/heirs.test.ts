@@ -8,7 +8,8 @@ import type { InstanceRecord } from '../../../../../node/ports.ts'
 import type { ProcessDriver } from '../../../../../node/act/drivers/process/driver.ts'
 import { nonceOf, statOf } from '../../../../../node/act/drivers/process/identity.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
-import { carriersOf, childrenOf, lives, makeBed, until, type Bed } from '../../support/bed.ts'
+import { carriersOf, childrenOf, lives, makeBed, type Bed } from '../../support/bed.ts'
+import { until } from '../../../../support/until.ts'
 
 let bed: Bed
 

@@ -15,7 +15,9 @@ import { RunLeases } from '../../../../../node/act/drivers/process/leases.ts'
 import { allPids, statOf } from '../../../../../node/act/drivers/process/identity.ts'
 import { toldIn } from '../../../../../node/act/drivers/process/told.ts'
 import { environmentFor, exitsOf, recordFor } from '../../../../contracts/driver.ts'
-import { carriersOf, lives, makeBed, realClock, until, type Bed } from '../../support/bed.ts'
+import { carriersOf, lives, makeBed, type Bed } from '../../support/bed.ts'
+import { systemClock } from '../../../../../node/clock.ts'
+import { until } from '../../../../support/until.ts'
 
 const WATCHDOG = fileURLToPath(
   new URL('../../../../../node/act/drivers/process/watchdog.sh', import.meta.url),
@@ -33,7 +35,7 @@ afterEach(async () => {
   await bed.cleanUp()
 })
 
-const leaseFor = (forMs: number): HeldLease => ({ token: 7, untilMs: realClock.now() + forMs })
+const leaseFor = (forMs: number): HeldLease => ({ token: 7, untilMs: systemClock.now() + forMs })
 const folderOf = ({ nonce }: InstanceRecord): string => join(bed.folder, 'instances', 'runs', nonce)
 
 const started = async () => {
@@ -70,7 +72,7 @@ describe('watchdog', () => {
     await until(() => carriersOf(record.nonce).length >= 4)
     await driver.close()
     await until(() => !lives(pid) && carriersOf(record.nonce).length === 0)
-    assert.ok(realClock.now() >= lease.untilMs - EARLY_MS, 'it was ended before its lease was over')
+    assert.ok(systemClock.now() >= lease.untilMs - EARLY_MS, 'it was ended before its lease was over')
     assert.equal(toldIn(folderOf(record)).status, '137')
   })
 
@@ -134,7 +136,7 @@ describe('leases of runs', () => {
     const folder = mkdtempSync(join(tmpdir(), 'tutti-leases-'))
     let nowMs = 50_000
     let uptime = 900_000
-    const clock = { ...realClock, now: () => nowMs }
+    const clock = { ...systemClock, now: () => nowMs }
     const leases = new RunLeases(clock, () => uptime)
     const { instance } = recordFor(['sleep', '600'])
     const endIn = (): number => Number(readFileSync(join(folder, 'lease'), 'utf8').split(' ')[1]) - uptime

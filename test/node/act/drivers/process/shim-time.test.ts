@@ -15,7 +15,7 @@ import {
 } from '../../../../../node/act/drivers/process/identity.ts'
 import { shimTime } from '../../../../../node/act/drivers/process/shim-time.ts'
 import { toldIn } from '../../../../../node/act/drivers/process/told.ts'
-import { until } from '../../support/bed.ts'
+import { until } from '../../../../support/until.ts'
 
 const SHIM = resolve(import.meta.dirname, '../../../../../node/act/drivers/process/shim.sh')
 

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { LaunchTexts } from '../../../../../node/act/drivers/process/launch.ts'
 import { SpawnerLauncher } from '../../../../../node/act/drivers/process/spawner.ts'
-import { keepingLog, lives, until } from '../../support/bed.ts'
+import { keepingLog, lives } from '../../support/bed.ts'
+import { until } from '../../../../support/until.ts'
 
 /** A launch of this one command. */
 const texts = (command: string): LaunchTexts => ({ command: () => command, script: () => command })

@@ -9,7 +9,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Cgroups } from '../../../../../../node/act/drivers/process/cgroups/cgroups.ts'
 import { isEmpty, oomKillsOf } from '../../../../../../node/act/drivers/process/cgroups/group.ts'
 import type { CgroupLayout } from '../../../../../../node/act/drivers/process/cgroups/layout.ts'
-import { keepingLog, realClock } from '../../../support/bed.ts'
+import { keepingLog } from '../../../support/bed.ts'
+import { systemClock } from '../../../../../../node/clock.ts'
 
 let root: string
 beforeEach(() => {
@@ -29,7 +30,7 @@ const at = (...path: string[]) => {
   const group = join(root, ...path)
   return { own: group, root: group, options: [] }
 }
-const open = (layout: CgroupLayout): Cgroups => Cgroups.open(layout, 'tutti-x', realClock, keepingLog())
+const open = (layout: CgroupLayout): Cgroups => Cgroups.open(layout, 'tutti-x', systemClock, keepingLog())
 const limits = { memoryMaxBytes: 64 * 1024 ** 2, cpusMaxMilli: 500, pidsMax: 20 }
 
 describe('cgroups', () => {
