@@ -67,8 +67,6 @@ const SURPLUS_PER_OTHER = 2
 /** One surplus connection at a time, and none that is young: whoever made it may be about to need it. */
 const PRUNE_INTERVAL_MS = 5000
 const PRUNE_AGE_MS = 30_000
-/** Without anything due, look again for connections to let go of. */
-const IDLE_TICK_MS = PRUNE_INTERVAL_MS
 
 interface Line {
   readonly id: MemberId
@@ -285,7 +283,8 @@ export class Dialler {
   }
 
   #nextDueMs(wanted: ReadonlySet<MemberId>, nowMs: number): number {
-    let dueMs = nowMs + IDLE_TICK_MS
+    // Without anything due it looks for connections to let go of.
+    let dueMs = nowMs + PRUNE_INTERVAL_MS
     for (const { diallingSinceMs } of this.#lines.values())
       if (diallingSinceMs !== null) dueMs = Math.min(dueMs, diallingSinceMs + this.#options.dialLostMs)
     for (const line of this.#linesOf(wanted)) {

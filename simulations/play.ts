@@ -10,7 +10,7 @@ import { shareDocuments } from '../crdt/automerge.ts'
 import { shareStates, shareStatuses } from '../crdt/status-share.ts'
 import { keepVerdicts } from '../lib/signature.ts'
 import { allCheckers } from './checkers/registry.ts'
-import type { Checker } from './checkers/checker.ts'
+import { LOOK_MS, type Checker } from './checkers/checker.ts'
 import { closeTrouble } from './closing.ts'
 import type { Composition, Happenings } from './composition.ts'
 import type { Fault } from './faults/fault.ts'
@@ -64,8 +64,6 @@ export interface Played {
 }
 
 const MINUTE_MS = 60_000
-/** Checkers look this often, and a run that has failed is ended within it. */
-const LOOK_MS = 500
 
 /** Every peer verifies every record, at each of its starts again: the records of a long run, with room. */
 keepVerdicts(20_000)

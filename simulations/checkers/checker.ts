@@ -1,12 +1,15 @@
 // A checker: the referee of one invariant. It hears what happens and looks at the machines now and then, keeps what it
 // must remember, and says what is wrong. It changes nothing and draws nothing, so that runs with and without it are the
-// same history. Types only.
+// same history. Types, and how often they look.
 
 import type { Frame } from '../../crdt/store.ts'
 import type { ChangeHash, MemberId } from '../../lib/ids.ts'
 import type { InstanceRecord } from '../../node/ports.ts'
 import type { Machine } from '../machine.ts'
 import type { Scene } from '../scene.ts'
+
+/** Every `look` is asked this often, milliseconds; a run that has failed is ended within it. */
+export const LOOK_MS = 500
 
 /** Sentences on what is wrong, without the invariant's name; mostly none. */
 export type Wrongs = readonly string[]
@@ -15,7 +18,7 @@ export type Wrongs = readonly string[]
 export interface Checker {
   /** `S1` to `L8`, as INVARIANTS.md names it. */
   readonly invariant: string
-  /** A few times a simulated second. */
+  /** Every LOOK_MS. */
   readonly look?: (scene: Scene) => Wrongs
   readonly spawned?: (scene: Scene, machine: Machine, record: InstanceRecord) => Wrongs
   /** A run of a quorum slot was told of the token that its lease was renewed with. */

@@ -8,7 +8,7 @@ import type { AgentSnapshot } from '../../node/ports.ts'
 import type { Machine } from '../machine.ts'
 import type { Scene } from '../scene.ts'
 import type { World } from '../world.ts'
-import type { Checker } from './checker.ts'
+import { LOOK_MS, type Checker } from './checker.ts'
 
 /** Detection takes seconds; what precedes it, a redial after a cut, a doubt and a refutation, may take half a minute. */
 const CALM_MS = 45_000
@@ -16,8 +16,6 @@ const CALM_MS = 45_000
 const DEAD_MS = 15_000
 /** For so long what an observer said before its restart may convict with the word of another, and stand without. */
 const OUTLIVED_MS = 10_000
-/** A peer that was alone at one look may find a death, and then others alive, before the next one. */
-const BETWEEN_LOOKS_MS = 500
 
 export const detection = (): Checker => {
   /** A life between two looks ends the time of being down as well: the others have heard of it. */
@@ -96,8 +94,9 @@ const hasty = (
     const accusers = accusersOf(snapshot, id)
     if (accusers > 1) sound.set(key, sinceMs)
     if (restarted || living <= 2 || accusers !== 1 || sound.get(key) === sinceMs) return []
-    // For a peer that was alone, whoever comes back from elsewhere may have begun anew there, and say nothing yet.
-    if (sinceMs < lastAloneMs + BETWEEN_LOOKS_MS && nowMs - lastAloneMs < OUTLIVED_MS) return []
+    // A peer that was alone at one look may find a death, and then others alive, before the next one; and whoever comes back
+    // to it from elsewhere may have begun anew there, and say nothing yet.
+    if (sinceMs < lastAloneMs + LOOK_MS && nowMs - lastAloneMs < OUTLIVED_MS) return []
     return [`${name} holds ${nameOf(snapshot, id)} for dead on the word of one observer`]
   })
 }

@@ -5,7 +5,7 @@
 import { isHookSlot } from '../../node/plan/rollout/hooks.ts'
 import type { ReleaseId, ServiceId } from '../../lib/ids.ts'
 import type { Scene } from '../scene.ts'
-import type { Checker } from './checker.ts'
+import { LOOK_MS, type Checker } from './checker.ts'
 
 /** As s08-availability.ts: longer than any word of a peer is old. */
 const CALM_MS = 20_000
@@ -92,6 +92,3 @@ export const canary = (): Checker => {
     },
   }
 }
-
-/** Checkers look this often (play.ts). */
-const LOOK_MS = 500

@@ -1,12 +1,13 @@
 // The data directory of a peer (`--data DIR`): where everything in it lies, the lock that keeps a second peer off it, and
 // small values that are replaced atomically. What the values mean is their owners' affair (identity.ts and others).
 
-import { open, realpath, rename, rm } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { storageError, systemCodeOf } from '../../../crdt/log/files.ts'
 import { TuttiError } from '../../../lib/errors.ts'
-import { ensureDirectory, readOptional, syncDirectory, writeFully } from './files.ts'
+import { ensureDirectory, readOptional } from './files.ts'
 import { lockDirectory, LOCK_FILE } from './lock.ts'
+import { DRAFT, replaceFile } from './replace-file.ts'
 
 /** Absolute paths of what a data directory holds. */
 export interface DataPaths {
@@ -41,7 +42,6 @@ const SMALL_BYTES_MAX = 1024 * 1024
 /** `sun_path` holds 108 bytes with the closing zero (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107
 const SMALL_NAME = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/
-const DRAFT = '.tmp'
 const RESERVED = new Set([
   LOCK_FILE,
   'tutti.sock',
@@ -139,19 +139,9 @@ const writeSmall = async (root: string, name: string, bytes: Uint8Array): Promis
       `${name} would have ${bytes.length} bytes, more than ${SMALL_BYTES_MAX}`,
     )
   const path = join(root, name)
-  const draft = path + DRAFT
   try {
-    const handle = await open(draft, 'w', 0o600)
-    try {
-      await writeFully(handle, bytes, 0)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(draft, path)
-    await syncDirectory(root)
+    await replaceFile(path, bytes)
   } catch (cause) {
-    await rm(draft, { force: true }).catch(() => undefined)
     throw storageError(cause, `${path} could not be written`)
   }
 }

@@ -33,7 +33,7 @@ import { ChunkSegments, markOf } from './chunk-segments.ts'
 import { takeOldChunks } from './old-chunks.ts'
 import { removable, roomFault, roomOf, type Room, type Stored } from './space.ts'
 import { Trees } from './trees.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from '../disk/replace-file.ts'
 
 export interface DiskPackagesOptions {
   /** Absolute: `packages/` in the data directory. */
