@@ -33,7 +33,7 @@ import {
 } from '../plan/lease/terms.ts'
 import { LoneVoter } from '../plan/lease/lone-voter.ts'
 import { VoterChange, type ChangeScene } from '../plan/lease/voter-change.ts'
-import { Voter, type Verdict } from '../plan/lease/voter.ts'
+import { Voter, type Verdict, type VoterTime } from '../plan/lease/voter.ts'
 import { slotsOf } from '../plan/slots.ts'
 import { VoterFile } from './voter-file.ts'
 import { replaceVoters } from './voter-replacement.ts'
@@ -184,8 +184,7 @@ export class Leases {
   async *answer(from: MemberId, body: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
     const question = decodeQuestion(body)
     if (question === null) throw new TuttiError('invalid', 'the question for a lease is malformed')
-    const believed = this.#believed(from, question)
-    yield encodeAnswer(await this.#judge(from, this.#isInDoubt() ? { ...believed, asks: [] } : believed))
+    yield encodeAnswer(await this.#judge(from, this.#believed(from, question)))
   }
 
   /** Who votes is the operators' affair: what others say of it is neither taken over nor put to the vote. */
@@ -206,17 +205,17 @@ export class Leases {
     this.#cancelFlush?.()
   }
 
-  #isInDoubt(): boolean {
-    return this.#lone.isInDoubt(this.#voter.voters, this.#wanted, this.#options.clock.now())
-  }
-
-  /** Voters that are in doubt are asked for nothing, and change nothing. */
-  #scene(): HolderScene & ChangeScene {
+  /** Voters that are in doubt are asked for nothing, promise nothing, and change nothing. */
+  #scene(): HolderScene & ChangeScene & VoterTime {
     const { clock } = this.#options
+    const nowMs = clock.now()
+    const { voters } = this.#voter
+    const inDoubt = this.#lone.isInDoubt(voters, this.#wanted, nowMs)
     return {
-      nowMs: clock.now(),
+      nowMs,
       wall: clock.wall(),
-      voters: this.#isInDoubt() ? null : this.#voter.voters,
+      inDoubt,
+      voters: inDoubt ? null : voters,
       wanted: this.#wanted,
       inSight: this.#inSight,
       nameOf: (member) => this.#names.get(member) ?? member,

@@ -71,6 +71,8 @@ export interface VoterTime {
   readonly nowMs: number
   /** Wall milliseconds. */
   readonly wall: number
+  /** Its voters may have been followed by others (lone-voter.ts): it promises nothing. @default false */
+  readonly inDoubt?: boolean
 }
 
 /** What a question comes to. */
@@ -275,7 +277,7 @@ export class Voter {
     from: string,
     { slot, token }: Ask,
     question: LeaseQuestion,
-    { nowMs, wall }: VoterTime,
+    { nowMs, wall, inDoubt = false }: VoterTime,
   ): Refusal | null {
     const { voters } = state
     if (voters === null || question.voters === null || question.voters.epoch !== voters.epoch) return 'voters'
@@ -285,7 +287,7 @@ export class Voter {
     // The disk may be an old one put back, whose promise another one followed: it counts while it may be running.
     const sinceMs = promise === undefined ? Infinity : wall - promise.entry.at
     const isItsOwn = promise?.entry.holder === from && sinceMs >= 0 && sinceMs < LEASE_MS
-    if (this.#isFresh(state, nowMs) && !isItsOwn) return 'fresh'
+    if (inDoubt || (this.#isFresh(state, nowMs) && !isItsOwn)) return 'fresh'
     if (promise === undefined && state.promises.size >= PROMISES_MAX) return 'full'
     return token > this.#seen(state, slot) ? null : 'stale'
   }

@@ -88,6 +88,16 @@ const loaded = (disk: Disk, now: () => number, ask = nobodyThere): Promise<Lease
   })
 }
 
+const ask = async (
+  leases: Leases,
+  from: MemberId,
+  words: Partial<LeaseQuestion>,
+): Promise<LeaseAnswer | null> => {
+  const question = { voters: leases.voters, session: 1, asks: [], releases: [], change: null, ...words }
+  for await (const part of leases.answer(from, encodeQuestion(question))) return decodeAnswer(part)
+  return null
+}
+
 /** A founder's leases in a cluster of one operator and one runner, a lease after its start. */
 const founded = async () => {
   const disk = diskOf()
@@ -98,12 +108,7 @@ const founded = async () => {
   const members = view.members.map((one) => (one.id === RUNNER ? { ...one, role: 'runner' as const } : one))
   leases.follow({ ...view, members }, membership)
   nowMs = LEASE_MS
-  const ask = async (from: MemberId, words: Partial<LeaseQuestion>): Promise<LeaseAnswer | null> => {
-    const question = { voters: leases.voters, session: 1, asks: [], releases: [], change: null, ...words }
-    for await (const part of leases.answer(from, encodeQuestion(question))) return decodeAnswer(part)
-    return null
-  }
-  return { disk, leases, ask }
+  return { disk, leases, ask: (from: MemberId, words: Partial<LeaseQuestion>) => ask(leases, from, words) }
 }
 
 describe('leases of a peer', () => {
@@ -173,6 +178,8 @@ describe('leases of a peer', () => {
       kind: 'none',
       reason: 'waits for the lease of its slot: who votes is not known yet',
     })
+    const answer = await ask(leases, ASH, { asks: [{ slot: SLOT, token: 1 }] })
+    assert.equal(answer?.grants[0]?.refusal, 'fresh', 'it promises nothing to others either')
     leases.follow(view, membership)
     nowMs += 1000
     leases.tick()
