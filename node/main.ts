@@ -20,6 +20,7 @@ import {
   type ClusterOrigin,
   type Identity,
 } from './act/disk/identity.ts'
+import { makeDescriptorRoom } from './act/descriptor-room.ts'
 import { connectFailure, examineMachine, machineMark } from './act/examine/machine.ts'
 import { takePrecedence } from './act/precedence.ts'
 import { AgentHandle } from './agent-handle.ts'
@@ -95,6 +96,7 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../packag
 export const runPeer = async (options: PeerOptions): Promise<RunningPeer> => {
   const log = await createLog({ level: options.logLevel })
   takePrecedence(log)
+  void makeDescriptorRoom()
   const data = await openDataDirectory(options.data)
   try {
     return await new Peer(options, data, log).start()

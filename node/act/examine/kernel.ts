@@ -3,6 +3,7 @@
 
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
+import { hardLimit } from '../limits.ts'
 import { basesOf, layoutOf, type CgroupLayout, type Hierarchy } from '../drivers/process/cgroups/layout.ts'
 import type { Bound, CgroupFacts, LimitFacts, PortFacts, ToolFacts } from '../../doctor/facts.ts'
 
@@ -38,12 +39,6 @@ export const systemFiles: SystemFiles = {
 const boundOf = (text: string | null | undefined): Bound => {
   const trimmed = text?.trim() ?? ''
   return /^\d+$/.test(trimmed) ? Number(trimmed) : null
-}
-
-/** The hard limit of that name in /proc/PID/limits. */
-const hardLimit = (limits: string, name: string): Bound => {
-  const line = limits.split('\n').find((each) => each.startsWith(name))
-  return boundOf(line?.slice(name.length).trim().split(/\s+/)[1])
 }
 
 /** `running`: this very process is the peer, so what it has open is the peer's. */

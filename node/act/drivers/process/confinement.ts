@@ -11,6 +11,7 @@ import type { ReleaseDefinition } from '../../../../crdt/schema/view.ts'
 import { accountOf, type Account } from './account.ts'
 import { NO_GROUPS, type Grouped, type RunGroups } from './cgroups/cgroups.ts'
 import type { Resource } from './cgroups/layout.ts'
+import { hardLimit } from '../../limits.ts'
 import { findProgram } from './command.ts'
 import { quoted } from './launch.ts'
 import { openWayTo } from './passage.ts'
@@ -162,11 +163,11 @@ interface OpenFiles {
 /** The limit of open files that this peer can give, and what is missing of the one that is wanted. */
 const openFilesOf = (wanted: number | null): OpenFiles => {
   if (wanted === null) return { limit: null, shortfall: '' }
-  const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+  const hard = hardLimit(readFileSync('/proc/self/limits', 'utf8'), 'Max open files')
   const mask = /^CapEff:\s+([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0'
   const mayRaise = ((BigInt(`0x${mask}`) >> CAPABILITY_RESOURCE) & 1n) === 1n
-  if (hard === undefined || mayRaise || wanted <= Number(hard)) return { limit: wanted, shortfall: '' }
-  return { limit: Number(hard), shortfall: `open files are limited to ${hard}, this peer's own limit` }
+  if (hard === null || mayRaise || wanted <= hard) return { limit: wanted, shortfall: '' }
+  return { limit: hard, shortfall: `open files are limited to ${hard}, this peer's own limit` }
 }
 
 const shortfallOf = (
