@@ -24,15 +24,20 @@ export const isNewcomer = ({ name }: Machine): boolean => name.startsWith(NEWCOM
 export const turnAwayStrangers = async (scene: Scene): Promise<void> => {
   const { world, referee } = scene
   const present = world.present()
-  const documents = await membersOnDisks(present)
-  const known = new Set([...documents.keys()].filter((machine) => !isNewcomer(machine)))
-  // Where no other disk holds one, the newcomers' is the document.
-  if (known.size === 0) return
-  // A set is walked in the order of its growth: whoever is added is asked as well.
+  const unknown = new Set(present.filter(isNewcomer))
+  const known = present.filter((machine) => !unknown.has(machine))
+  let documents = 0
+  // An array is walked in the order of its growth: whoever is added is asked as well. A disk is only read while somebody is unknown.
   for (const one of known) {
-    for (const other of present) if (documents.get(one)?.has(other.signer.member) === true) known.add(other)
+    if (unknown.size === 0) return
+    const members = await membersOnDisk(one)
+    if (members.size > 0) documents += 1
+    for (const other of unknown)
+      if (members.has(other.signer.member) && unknown.delete(other)) known.push(other)
   }
-  for (const newcomer of present.filter((machine) => isNewcomer(machine) && !known.has(machine))) {
+  // Where no other disk holds one, the newcomers' is the document.
+  if (documents === 0) return
+  for (const newcomer of unknown) {
     await referee.askLater('losing', (check, whole) => check(whole, newcomer))
     scene.say(`${newcomer.name}: nobody has heard of its admission, and it is taken away`)
     scene.disturb()
@@ -42,21 +47,15 @@ export const turnAwayStrangers = async (scene: Scene): Promise<void> => {
   }
 }
 
-/** Whether another one of these machines has it among its members on its disk. */
-export const isKnown = async (machine: Machine, machines: readonly Machine[]): Promise<boolean> =>
-  [...(await membersOnDisks(machines))].some(
-    ([other, members]) => other !== machine && members.has(machine.signer.member),
-  )
+/** Whether another one of these machines has it among its members on its disk. Reads no more disks than it must. */
+export const isKnown = async (machine: Machine, machines: readonly Machine[]): Promise<boolean> => {
+  for (const other of machines)
+    if (other !== machine && (await membersOnDisk(other)).has(machine.signer.member)) return true
+  return false
+}
 
-/** Of every machine whose disk holds a document: the members that it names. */
-const membersOnDisks = async (
-  machines: readonly Machine[],
-): Promise<ReadonlyMap<Machine, ReadonlySet<MemberId>>> => {
-  const found = new Map<Machine, ReadonlySet<MemberId>>()
-  for (const machine of machines) {
-    const replica = await scratchReplica(machine, seededRandom('strangers'))
-    const members = replica?.view().members ?? []
-    if (members.length > 0) found.set(machine, new Set(members.map(({ id }) => id)))
-  }
-  return found
+/** The members that the document on this machine's disk names; none where there is no document. */
+const membersOnDisk = async (machine: Machine): Promise<ReadonlySet<MemberId>> => {
+  const replica = await scratchReplica(machine, seededRandom('strangers'))
+  return new Set(replica?.view().members.map(({ id }) => id))
 }
