@@ -287,7 +287,7 @@ export const driverContract = (name: string, makeBed: () => Promise<DriverBed>):
       await bed.settle(driver.close())
     })
 
-    it('tells an end for want of memory apart from any other', async () => {
+    it('tells an end for want of memory apart from any other, after each start of the peer', async () => {
       const { driver, exits } = await started()
       const record = recordFor(bed.programs.hungry)
       const limited = {
@@ -299,6 +299,11 @@ export const driverContract = (name: string, makeBed: () => Promise<DriverBed>):
       const [, , exit] = await bed.settle(exits.next())
       assert.deepEqual(exit, { code: null, signal: 'SIGKILL', oomKilled: true })
       await bed.settle(driver.close())
+      for (let start = 0; start < 2; start += 1) {
+        const later = await adopt()
+        assert.deepEqual(later.adopted[0]?.exit, exit)
+        await bed.settle(later.driver.close())
+      }
     })
 
     it('does not take its own kill for want of memory', async () => {

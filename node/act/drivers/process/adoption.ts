@@ -16,7 +16,7 @@ import type { StoredRecord } from './record-text.ts'
 import { confinedIn, endedAgoMsIn, exitIn } from './run-folder.ts'
 import type { RunFolders } from './run-folders.ts'
 import { oomKillsIn, runOf, type Run } from './run.ts'
-import { toldIn } from './told.ts'
+import { tellOomKills, toldIn } from './told.ts'
 
 /** What it is built from. */
 export interface AdoptionOptions {
@@ -61,7 +61,10 @@ export const endedRun = async (
   const folder = folders.pathOf(record.nonce)
   // An heir's groups have counted for the run before it as well.
   const before = inherited?.exit.oomKilled === true ? 1 : 0
-  const exit = exitIn(folder, speaks, (await oomKillsIn({ confined: confinedIn(folder) })) - before)
+  const told = toldIn(folder).oomKills
+  const counted = told ?? (await oomKillsIn({ confined: confinedIn(folder) }))
+  const exit = exitIn(folder, speaks, counted - before)
+  if (told === null && counted > before) tellOomKills(folder, counted)
   const endedAgoMs = endedAgoMsIn(folder, clock.wall())
   const known = { record, pid: null, exit: exit ?? EXIT_UNKNOWN }
   return {

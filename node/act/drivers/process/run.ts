@@ -11,7 +11,7 @@ import type { Cgroups } from './cgroups/cgroups.ts'
 import { emptied, killGroup, membersOf, oomKillsOf, pause } from './cgroups/group.ts'
 import type { Confined } from './confinement.ts'
 import type { Heir } from './heirs.ts'
-import { toldIn } from './told.ts'
+import { tellOomKills, toldIn } from './told.ts'
 import { findProcesses, send, signalGroup, sweep, vanished } from './group.ts'
 import { environmentOf, isAlive, namespacePidsOf, statOf, type ProcessIdentity } from './identity.ts'
 
@@ -128,7 +128,10 @@ export const endRun = async (run: Run, clock: Clock, cgroups: Cgroups, census: C
     for (const pid of await membersOf(tracking)) if (hasEntered(pid)) send(pid, 'SIGKILL')
     await emptied(tracking, clock, stopUntilMs)
   }
-  const oomKills = (await oomKillsIn(run)) - run.oomKillsBefore
+  const counted = await oomKillsIn(run)
+  const oomKills = counted - run.oomKillsBefore
+  // A later start of the peer is to know it, too, and the groups that count are gone then.
+  if (oomKills > 0 && !run.killed) tellOomKills(run.folder, counted)
   await cgroups.remove(confined.groups)
   // The end of its FIFO is heard while the kernel still tidies up after it.
   while (isAlive(shim)) await pause(clock, SHIM_LOOK_MS)

@@ -1,6 +1,6 @@
 // What a run's shim has told of it: one file, a line for each thing, in the order in which they happen. One file and not one
 // for each, since every start and every restart would make all of them: making a file is what costs, and more so on a disk
-// that has just lost many. Reads only; what is not there, or not whole yet, is an answer too.
+// that has just lost many. What is not there, or not whole yet, is an answer too.
 //
 //     confined JSON      what confines the run (confinement.ts); by the launch script
 //     shim PID START     who the shim is, before the program begins
@@ -8,11 +8,12 @@
 //     …                  the shell's words about a signal that ended the program
 //     exit STATUS        how the program ended, as a shell knows it
 //     oom COUNT          processes that its groups had lost to want of memory by then, those of runs before it included; by
-//                        what makes an heir of its shim, since from then on the heir's are counted, too
+//                        what makes an heir of its shim, since from then on the heir's are counted, too, and by the peer
+//                        before it removes the groups
 //
 // A version before this one had a file for each; runs that it left are read as well.
 
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseIdentity, type ProcessIdentity } from './identity.ts'
 import { RUN_FILES } from './launch.ts'
@@ -81,6 +82,18 @@ export const toldIn = (folder: string): Told => {
     status,
     oomKills: oomKills === undefined ? null : Number(oomKills),
     endedAtMs: status === '' ? null : changedMs(file),
+  }
+}
+
+/** Says of a run that is over what its groups have counted, as the line `oom`; when it ended stays as it was told. */
+export const tellOomKills = (folder: string, count: number): void => {
+  const file = join(folder, RUN_FILES.told)
+  try {
+    const { atimeMs, mtimeMs } = statSync(file)
+    appendFileSync(file, `oom ${count}\n`)
+    utimesSync(file, atimeMs / 1000, mtimeMs / 1000)
+  } catch {
+    // A full disk, or no such run any more: then nobody is to hear of it after this process.
   }
 }
 

@@ -2,7 +2,7 @@
 // root, control groups, setpriv and bubblewrap, and fails where they are missing: a promise that is not tried is none.
 
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { ReleaseDefinition } from '../../../../../crdt/schema/view.ts'
@@ -157,9 +157,14 @@ describe('process driver › limits', () => {
     await before.driver.close()
     writeFileSync(gate, '')
     await until(() => !lives(pid))
-    const { driver, adopted } = await started()
-    assert.deepEqual(adopted[0]?.exit, { code: 9, signal: null, oomKilled: true })
-    await driver.close()
+    const told = join(bed.folder, 'instances', 'runs', record.nonce, 'told')
+    const endedMs = statSync(told).mtimeMs
+    for (let start = 0; start < 2; start += 1) {
+      const { driver, adopted } = await started()
+      assert.deepEqual(adopted[0]?.exit, { code: 9, signal: null, oomKilled: true })
+      assert.ok(Math.abs(statSync(told).mtimeMs - endedMs) < 1, 'when it ended stays as it was')
+      await driver.close()
+    }
   })
 })
 
