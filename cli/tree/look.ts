@@ -139,6 +139,10 @@ const addExec = (root: Command, frame: Frame): void => {
     const command = words[0] === '--' ? words.slice(1) : words
     if (command.length === 0)
       throw new UsageError('exec needs a command; write it as in tutti exec shop/web -- sh')
+    if (words[0] !== '--' && words[0]?.startsWith('-') === true)
+      throw new UsageError(
+        `'${words[0]}' follows ${of} and would be its command; write options before ${of}, and the command after --`,
+      )
     return runExec(context, of, command, {
       terminal: tty,
       stdin: stdin !== false,

@@ -51,6 +51,11 @@ describe('tutti, used wrongly', () => {
       3,
       'tutti: bad.yaml:2:20: services.web.comand is not a known key; did you mean command?\n',
     ],
+    [
+      ['exec', 'shop/web', '-t', '--', 'sh'],
+      2,
+      "tutti: '-t' follows shop/web and would be its command; write options before shop/web, and the command after --\n",
+    ],
     [['join', 'abc'], 2, 'tutti: that is not a ticket; copy the whole line that tutti invite printed\n'],
     [
       ['up', '--api', 'nowhere'],
