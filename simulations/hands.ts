@@ -132,7 +132,6 @@ export class ScriptedHands implements Hands {
     this.#set(held, {
       phase: 'preparing',
       exit: null,
-      error: null,
       refused: false,
       fence: lease?.token,
       startedAtMs,
@@ -241,6 +240,7 @@ export class ScriptedHands implements Hands {
       phase: 'exited',
       pid: null,
       exit: end,
+      error: null,
       lastExit: end,
       failuresInARow:
         phase === 'stopping' && failure === null

@@ -219,7 +219,6 @@ export class Executor implements Hands {
       phase: 'preparing',
       pid: null,
       exit: null,
-      error: null,
       refused: false,
       fence: action.lease?.token,
       startedAtMs: clock.now(),
@@ -302,6 +301,7 @@ export class Executor implements Hands {
       phase: 'exited',
       pid: null,
       exit: end,
+      error: null,
       lastExit: end,
       heir: undefined,
       // A stop is no failure, whatever the program makes of it, unless it was made for one.

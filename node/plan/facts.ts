@@ -148,6 +148,7 @@ export const factsOfSuccession = (
   runs: runs + 1,
   startedAtMs: nowMs,
   lastExit: { ...exit, atMs: nowMs },
+  error: null,
   failuresInARow: failuresAfter(failuresInARow, nowMs - startedAtMs, stableRunMs),
   probe: TALLY_EMPTY,
   liveness: TALLY_EMPTY,

@@ -65,6 +65,7 @@ export interface LocalInstance {
   /** As its start said; after an adoption 0. @default 0 */
   readonly proofMs?: number
   readonly exit: ProcessExit | null
+  /** Why the last try to spawn it failed; null: none has since a run of it ended. */
   readonly error: string | null
   /**
    * Phase `broken` only: the error is one that trying again does not mend (its program or its directory is missing). The

@@ -61,6 +61,14 @@ describe('a full disk', { skip: missing ?? false }, () => {
         assert.equal(await a.digest(), digest)
         assert.ok(before.every(({ pid }) => pid !== null && isRunning(pid)))
         assert.equal((await b.sees('p0')).state, 'alive')
+        // The other one takes them, and what starts on the full disk says what to do.
+        await scaleTo(b, 6)
+        const cause =
+          /cannot be spawned: .*(the disk is full: [^;]*; free some space|see whether its disk has room)/
+        await until('a start on it says why it fails', async () => {
+          const { instances } = await b.instances()
+          return instances.some(({ peer, reason }) => peer === 'p0' && cause.test(reason))
+        })
         await disk.free()
         await until('edits are taken again', async () => {
           await scaleTo(a, 3)

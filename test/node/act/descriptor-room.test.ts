@@ -6,11 +6,18 @@ import { resolve } from 'node:path'
 import { describe, it } from 'node:test'
 
 const MODULE = resolve(import.meta.dirname, '../../../node/act/descriptor-room.ts')
-/** Makes the room; then says how large the table is, and whether as many are open as before. */
+/** Makes the room; then says how large the table is, and how much more of what fills it is open than before. */
 const SCRIPT = `
-  import { readdirSync, readFileSync } from 'node:fs'
+  import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
   import { makeDescriptorRoom } from ${JSON.stringify(MODULE)}
-  const open = () => readdirSync('/proc/self/fd').length
+  const target = (descriptor) => {
+    try {
+      return readlinkSync('/proc/self/fd/' + descriptor)
+    } catch {
+      return null
+    }
+  }
+  const open = () => readdirSync('/proc/self/fd').filter((descriptor) => target(descriptor) === '/dev/null').length
   const before = open()
   await makeDescriptorRoom()
   const size = /FDSize:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]

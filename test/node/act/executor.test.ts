@@ -140,6 +140,9 @@ describe('executor', () => {
     assert.match(hands.observe()[0]?.error ?? '', /is not on the PATH/)
     assert.equal(hands.observe()[0]?.failuresInARow, 1)
     hands.execute([actOn(start, 'restart')])
+    // Until a run has ended it is what the last failure was: a crash loop names it while it tries again.
+    assert.equal(phase(), 'preparing')
+    assert.match(hands.observe()[0]?.error ?? '', /is not on the PATH/)
     await until(() => hands.observe()[0]?.failuresInARow === 2)
     assert.equal(spawns.length, 2)
     hands.execute([actOn(start, 'forget')])

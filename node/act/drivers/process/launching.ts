@@ -1,7 +1,8 @@
 // One launch from a prepared run directory to a shim that has told its identity: by the launcher, and where that fails once
 // more by a fork of the peer itself. Whatever fails is given up first: nothing of it runs afterwards, and nothing will.
 
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { storageError, systemCodeOf } from '../../../../crdt/log/files.ts'
 import { asTuttiError, TuttiError } from '../../../../lib/errors.ts'
 import type { Log } from '../../../../lib/log.ts'
 import type { Clock } from '../../../../lib/time.ts'
@@ -38,6 +39,11 @@ export interface Launch {
 // From the request to the shim's first line: 4 ms on a quiet machine; a machine this much slower is not working.
 export const SPAWN_TIMEOUT_MS = 15_000
 
+/** What starts meet where a disk is full or out of order: it becomes the reason that an operator reads. */
+const DISK_FAILURES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE'])
+
+const isOfDisk = (error: unknown): boolean => DISK_FAILURES.has(systemCodeOf(error))
+
 /** Makes the places of a run, of which no record need be yet: nothing is started. @throws TuttiError `storage`. */
 export const preparePlaces = async (
   folder: string,
@@ -47,7 +53,9 @@ export const preparePlaces = async (
   try {
     await launcher.prepare(folder, directories)
   } catch (cause) {
-    throw new TuttiError('storage', 'the directories of a run could not be made', { cause })
+    const what = `the directories of a run could not be made in ${dirname(folder)}`
+    if (isOfDisk(cause)) throw storageError(cause, what)
+    throw new TuttiError('storage', `${what}; see whether its disk has room and may be written to`, { cause })
   }
 }
 
@@ -67,7 +75,8 @@ export const launchSafely = async (launch: Launch, options: LaunchingOptions): P
     return await launchOnce(directLauncher, launch, options.clock)
   } catch (error) {
     await giveUp(launch, options)
-    throw asTuttiError(error)
+    if (!isOfDisk(error)) throw asTuttiError(error)
+    throw storageError(error, `the files of a run could not be made in ${dirname(launch.folder)}`)
   }
 }
 

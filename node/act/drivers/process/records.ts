@@ -6,7 +6,7 @@ import { closeSync, fdatasync, mkdirSync, openSync, statSync, write } from 'node
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { TuttiError } from '../../../../lib/errors.ts'
+import { storageError } from '../../../../crdt/log/files.ts'
 import type { InstanceId } from '../../../../lib/ids.ts'
 import { sortedBy } from '../../../../lib/order.ts'
 import { dropLine, recordLine, replay } from './record-log.ts'
@@ -68,7 +68,7 @@ export class Records {
     try {
       await this.#append(recordLine(stored))
     } catch (cause) {
-      throw new TuttiError('storage', `the record of ${instance} could not be written`, { cause })
+      throw storageError(cause, `the record of ${instance} could not be written`)
     }
   }
 
@@ -78,7 +78,7 @@ export class Records {
     try {
       await this.#append(dropLine(instance))
     } catch (cause) {
-      throw new TuttiError('storage', `the record of ${instance} could not be dropped`, { cause })
+      throw storageError(cause, `the record of ${instance} could not be dropped`)
     }
   }
 
