@@ -1,6 +1,6 @@
 // How fast the simulator is: simulated seconds per second of CPU for fixed seeds, of ten peers and ten minutes and of the five
 // peers and three minutes of CI, in one process as the swarm's workers play them. A worker plays hundreds of seeds, and Node.js
-// goes on compiling what they share for the first fifty or so, so all are played several times; the rate of each round is
+// goes on compiling what they share for the first thirty or so, so all are played several times; the rate of each round is
 // told, and the last one counts. On a machine with other load CPU time is up to twice as much.
 
 import { play } from '../simulations/play.ts'

@@ -8,7 +8,7 @@ import type { InstanceRecord } from '../../node/ports.ts'
 import type { Machine } from '../machine.ts'
 import type { Scene } from '../scene.ts'
 
-/** Every `look` is asked this often, milliseconds; a run that has failed is ended within it. */
+/** While there is trouble every `look` is asked this often, milliseconds; a run that has failed is ended within it. */
 export const LOOK_MS = 500
 
 /** Sentences on what is wrong, without the invariant's name; mostly none. */
@@ -18,7 +18,7 @@ export type Wrongs = readonly string[]
 export interface Checker {
   /** `S1` to `L8`, as INVARIANTS.md names it. */
   readonly invariant: string
-  /** Every LOOK_MS. */
+  /** Every LOOK_MS, and at rest as verdict.ts says. */
   readonly look?: (scene: Scene) => Wrongs
   readonly spawned?: (scene: Scene, machine: Machine, record: InstanceRecord) => Wrongs
   /** A run of a quorum slot was told of the token that its lease was renewed with. */

@@ -39,10 +39,20 @@ export interface Launch {
 // From the request to the shim's first line: 4 ms on a quiet machine; a machine this much slower is not working.
 export const SPAWN_TIMEOUT_MS = 15_000
 
-/** What starts meet where a disk is full or out of order: it becomes the reason that an operator reads. */
-const DISK_FAILURES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE'])
+/**
+ * What starts meet where a disk is full or out of order, or too much is open: `storageError` has words and a next step for it,
+ * which an operator reads as the reason.
+ */
+const STORAGE_FAILURES: ReadonlySet<string> = new Set([
+  'ENOSPC',
+  'EDQUOT',
+  'EROFS',
+  'EIO',
+  'EMFILE',
+  'ENFILE',
+])
 
-const isOfDisk = (error: unknown): boolean => DISK_FAILURES.has(systemCodeOf(error))
+const isOfStorage = (error: unknown): boolean => STORAGE_FAILURES.has(systemCodeOf(error))
 
 /** Makes the places of a run, of which no record need be yet: nothing is started. @throws TuttiError `storage`. */
 export const preparePlaces = async (
@@ -54,7 +64,7 @@ export const preparePlaces = async (
     await launcher.prepare(folder, directories)
   } catch (cause) {
     const what = `the directories of a run could not be made in ${dirname(folder)}`
-    if (isOfDisk(cause)) throw storageError(cause, what)
+    if (isOfStorage(cause)) throw storageError(cause, what)
     throw new TuttiError('storage', `${what}; see whether its disk has room and may be written to`, { cause })
   }
 }
@@ -75,7 +85,7 @@ export const launchSafely = async (launch: Launch, options: LaunchingOptions): P
     return await launchOnce(directLauncher, launch, options.clock)
   } catch (error) {
     await giveUp(launch, options)
-    if (!isOfDisk(error)) throw asTuttiError(error)
+    if (!isOfStorage(error)) throw asTuttiError(error)
     throw storageError(error, `the files of a run could not be made in ${dirname(launch.folder)}`)
   }
 }
