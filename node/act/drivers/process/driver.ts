@@ -86,7 +86,7 @@ export class ProcessDriver implements Driver, Enterable {
     // Its parts are made with whatever mode the umask leaves; what is in them is the peer's own.
     mkdirSync(join(folder, 'work'), { recursive: true, mode: 0o700 })
     this.#leases = new RunLeases(clock)
-    this.#folders = new RunFolders(join(folder, 'runs'), log)
+    this.#folders = new RunFolders(join(folder, 'runs'), launcher, log)
     this.#cgroups = Cgroups.open(cgroups, groupNameOf(folder), clock, log)
     this.#launching = { launcher, folders: this.#folders, cgroups: this.#cgroups, clock, log }
   }
@@ -399,6 +399,8 @@ export class ProcessDriver implements Driver, Enterable {
     } catch (error) {
       log.log('error', 'what an instance left could not be ended', { instance, error })
     }
+    // One that was over before it was watched has a watch that is silent, and whose FIFO would be the next run's.
+    run.alive.close()
     if (this.#closed) return
     const told = exitIn(run.folder, this.#speaks, run.killed ? 0 : oomKills)
     this.#runs.delete(instance)

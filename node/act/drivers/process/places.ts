@@ -1,12 +1,12 @@
 // Where runs are to take place: their directories, and in each run directory the FIFO by which its shim is watched. For
-// many starts in one moment one program makes all of them, beside the peer; for a single one the peer makes the directory
-// itself and takes a FIFO made ahead of time. Starts nothing that outlives a call.
+// many starts in one moment one program makes all of them, beside the peer; for a single one the peer makes them itself. Of run
+// directories there are spare ones, and those of runs that are over become such. Starts nothing that outlives a call.
 
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { fewATurn } from '../../few-a-turn.ts'
-import { Fifos } from './fifos.ts'
 import { quoted, RUN_FILES } from './launch.ts'
+import { SpareRuns } from './spare-runs.ts'
 
 /** One run's places; all paths absolute. */
 export interface Place {
@@ -33,16 +33,32 @@ export const aliveIn = (runDirectory: string): string => `${runDirectory}/${RUN_
 
 const words = (paths: readonly string[]): string => paths.map(quoted).join(' ')
 
+const makingFifos = (runDirectories: readonly string[]): string =>
+  `mkfifo -m 600 ${words(runDirectories.map(aliveIn))}`
+
+/** A former folder is out of the way at once, and gone when the shell comes to it. */
+const renewing = (folder: string): string => {
+  const [present, former] = [quoted(folder), quoted(`${folder}.old`)]
+  const remove = `rm -rf ${former}`
+  return `{ ${remove} && { [ ! -d ${present} ] || mv ${present} ${former}; } && mkdir -p -m 700 ${present}; } </dev/null && { ${remove} </dev/null >/dev/null 2>&1 & }`
+}
+
 export class Places {
   readonly #request: (command: string) => Promise<void>
-  readonly #spares: Fifos | null
+  readonly #spares: SpareRuns | null
   #wanted: Wanted[] = []
   #isMaking = false
 
-  /** `request` has a shell's command run. `spares`: a folder for FIFOs made ahead of time, absolute; null: none are. */
+  /** `request` has a shell's command run. `spares`: a folder for run directories that are kept for later, absolute; null: none are. */
   constructor(request: (command: string) => Promise<void>, spares: string | null) {
     this.#request = request
-    this.#spares = spares === null ? null : new Fifos(spares, async (paths) => await this.#makeFifos(paths))
+    if (spares === null) {
+      this.#spares = null
+      return
+    }
+    const make = async (paths: readonly string[]): Promise<void> => await this.#makeAnew(paths, [])
+    const renew = async (): Promise<void> => await this.#request(renewing(spares))
+    this.#spares = new SpareRuns(spares, { make, renew })
   }
 
   /** Resolves when all of a run's places are there. */
@@ -51,6 +67,12 @@ export class Places {
     this.#wanted.push({ ...place, done })
     if (!this.#isMaking) void this.#makeAll()
     await done.promise
+  }
+
+  /** Takes back the directory of a run that is over, for a later one. */
+  async discard(runDirectory: string): Promise<void> {
+    if ((await this.#spares?.keep(runDirectory)) !== true)
+      await rm(runDirectory, { recursive: true, force: true })
   }
 
   /** One batch after the other: what is asked for meanwhile is the next one, so that a burst has few and large ones. */
@@ -66,12 +88,8 @@ export class Places {
       for (const { done, ...place } of batch) this.#makeOne(place).then(done.resolve, done.reject)
       return
     }
-    const directories = batch.flatMap(({ runDirectory, directories: others }) => [...others, runDirectory])
-    const fifos = batch.map(({ runDirectory }) => aliveIn(runDirectory))
     try {
-      await this.#request(
-        `{ mkdir -p -m 700 ${words(directories)} && mkfifo -m 600 ${words(fifos)}; } </dev/null`,
-      )
+      await this.#makeMany(batch)
       // Not waited for: the next batch is made meanwhile.
       void fewATurn(batch, ({ done }) => done.resolve())
     } catch (error) {
@@ -79,14 +97,44 @@ export class Places {
     }
   }
 
-  async #makeOne({ runDirectory, directories }: Place): Promise<void> {
-    await makeDirectories([...directories, runDirectory])
-    const alive = aliveIn(runDirectory)
-    if ((await this.#spares?.place(alive)) !== true) await this.#makeFifos([alive])
+  async #makeMany(places: readonly Place[]): Promise<void> {
+    const runDirectories = places.map(({ runDirectory }) => runDirectory)
+    const reused = runDirectories.slice(0, this.#spares?.count ?? 0)
+    const [taken] = await Promise.all([
+      Promise.all(reused.map(async (runDirectory) => await this.#take(runDirectory))),
+      this.#makeAnew(
+        runDirectories.slice(reused.length),
+        places.flatMap(({ directories }) => directories),
+      ),
+    ])
+    await this.#makeAnew(
+      reused.filter((_directory, at) => taken[at] !== true),
+      [],
+    )
   }
 
-  async #makeFifos(paths: readonly string[]): Promise<void> {
-    await this.#request(`mkfifo -m 600 ${words(paths)} </dev/null`)
+  async #makeOne({ runDirectory, directories }: Place): Promise<void> {
+    await makeDirectories(directories)
+    const isTaken = await this.#take(runDirectory)
+    this.#spares?.refill()
+    if (isTaken) return
+    await makeDirectories([runDirectory])
+    await this.#makeFifos([runDirectory])
+  }
+
+  async #take(runDirectory: string): Promise<boolean> {
+    return (await this.#spares?.take(runDirectory)) === true
+  }
+
+  async #makeAnew(runDirectories: readonly string[], others: readonly string[]): Promise<void> {
+    const directories = [...others, ...runDirectories]
+    if (directories.length === 0) return
+    const fifos = runDirectories.length === 0 ? '' : ` && ${makingFifos(runDirectories)}`
+    await this.#request(`{ mkdir -p -m 700 ${words(directories)}${fifos}; } </dev/null`)
+  }
+
+  async #makeFifos(runDirectories: readonly string[]): Promise<void> {
+    await this.#request(`${makingFifos(runDirectories)} </dev/null`)
   }
 }
 

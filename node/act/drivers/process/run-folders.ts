@@ -8,16 +8,19 @@ import { defined } from '../../../../lib/assert.ts'
 import { messageOf } from '../../../../lib/errors.ts'
 import type { Log } from '../../../../lib/log.ts'
 import type { ProcessIdentity } from './identity.ts'
+import type { Launcher } from './spawner.ts'
 import { toldIn } from './told.ts'
 
 /** All run directories of one driver. */
 export class RunFolders {
   readonly #folder: string
+  readonly #launcher: Pick<Launcher, 'discard'>
   readonly #log: Log
 
-  /** `folder`: absolute, its own; made where it is missing. */
-  constructor(folder: string, log: Log) {
+  /** `folder`: absolute, its own; made where it is missing. `launcher`: who makes the directories of runs. */
+  constructor(folder: string, launcher: Pick<Launcher, 'discard'>, log: Log) {
     this.#folder = folder
+    this.#launcher = launcher
     this.#log = log
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   }
@@ -58,7 +61,7 @@ export class RunFolders {
 
   /** Removes everything of a run, fenced or not. */
   async drop(nonce: string): Promise<void> {
-    await rm(this.pathOf(nonce), { recursive: true, force: true })
+    await this.#launcher.discard(this.pathOf(nonce))
     await this.dropFenced(nonce)
   }
 }

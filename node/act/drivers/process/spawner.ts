@@ -3,7 +3,7 @@
 // work. Neither owns what it started: instances outlive both.
 
 import { execFile, spawn } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import type { Log } from '../../../../lib/log.ts'
@@ -16,6 +16,8 @@ import { SpawnerShell } from './spawner-shell.ts'
 export interface Launcher {
   /** Makes a run directory with its FIFO, and others where they are missing; all absolute. */
   prepare(runDirectory: string, directories: readonly string[]): Promise<void>
+  /** Takes back the directory of a run that is over, and whose shim is gone or another run's: it may become a later one's. */
+  discard(runDirectory: string): Promise<void>
   /** Starts a run's shim as a session of its own. A throw leaves open whether it was started. */
   launch(runDirectory: string, texts: LaunchTexts): Promise<void>
   /** Ends the launcher, and nothing that it launched. */
@@ -34,6 +36,9 @@ export const directLauncher: Launcher = {
   prepare: async (runDirectory, directories) => {
     await makeDirectories([...directories, runDirectory])
     await run('mkfifo', ['-m', '600', aliveIn(runDirectory)])
+  },
+  discard: async (runDirectory) => {
+    await rm(runDirectory, { recursive: true, force: true })
   },
   launch: async (runDirectory, { script }) => {
     const file = `${runDirectory}/${RUN_FILES.launch}`
@@ -68,7 +73,7 @@ export class SpawnerLauncher implements Launcher {
   #deathsInARow = 0
   #closed = false
 
-  /** `spares`: a folder of its own, absolute, for FIFOs made ahead of time. */
+  /** `spares`: a folder of its own, absolute, for run directories that are kept for later ones. */
   constructor(log: Log, spares: string | null) {
     this.#log = log
     this.#places = new Places(async (command) => await this.#request(command), spares)
@@ -86,6 +91,10 @@ export class SpawnerLauncher implements Launcher {
 
   async prepare(runDirectory: string, directories: readonly string[]): Promise<void> {
     await this.#places.make({ runDirectory, directories })
+  }
+
+  async discard(runDirectory: string): Promise<void> {
+    await this.#places.discard(runDirectory)
   }
 
   async launch(_runDirectory: string, { command }: LaunchTexts): Promise<void> {
@@ -163,6 +172,10 @@ export class SafeLauncher implements Launcher {
       // A spawner that died after it had made the FIFO left it in place, which is all that was wanted.
       if (!String(cause).includes('File exists')) throw cause
     }
+  }
+
+  async discard(runDirectory: string): Promise<void> {
+    await (this.#spawner.usable ? this.#spawner : directLauncher).discard(runDirectory)
   }
 
   async launch(runDirectory: string, texts: LaunchTexts): Promise<void> {

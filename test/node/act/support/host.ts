@@ -24,6 +24,9 @@ const launcher: Launcher = {
     dieAt('before-prepare')
     await inner.prepare(runDirectory, directories)
   },
+  discard: async (runDirectory) => {
+    await inner.discard(runDirectory)
+  },
   launch: async (runDirectory, texts) => {
     dieAt('before-launch')
     const launched = inner.launch(runDirectory, texts)

@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict'
 import { spawn as spawnChild } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -101,6 +109,21 @@ describe('process driver › spawn', () => {
     const record = recordFor(['sh', '-c', 'kill -QUIT $$'])
     await spawn(driver, record)
     assert.deepEqual((await exits.next())[2], { code: null, signal: 'SIGQUIT' })
+    await driver.close()
+  })
+
+  it('gives a run the directory of one that is over, and each its own exit', async () => {
+    const { driver, exits } = await started()
+    const runs = new Set<number>()
+    const codes = Array.from({ length: 40 }, (_, at) => at)
+    for (const code of codes) {
+      const record = recordFor(['sh', '-c', `exit ${code}`])
+      await spawn(driver, record)
+      runs.add(statSync(join(runFolder(record), 'alive')).ino)
+      assert.deepEqual((await exits.next())[2], { code, signal: null })
+      await driver.forget(record.instance)
+    }
+    assert.ok(runs.size < codes.length / 2, `${runs.size} directories`)
     await driver.close()
   })
 
